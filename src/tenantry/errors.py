@@ -1,0 +1,221 @@
+"""Every error that Tenantry raises: one base, a docstring that is the message, the facts in fields.
+
+A message says what happened, to whom, and what to do next. HTTP status codes are mapped in ``web``, not here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from tenantry.types import Finding
+
+
+class TenantryError(Exception):
+    """Tenantry could not do what was asked."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.fields = fields
+        self.__dict__.update(fields)
+        template = inspect.cleandoc(type(self).__doc__ or type(self).__name__)
+        super().__init__(" ".join(template.format_map(fields).split()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.fields)
+
+
+def _rebuild(kind: type[TenantryError], fields: dict[str, Any]) -> TenantryError:
+    return kind(**fields)
+
+
+# --- settings and installation -------------------------------------------------------------------------------------
+
+
+class ConfigurationError(TenantryError):
+    """{what} {fix}"""
+
+
+class ExtraMissing(TenantryError, ImportError):
+    """{module} needs a package that is not installed. Run: pip install "tenantry[{extra}]"."""
+
+
+class ModelsRefused(TenantryError):
+    """{count} thing(s) in the models cannot be walled; mend each, then start again:
+    {listing}"""
+
+    findings: Sequence[Finding]
+
+    def __init__(self, *, findings: Sequence[Finding], **_: Any) -> None:
+        super().__init__(findings=findings, count=len(findings), listing="")
+        lines = [f"{number}. {finding}" for number, finding in enumerate(findings, 1)]
+        self.args = ("\n".join([str(self), *lines]),)
+
+
+class UnsafeLogin(TenantryError):
+    """The login {login!r} on server {server!r} {reason}, so the database would not hold the walls for it.
+    Run `tenantry install --login NAME` with the owner's URL and put the URL it prints into Tenancy(url=...),
+    or pass demote=True on a development server."""
+
+    login: str
+    server: str
+    reason: str
+
+
+class LoginRequired(TenantryError):
+    """{action} on server {server!r} needs the {role} login. Pass {role}_url=... (TENANTRY_{upper}_URL) to Tenancy."""
+
+    def __init__(self, *, action: str, role: str, server: str = "main", **_: Any) -> None:
+        super().__init__(action=action, role=role, server=server, upper=role.upper())
+
+
+class CatalogMissing(TenantryError):
+    """Server {server!r} has no Tenantry catalog yet. Run `tenantry install`, or call tenancy.install()."""
+
+
+class CatalogVersionMismatch(TenantryError):
+    """The catalog stands at version {found}, but this library reads {oldest} to {newest}.
+    Run `tenantry install` if the catalog is older; upgrade the tenantry package if it is newer."""
+
+
+class ServerUnknown(TenantryError):
+    """No server named {name!r} is registered in this process. Register it first: tenancy.servers.add({name!r}, url)."""
+
+
+class ServerExists(TenantryError):
+    """A server named {name!r} is already registered in this process. Choose another name, or drop the second add()."""
+
+
+class IsolationUnavailable(TenantryError):
+    """Isolation {isolation!r} is not available on server {server!r}: {reason}"""
+
+
+# --- keys and lifecycle --------------------------------------------------------------------------------------------
+
+
+class InvalidKey(TenantryError, ValueError):
+    """The tenant key is not usable: {reason} Pass a UUID, a slug, a Tenant, or a (kind, value) pair."""
+
+
+class InvalidSlug(InvalidKey):
+    """The slug is not usable: {reason} Use 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit."""
+
+
+class TenantRequired(TenantryError):
+    """No tenant is bound, so no statement was sent. Open a session with tenancy.session(key)."""
+
+
+class TenantNotFound(TenantryError, LookupError):
+    """No tenant has the key {key!r}. Create it with tenancy.tenants.create(...), or check the key."""
+
+
+class TenantExists(TenantryError):
+    """A tenant with the slug {slug!r} exists already. Use tenancy.tenants.get({slug!r}), or choose another slug."""
+
+
+class IdentityTaken(TenantryError):
+    """The {kind} identity {value!r} already finds another tenant. Identities are unique per kind; choose another."""
+
+
+class TenantUnavailable(TenantryError):
+    """Tenant {tenant} is {status}, so it gets no sessions. {next_step}"""
+
+    tenant: uuid.UUID
+
+
+class TenantSuspended(TenantUnavailable):
+    """Tenant {tenant} is suspended, so it gets no sessions. Resume it with tenancy.tenants.resume(key)."""
+
+
+class LifecycleError(TenantryError):
+    """Tenant {tenant} is {status} and cannot become {wanted}. Allowed from here: {allowed}."""
+
+
+class TenantLimitReached(TenantryError):
+    """The ceiling of {limit} tenants is reached, so none was created. Raise max_tenants (MAX_TENANTS) or erase one."""
+
+
+class TenantCreationDisabled(TenantryError):
+    """Creating tenants is switched off here, so none was created. Set allow_tenant_creation (ALLOW_TENANT_CREATION)."""
+
+
+class CreationInProgress(TenantryError):
+    """Another process is creating the tenant {slug!r} right now. Call create() again in a moment: it resumes or returns it."""
+
+
+class EraseNotConfirmed(TenantryError):
+    """Nothing was erased: confirm= must repeat the slug {slug!r} of the tenant to erase."""
+
+
+class SurprisingErase(TenantryError):
+    """Erasing tenant {tenant} met something it did not expect: {reason} Nothing was removed; look, then erase again."""
+
+
+# --- sessions ------------------------------------------------------------------------------------------------------
+
+
+class CrossTenant(TenantryError):
+    """A {model} of another tenant was given to a session of tenant {tenant}. Load it in a session of its own tenant."""
+
+
+class TenantImmutable(TenantryError):
+    """The tenant of a {model} cannot change. Create a new {model} in a session of the other tenant instead."""
+
+
+class StatementRefused(TenantryError):
+    """This server has no wall of its own, so {statement} cannot be kept inside tenant {tenant} and was not sent.
+    Use an ORM select, update or delete on mapped classes, or run `tenantry install` to put the wall up."""
+
+
+class SessionInUse(TenantryError):
+    """Two tasks or threads used one session at the same time. Give each its own: tenancy.session(key)."""
+
+
+class SessionBoundForLife(TenantryError):
+    """A session stays with the tenant it was opened for. Open another session for the other tenant."""
+
+
+class TransactionModeRefused(TenantryError):
+    """{mode} was asked of a tenant's session, but the tenant is bound to an ordinary transaction. {fix}"""
+
+
+class ContextLost(TenantryError):
+    """The transaction of tenant {tenant} was ended behind the session's back (a COMMIT or ROLLBACK sent as text),
+    so the tenant is no longer bound. End transactions with session.commit() or session.rollback()."""
+
+
+class ConnectionBudgetExhausted(TenantryError, TimeoutError):
+    """All {budget} connections that server {server!r} may use for tenants' own databases stayed busy for {waited:g} s.
+    Raise connection_budget, or keep transactions shorter."""
+
+
+class QueryTimeout(TenantryError, TimeoutError):
+    """A statement ran longer than the limit of {seconds:g} s and was stopped. Narrow it, or raise statement_timeout."""
+
+
+class OutcomeUnknown(TenantryError):
+    """The connection was lost while {action} was being confirmed, so nobody can tell whether it happened.
+    Look before you repeat it."""
+
+
+# --- repositories --------------------------------------------------------------------------------------------------
+
+
+class RecordNotFound(TenantryError, LookupError):
+    """This tenant has no {model} with that key. Check the key, or create the {model} first."""
+
+
+class UnknownField(TenantryError, AttributeError):
+    """{model} has no field {name!r} that can be {use}. Known fields: {known}."""
+
+
+class InvalidPage(TenantryError, ValueError):
+    """That page cannot be read: {reason}"""
+
+
+# --- the embedded server -------------------------------------------------------------------------------------------
+
+
+class EmbeddedServerError(TenantryError):
+    """The embedded PostgreSQL server could not {action}: {reason} Its log is at {log}."""
