@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 # LC_ALL keeps the messages in English, where we look for one of them; PG* variables would redirect the programs.
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ} | {"LC_ALL": "C"}
 UNNAMED_NOBODY = 65534
+SECONDS_TO_RUN = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Account:
             return {}
         return {"user": self.user, "group": self.group, "extra_groups": []}
 
-    def run(self, *command: str | Path, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str | Path, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
         """Runs a program to its end as this account, away from a working directory that it might not reach."""
         return subprocess.run(
             command,
@@ -57,7 +59,8 @@ class Account:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=seconds,
+            timeout=SECONDS_TO_RUN,
+            pass_fds=pass_fds,
             **self.identity,
         )
 

@@ -61,7 +61,7 @@ def _candidates() -> Iterator[Path]:
         yield wheel
     if on_path := shutil.which("postgres"):
         yield Path(on_path).resolve().parent
-    newest_first = sorted(DEBIAN.glob("[0-9]*"), key=lambda found: int(found.name), reverse=True)
+    newest_first = sorted(DEBIAN.glob("[0-9]*"), key=lambda found: float(found.name), reverse=True)
     yield from (found / "bin" for found in newest_first)
 
 

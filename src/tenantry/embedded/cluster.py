@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from tenantry.embedded.account import Account
+from tenantry.embedded.holds import Hold
 from tenantry.errors import EmbeddedServerError
 
 SUPERUSER = "postgres"
@@ -33,19 +35,19 @@ FORGETFUL = {
 }
 
 
-def prepare(home: Path, programs: Path, account: Account, *, temporary: bool) -> str:
-    """Returns the superuser's password; afterwards ``home/data`` is whole and nothing of a dead server is in its way.
+def prepare(home: Hold, programs: Path, account: Account) -> str:
+    """Returns the superuser's password; afterwards ``data`` is whole and nothing of a dead server is in its way.
 
     Raises: EmbeddedServerError.
     """
-    data, kept = home / "data", home / "password"
+    data, kept = home.path / "data", home.path / "password"
     if data.exists():
         _remove_stale_pid(data)
         return _read_password(kept)
     password = secrets.token_urlsafe(24)
-    if not temporary:
+    if not home.temporary:
         _write_secret(kept, password)
-    _initialise(home, programs, account, password=password, sync=not temporary)
+    _initialise(home, programs, account, password=password)
     return password
 
 
@@ -66,26 +68,28 @@ def is_ready(data: Path) -> bool:
     return len(lines) > 7 and lines[7].strip() == "ready"
 
 
-def _initialise(home: Path, programs: Path, account: Account, *, password: str, sync: bool) -> None:
+def _initialise(home: Hold, programs: Path, account: Account, *, password: str) -> None:
     # The directory gets its name when it is whole, so that a crash leaves no half of one under that name.
-    draft, secret = home / "data.new", home / "initdb-password"
+    draft, secret = home.path / "data.new", home.path / "initdb-password"
     account.make_directory(draft)
     _write_secret(secret, password)
     account.give(secret)
     try:
-        _initdb(draft, programs, account, secret=secret, sync=sync)
+        _initdb(home, programs / "initdb", account, draft=draft, secret=secret)
     finally:
         secret.unlink()
     with (draft / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write(f"\ninclude = '{SETTINGS_FILE}'\n")
-    draft.rename(home / "data")
+    draft.rename(home.path / "data")
 
 
-def _initdb(draft: Path, programs: Path, account: Account, *, secret: Path, sync: bool) -> None:
-    locale = "C.UTF-8" if os.uname().sysname == "Linux" else "en_US.UTF-8"
+def _initdb(home: Hold, initdb: Path, account: Account, *, draft: Path, secret: Path) -> None:
+    locale = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
     options = ["--encoding=UTF8", f"--locale={locale}", "--auth=scram-sha-256", "--no-instructions"]
     options += [f"--username={SUPERUSER}", f"--pwfile={secret}", f"--pgdata={draft}"]
-    done = account.run(programs / "initdb", *options, *([] if sync else ["--no-sync"]))
+    options += ["--no-sync"] if home.temporary else []
+    # initdb inherits the hold: it works on when we are killed, and nobody may begin anew before it is done.
+    done = account.run(initdb, *options, pass_fds=[home.descriptor])
     if done.returncode:
         raise EmbeddedServerError(action="make its data directory", reason="initdb failed.", log=done.stdout)
 

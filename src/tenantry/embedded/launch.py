@@ -94,7 +94,7 @@ def _launch(wish: Wish, stack: contextlib.ExitStack) -> Run:
     account = Account.of(data)
     _open_the_way(home, account)
     programs = binaries.runnable(binaries.find(wish.programs), account, home=home.path)
-    password = cluster.prepare(home.path, programs, account, temporary=home.temporary)
+    password = cluster.prepare(home, programs, account)
     held, sockets = _make_socket_directory(home, account, stack)
     port = _free_port()
     cluster.configure(data, account, _settings(wish, home, sockets=sockets, port=port))

@@ -1,0 +1,157 @@
+"""The databases that every test may use.
+
+`postgres` is a PostgreSQL server: one embedded server for the whole run, or, in turn, each of the servers that
+TENANTRY_TEST_URLS lists (comma-separated URLs of logins that may create databases and roles).
+`fresh_database` and `module_database` are URLs of empty databases on it, dropped afterwards.
+With TENANTRY_NO_SKIPS set, a skipped test fails the run.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from tenantry.embedded import PostgresServer, binaries
+
+GIVEN = [url.strip() for url in os.environ.get("TENANTRY_TEST_URLS", "").split(",") if url.strip()]
+NO_SKIPS = bool(os.environ.get("TENANTRY_NO_SKIPS"))
+LIBRARIES = ("tenantry", "SQLAlchemy", "psycopg", "asyncpg", "aiosqlite")
+ADDRESSES = pytest.StashKey[list[str]]()
+
+# A developer's settings must not steer the tests; nor may PGHOST and its like redirect them.
+for name in [name for name in os.environ if name.startswith(("TENANTRY_", "PG"))]:
+    del os.environ[name]
+
+
+class Postgres:
+    """A PostgreSQL server for tests, reached with a login that may create databases and roles."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __repr__(self) -> str:
+        parts = urlsplit(self._address)
+        return f"<Postgres {parts.hostname}:{parts.port}>"
+
+    def url(self, database: str = "postgres", *, login: str | None = None, password: str | None = None) -> str:
+        """Returns a URL of *database* for the administrator, or for *login*."""
+        parts = urlsplit(self._address)
+        where = parts.netloc.rpartition("@")[2]
+        who = parts.netloc.rpartition("@")[0] if login is None else f"{login}:{password or ''}"
+        return parts._replace(netloc=f"{who}@{where}", path=f"/{database}").geturl()
+
+    @contextmanager
+    def admin(self, database: str = "postgres") -> Iterator[psycopg.Connection]:
+        """Lends the administrator's connection, in autocommit, to *database*."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            yield connection
+
+    @property
+    def version(self) -> int:
+        """The server's version as PostgreSQL counts it: 180006 is 18.6."""
+        with self.admin() as connection:
+            return connection.info.server_version
+
+    def create_database(self, name: str | None = None) -> str:
+        """Returns the name of a new, empty database."""
+        name = name or f"test_{uuid.uuid4().hex[:16]}"
+        with self.admin() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drops a database, whoever is still connected to it."""
+        with self.admin() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    @contextmanager
+    def lend_database(self) -> Iterator[str]:
+        """Lends the URL of a new, empty database."""
+        name = self.create_database()
+        try:
+            yield self.url(name)
+        finally:
+            self.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Postgres:
+    """The server under test; a test that asks for it runs once for each server given."""
+    return Postgres(_addresses(request.config)[request.param])
+
+
+@pytest.fixture
+def fresh_database(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty database of this test alone."""
+    with postgres.lend_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres: Postgres) -> Iterator[str]:
+    """The URL of a database that the tests of one module share."""
+    with postgres.lend_database() as url:
+        yield url
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "postgres" in metafunc.fixturenames:
+        given = _given(metafunc.config)
+        names = [f"server{number}" for number in range(len(given))] or ["embedded"]
+        metafunc.parametrize("postgres", range(len(names)), indirect=True, scope="session", ids=names)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    # pytest-xdist: the process that hands out the tests owns the server, since any worker may finish first.
+    node.workerinput["tenantry"] = (GIVEN, _addresses(node.config))
+
+
+def pytest_report_header() -> list[str]:
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
+    servers = [str(Postgres(url).version) for url in GIVEN] or [f"{binaries.version(binaries.find())} (embedded)"]
+    return [", ".join([*versions, f"SQLite {sqlite3.sqlite_version}"]), f"PostgreSQL {', '.join(servers)}"]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if NO_SKIPS and _skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if NO_SKIPS and (skipped := _skipped(config)):
+        terminalreporter.section("skipped, which TENANTRY_NO_SKIPS does not allow", red=True)
+        for report in skipped:
+            terminalreporter.line(f"{report.nodeid}: {report.longrepr}")
+
+
+def _given(config: pytest.Config) -> list[str]:
+    worker = getattr(config, "workerinput", None)
+    return worker["tenantry"][0] if worker else GIVEN
+
+
+def _addresses(config: pytest.Config) -> list[str]:
+    if ADDRESSES not in config.stash:
+        worker = getattr(config, "workerinput", None)
+        config.stash[ADDRESSES] = worker["tenantry"][1] if worker else GIVEN or [_start_embedded(config)]
+    return config.stash[ADDRESSES]
+
+
+def _start_embedded(config: pytest.Config) -> str:
+    server = PostgresServer().start()
+    config.add_cleanup(server.stop)
+    return server.url()
+
+
+def _skipped(config: pytest.Config) -> list[Any]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return reporter.stats.get("skipped", []) if reporter else []
