@@ -1,0 +1,234 @@
+"""Connections to SQLite files that keep their tenant's walls: to the common file, and to a tenant's own file.
+
+Hostile Python in the same process is out of scope: it can reach anything. The methods refused here are doors that a
+program could walk through by accident.
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Never, Self, TypeGuard
+
+from sqlalchemy import Column, Insert, MetaData, Update
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.expression import ColumnClause, FromClause
+
+from tenantry.errors import ConfigurationError
+from tenantry.isolation.sqlite_stored import quote, shared_tables
+from tenantry.isolation.sqlite_wall import DENIED_FUNCTIONS, HARMLESS, WRITES, Wall, WallScript
+from tenantry.models.ownership import is_walled
+
+LIBRARY_PREFIX: Final = "tenantry_"
+
+ConnectionFactory = Callable[..., sqlite3.Connection]
+Authorizer = Callable[[int, str | None, str | None, str | None, str | None], int]
+
+_DESCRIBING_PRAGMAS: Final = frozenset(
+    {"foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info", "table_list", "table_xinfo"}
+)
+_READABLE_PRAGMAS: Final = frozenset(
+    {"compile_options", "data_version", "encoding", "foreign_keys", "journal_mode", "page_count", "page_size"}
+    | {"read_uncommitted", "user_version"}
+)
+
+
+def walled_factory(script: WallScript) -> ConnectionFactory:
+    """Returns what to pass as ``factory`` to sqlite3's, aiosqlite's or an engine's connect for the common file."""
+    return functools.partial(WalledConnection, script=script)
+
+
+def fenced_factory(metadata: MetaData, *, writable: Iterable[str] = ()) -> ConnectionFactory:
+    """Returns what to pass as ``factory`` to connect to a tenant's own file.
+
+    Args:
+        writable: library tables that a tenant's session may write.
+    """
+    return functools.partial(FencedConnection, authorizer=file_authorizer(metadata, writable=writable))
+
+
+def wall_of(connection: object) -> Wall:
+    """Returns the wall of a connection: sqlite3's, aiosqlite's, SQLAlchemy's adapter or pool entry around either.
+
+    Raises: ConfigurationError for a connection without a wall.
+    """
+    driver = getattr(connection, "driver_connection", connection)
+    # aiosqlite has no public way to the connection it runs in its thread; binding runs nothing there.
+    inner = getattr(driver, "_conn", driver)
+    if not isinstance(inner, WalledConnection):
+        raise ConfigurationError(
+            what=f"A {type(inner).__name__} has no wall.", fix="Connect to common tables with walled_factory(script)."
+        )
+    return inner.wall
+
+
+def bind(connection: object, tenant: uuid.UUID | None) -> None:
+    """Shows this tenant's rows, or nobody's, on a walled connection from the next statement on; from any thread.
+
+    Raises: ConfigurationError for a connection without a wall; TypeError for a tenant that is no UUID.
+    """
+    wall_of(connection).bind(tenant)
+
+
+class GuardedConnection(sqlite3.Connection):
+    """A connection with foreign keys on, whose authorizer stays, and from which no other file can be reached."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{**options, "isolation_level": None})
+        for pragma, value in (("foreign_keys", 1), ("recursive_triggers", 1), ("trusted_schema", 0), ("temp_store", 2)):
+            super().execute(f"PRAGMA {pragma} = {value}").close()
+            (found,) = super().execute(f"PRAGMA {pragma}").fetchone()
+            if found != value:
+                raise ConfigurationError(what=f"This SQLite keeps {pragma} at {found}.", fix="Use a standard build.")
+        super().setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+
+    def _refuse(self, *_: object, **__: object) -> Never:
+        raise sqlite3.NotSupportedError("not available on a tenant's connection")
+
+    backup: Any = _refuse
+    blobopen: Any = _refuse
+    deserialize: Any = _refuse
+    enable_load_extension: Any = _refuse
+    load_extension: Any = _refuse
+    set_authorizer: Any = _refuse
+    setconfig: Any = _refuse
+    setlimit: Any = _refuse
+
+
+class FencedConnection(GuardedConnection):
+    """A connection to a tenant's own file: its data is free, everything else is only to read."""
+
+    def __init__(self, *arguments: Any, authorizer: Authorizer, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        sqlite3.Connection.set_authorizer(self, authorizer)
+
+
+class WalledCursor(sqlite3.Cursor):
+    """A cursor that reports how many rows of the stored tables a statement changed itself."""
+
+    connection: WalledConnection
+    _changed = 0
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Self:
+        """Runs a statement.
+
+        Raises: sqlite3.DatabaseError where the wall does not let it through.
+        """
+        wall = self.connection.wall
+        wall.check_statement(sql)
+        wall.changed = 0
+        super().execute(sql, parameters)
+        self._changed = wall.changed
+        return self
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
+        """Runs a statement once for each of *parameters*.
+
+        Raises: sqlite3.DatabaseError where the wall does not let it through.
+        """
+        wall = self.connection.wall
+        wall.check_statement(sql)
+        wall.changed = 0
+        super().executemany(sql, parameters)
+        self._changed = wall.changed
+        return self
+
+    def executescript(self, _: str, /) -> Never:
+        """Refuses: only the first statement of a script could be judged.
+
+        Raises: sqlite3.NotSupportedError.
+        """
+        raise sqlite3.NotSupportedError("a script is not available on a walled connection")
+
+    @property
+    def rowcount(self) -> int:
+        """The rows changed by the last statement; -1 after one that changes none, as DB-API has it."""
+        reported = super().rowcount
+        return self._changed if reported >= 0 or self._changed else reported
+
+
+class WalledConnection(GuardedConnection):
+    """A connection to the common file whose wall is up from its first statement on."""
+
+    def __init__(self, *arguments: Any, script: WallScript, **options: Any) -> None:
+        self.wall = Wall(script)
+        super().__init__(*arguments, **options)
+        self.wall.raise_on(self)
+
+    def cursor(self, factory: type[WalledCursor] = WalledCursor) -> WalledCursor:  # type: ignore[override]
+        """Returns a cursor of the wall's own kind.
+
+        Raises: sqlite3.NotSupportedError for another kind.
+        """
+        if not issubclass(factory, WalledCursor):
+            raise sqlite3.NotSupportedError("a walled connection makes its own cursors")
+        return super().cursor(factory)
+
+    iterdump: Any = GuardedConnection._refuse
+    serialize: Any = GuardedConnection._refuse
+    set_trace_callback: Any = GuardedConnection._refuse
+
+
+def file_authorizer(metadata: MetaData, *, writable: Iterable[str] = ()) -> Authorizer:
+    """Returns the authorizer of a tenant's own file: no other file, no DDL, shared and library tables only to read.
+
+    Args:
+        writable: library tables that a tenant's session may write.
+    """
+    shared = frozenset(table.name for table in shared_tables(metadata))
+    free = frozenset(writable)
+
+    def allows(action: int, first: str | None, second: str | None, on_behalf: str | None) -> bool:
+        if action in WRITES:
+            # A statement cannot pass for a trigger: it cannot make one, and a write has no other name behind it.
+            if (on_behalf or "").startswith(LIBRARY_PREFIX):
+                return True
+            return first in free or not (first in shared or (first or "").startswith(LIBRARY_PREFIX))
+        if action == sqlite3.SQLITE_PRAGMA:
+            return first in _DESCRIBING_PRAGMAS or (first in _READABLE_PRAGMAS and second is None)
+        if action == sqlite3.SQLITE_FUNCTION:
+            return second not in DENIED_FUNCTIONS
+        return action in HARMLESS or action == sqlite3.SQLITE_READ
+
+    def authorize(action: int, first: str | None, second: str | None, _: str | None, on_behalf: str | None) -> int:
+        return sqlite3.SQLITE_OK if allows(action, first, second, on_behalf) else sqlite3.SQLITE_DENY
+
+    return authorize
+
+
+def teach_returning(dialect: Dialect) -> None:
+    """Makes RETURNING fetch what the stored row got by default; SQLite returns what was given to the view."""
+    dialect.statement_compiler = _WalledCompiler
+
+
+class _WalledCompiler(SQLiteCompiler):
+    _written_table: FromClause | None = None
+
+    def returning_clause(self, stmt: UpdateBase, *arguments: Any, **options: Any) -> str:
+        self._written_table = stmt.table if isinstance(stmt, Insert | Update) else None
+        text: str = super().returning_clause(stmt, *arguments, **options)  # type: ignore[no-untyped-call]  # left bare
+        self._written_table = None
+        return text
+
+    def visit_column(self, column: ColumnClause[Any], *arguments: Any, **options: Any) -> str:
+        text = super().visit_column(column, *arguments, **options)
+        if self._written_table is not None and column.table is self._written_table and _is_generated(column):
+            return self._stored_value(column)
+        return text
+
+    def _stored_value(self, column: Column[Any]) -> str:
+        table, alias = quote(column.table.name), f"{LIBRARY_PREFIX}stored"
+        same_row = " AND ".join(
+            f"{alias}.{quote(key.name)} = {table}.{quote(key.name)}" for key in column.table.primary_key
+        )
+        return f"(SELECT {alias}.{quote(column.name)} FROM {table} AS {alias} WHERE {same_row})"  # noqa: S608  # quoted identifiers of the models
+
+
+def _is_generated(column: ColumnClause[Any]) -> TypeGuard[Column[Any]]:
+    if not isinstance(column, Column) or column.primary_key or not is_walled(column.table):
+        return False
+    return column.server_default is not None or column.server_onupdate is not None
