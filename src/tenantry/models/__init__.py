@@ -1,0 +1,37 @@
+"""Whose a table is, lifted keys, column types, and the linter."""
+
+from tenantry.models import relationships as _relationships  # noqa: F401  # hooks relationships as classes are mapped
+from tenantry.models.foreign_keys import sqlite_triggers
+from tenantry.models.keys import references, tenant_table
+from tenantry.models.lifting import lift
+from tenantry.models.mixins import Platform, Shared, TenantOwned, TenantRecord, ownership_of
+from tenantry.models.naming import naming_convention
+from tenantry.models.ownership import (
+    SHARED_SCHEMA,
+    TENANT_COLUMN,
+    Ownership,
+    is_walled,
+    owned_tables,
+    ownership,
+)
+from tenantry.models.stamping import stamp
+
+__all__ = [
+    "SHARED_SCHEMA",
+    "TENANT_COLUMN",
+    "Ownership",
+    "Platform",
+    "Shared",
+    "TenantOwned",
+    "TenantRecord",
+    "is_walled",
+    "lift",
+    "naming_convention",
+    "owned_tables",
+    "ownership",
+    "ownership_of",
+    "references",
+    "sqlite_triggers",
+    "stamp",
+    "tenant_table",
+]

@@ -1,0 +1,179 @@
+"""Foreign keys: lifted so that a row refers only to rows of its own tenant."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import Connection, ForeignKey, ForeignKeyConstraint, Table, event, inspect
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import DDLCompiler
+
+from tenantry.models.ownership import SHARED_SCHEMA, TENANT_COLUMN, is_walled
+
+# The wall of SQLite's common tables lets triggers of this name write.
+SET_NULL_TRIGGER: Final = "tenantry_set_null_"
+SET_COLUMNS_NULL: Final = re.compile(r"\s*SET\s+NULL\s*\(.+\)\s*", re.IGNORECASE)
+
+
+def lift_foreign_keys(table: Table) -> bool:
+    """Gives each foreign key of *table* the shape that its target asks for; returns whether all targets are known."""
+    # Sorted, since SQLAlchemy keeps them in a set and the same models must always give the same DDL.
+    keys = sorted(table.foreign_key_constraints, key=lambda key: list(key.column_keys))
+    known = [_lift(table, key) for key in keys]
+    return all(known)
+
+
+def is_lifted(constraint: ForeignKeyConstraint) -> bool:
+    """Returns whether *constraint* compares the tenant too."""
+    return tenant_element(constraint) is not None
+
+
+def tenant_element(constraint: ForeignKeyConstraint) -> ForeignKey | None:
+    """Returns the part of *constraint* that compares the tenant."""
+    found = (element for element in constraint.elements if element.parent.name == TENANT_COLUMN)
+    return next((element for element in found if element.target_fullname.endswith(f".{TENANT_COLUMN}")), None)
+
+
+def own_elements(constraint: ForeignKeyConstraint) -> list[ForeignKey]:
+    """Returns the parts of *constraint* that compare anything but the tenant."""
+    tenant = tenant_element(constraint)
+    return [element for element in constraint.elements if element is not tenant]
+
+
+def target_table(constraint: ForeignKeyConstraint) -> Table | None:
+    """Returns the table that *constraint* refers to; a plain name may mean a shared table.
+
+    None if no such table is known (yet).
+    """
+    tables = constraint.table.metadata.tables
+    named = constraint.elements[0].target_fullname.rpartition(".")[0]
+    schemas = (None, constraint.table.metadata.schema, SHARED_SCHEMA)
+    keys = (named if schema is None else f"{schema}.{named}" for schema in schemas)
+    return next((tables[key] for key in keys if key in tables), None)
+
+
+def sqlite_triggers(table: Table, *, stored: Callable[[str], str] = str) -> list[str]:
+    """Returns the statements that do on SQLite what ``ON DELETE SET NULL`` of *table*'s lifted keys does elsewhere.
+
+    They run once every table stands. *stored* gives the name under which a table is stored.
+    """
+    return [_set_null_trigger(constraint, stored) for constraint in nulling_keys(table)]
+
+
+def nulling_keys(table: Table) -> list[ForeignKeyConstraint]:
+    """Returns the lifted keys of *table* that null their own columns when the row referred to goes."""
+    found = [key for key in table.foreign_key_constraints if SET_COLUMNS_NULL.fullmatch(key.ondelete or "")]
+    return sorted(filter(is_lifted, found), key=lambda key: list(key.column_keys))
+
+
+def detach(table: Table, constraint: ForeignKeyConstraint) -> None:
+    """Takes *constraint* off *table*, as if it had never been declared."""
+    table.constraints.discard(constraint)
+    for element in constraint.elements:
+        table.foreign_keys.discard(element)
+        element.parent.foreign_keys.discard(element)
+        element._remove_from_metadata(table.metadata)
+
+
+def _lift(table: Table, constraint: ForeignKeyConstraint) -> bool:
+    target = target_table(constraint)
+    if target is None:
+        return False
+    if is_walled(table) and is_walled(target):
+        if not is_lifted(constraint) and _has_tenant(table) and _has_tenant(target):
+            _replace(table, constraint, target, with_tenant=True)
+    elif target.schema == SHARED_SCHEMA and _names_plainly(constraint, target):
+        _replace(table, constraint, target, with_tenant=False)
+    return True
+
+
+def _names_plainly(constraint: ForeignKeyConstraint, target: Table) -> bool:
+    return any(element.target_fullname.rpartition(".")[0] != target.key for element in constraint.elements)
+
+
+def _has_tenant(table: Table) -> bool:
+    return TENANT_COLUMN in table.c
+
+
+def _replace(table: Table, constraint: ForeignKeyConstraint, target: Table, *, with_tenant: bool) -> None:
+    tenant = [TENANT_COLUMN] if with_tenant else []
+    own = [element.parent.key for element in constraint.elements]
+    referred = [element.target_fullname.rpartition(".")[2] for element in constraint.elements]
+    ondelete = _set_null_of(constraint) if with_tenant else constraint.ondelete
+    detach(table, constraint)
+    lifted = ForeignKeyConstraint(
+        [*tenant, *own],
+        [f"{target.key}.{column}" for column in [*tenant, *referred]],
+        name=constraint.name,
+        onupdate=constraint.onupdate,
+        ondelete=ondelete,
+        deferrable=constraint.deferrable,
+        initially=constraint.initially,
+        use_alter=constraint.use_alter,
+        match=constraint.match,
+        info=constraint.info,
+        comment=constraint.comment,
+        **constraint.dialect_kwargs,
+    )
+    table.append_constraint(lifted)
+
+
+def _set_null_of(constraint: ForeignKeyConstraint) -> str | None:
+    """A plain SET NULL would null the tenant too; PostgreSQL 15 takes a list of columns."""
+    if (constraint.ondelete or "").strip().upper() != "SET NULL":
+        return constraint.ondelete
+    quote = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
+    return f"SET NULL ({', '.join(quote(element.parent.name) for element in constraint.elements)})"
+
+
+@compiles(ForeignKeyConstraint, "sqlite")
+def _without_column_list(constraint: ForeignKeyConstraint, compiler: DDLCompiler, **options: Any) -> Any:
+    # SQLite knows no column list: the key says NO ACTION there, and a trigger does the rest.
+    if SET_COLUMNS_NULL.fullmatch(constraint.ondelete or ""):
+        constraint = copy.copy(constraint)
+        constraint.ondelete = None
+    return compiler.visit_foreign_key_constraint(constraint, **options)
+
+
+def _set_null_trigger(constraint: ForeignKeyConstraint, stored: Callable[[str], str]) -> str:
+    table, target = constraint.table, constraint.referred_table
+    nulled = ", ".join(f"{_quoted(element.parent.name)} = NULL" for element in own_elements(constraint))
+    pairs = [(_quoted(element.parent.name), _quoted(element.column.name)) for element in constraint.elements]
+    return (
+        f"CREATE TRIGGER IF NOT EXISTS {_trigger_name(constraint, stored)} "
+        f"BEFORE DELETE ON {_quoted(stored(target.name))} BEGIN "
+        f"UPDATE {_quoted(stored(table.name))} SET {nulled} "
+        f"WHERE {' AND '.join(f'{own} = OLD.{referred}' for own, referred in pairs)}; END"
+    )  # noqa: S608  # every name in it is quoted
+
+
+def _trigger_name(constraint: ForeignKeyConstraint, stored: Callable[[str], str] = str) -> str:
+    own = "_".join(element.parent.name for element in own_elements(constraint))
+    return _quoted(f"{SET_NULL_TRIGGER}{stored(constraint.table.name)}_{own}")
+
+
+def _quoted(name: str) -> str:
+    return sqlite.dialect().identifier_preparer.quote(name)
+
+
+@event.listens_for(Table, "after_create")
+def _create_triggers(table: Table, connection: Connection, **_options: Any) -> None:
+    if connection.dialect.name != "sqlite" or not is_walled(table):
+        return
+    standing = set(inspect(connection).get_table_names())
+    for other in table.metadata.tables.values():
+        for key in nulling_keys(other):
+            if table in (other, key.referred_table) and {other.name, key.referred_table.name} <= standing:
+                connection.exec_driver_sql(_set_null_trigger(key, str))
+
+
+@event.listens_for(Table, "before_drop")
+def _drop_triggers(table: Table, connection: Connection, **_options: Any) -> None:
+    if connection.dialect.name != "sqlite" or not is_walled(table):
+        return
+    for key in nulling_keys(table):
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {_trigger_name(key)}")

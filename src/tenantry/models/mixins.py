@@ -1,0 +1,130 @@
+"""The four mixins by which a class says whose its table is."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import CheckConstraint, Column, MetaData, Table
+from sqlalchemy.orm import Mapped, MappedColumn, declared_attr
+from sqlalchemy.schema import conv
+
+from tenantry.models import keys, sqlmodels
+from tenantry.models.naming import shortened
+from tenantry.models.ownership import MARK, SHARED_SCHEMA, TENANT_COLUMN, Ownership, is_walled
+from tenantry.models.serialisation import to_dict
+
+
+class Owned:
+    """What the four mixins have in common: a mark on the table, and ``to_dict()``."""
+
+    __tenantry_ownership__: ClassVar[Ownership]
+
+    @classmethod
+    def __table_cls__(cls, name: str, metadata: MetaData, *items: Any, **options: Any) -> Table:
+        options["info"] = {**options.get("info", {}), MARK: cls.__tenantry_ownership__}
+        build = getattr(super(), "__table_cls__", Table)
+        table: Table = build(name, metadata, *items, **options)
+        return table
+
+    def to_dict(self, *, exclude: Collection[str] = (), reveal: Collection[str] = ()) -> dict[str, Any]:
+        """Returns the row's own columns as JSON-safe values, without secrets unless *reveal* names them."""
+        return to_dict(self, exclude=exclude, reveal=reveal)
+
+
+class Walled(Owned):
+    """What tenant-owned tables and tenants' records have in common: the tenant column, first in the key."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        sqlmodels.add_key_fields(cls)
+        super().__init_subclass__(**options)
+
+    @classmethod
+    def __table_cls__(cls, name: str, metadata: MetaData, *items: Any, **options: Any) -> Table:
+        return super().__table_cls__(name, metadata, *_with_inherited_key(cls, items), **options)
+
+    if TYPE_CHECKING:
+        tenant_id: Mapped[uuid.UUID]
+        id: Mapped[uuid.UUID]
+    else:
+
+        @declared_attr
+        @classmethod
+        def tenant_id(cls):
+            return keys.mapped_tenant_column()
+
+
+class TenantOwned(Walled):
+    """A tenant's rows: the class gets ``tenant_id``, and an ``id`` unless it declares its own key."""
+
+    __tenantry_ownership__ = Ownership.TENANT
+
+    if not TYPE_CHECKING:
+
+        @declared_attr
+        @classmethod
+        def id(cls):
+            return None if _declares_key(cls) else keys.mapped_id_column()
+
+
+class TenantRecord(Walled):
+    """The tenant itself, one row per tenant, whose ``id`` is the tenant's id."""
+
+    __tenantry_ownership__ = Ownership.RECORD
+
+    @classmethod
+    def __table_cls__(cls, name: str, metadata: MetaData, *items: Any, **options: Any) -> Table:
+        check = CheckConstraint(f"{TENANT_COLUMN} = id", name=conv(shortened(f"ck_{name}_is_tenant")))
+        return super().__table_cls__(name, metadata, *items, check, **options)
+
+    if not TYPE_CHECKING:
+
+        @declared_attr
+        @classmethod
+        def id(cls):
+            return keys.mapped_record_id_column()
+
+
+class Platform(Owned):
+    """The platform's own rows, which no tenant's session reaches."""
+
+    __tenantry_ownership__ = Ownership.PLATFORM
+
+
+class Shared(Owned):
+    """Reference rows that every tenant reads and the platform writes, in a schema of their own."""
+
+    __tenantry_ownership__ = Ownership.SHARED
+
+    @classmethod
+    def __table_cls__(cls, name: str, metadata: MetaData, *items: Any, **options: Any) -> Table:
+        options.setdefault("schema", SHARED_SCHEMA)
+        return super().__table_cls__(name, metadata, *items, **options)
+
+
+def ownership_of(model: type) -> Ownership | None:
+    """Returns whose rows a class holds, or None if it has none of the four mixins."""
+    return getattr(model, "__tenantry_ownership__", None)
+
+
+def _declares_key(cls: type) -> bool:
+    return any(
+        isinstance(value, MappedColumn) and value.column.primary_key
+        for base in cls.__mro__
+        if base.__module__ != __name__
+        for value in vars(base).values()
+    )
+
+
+def _with_inherited_key(cls: type, items: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A joined-inheritance child declares no tenant column, since its parent's attribute is mapped already."""
+    tables = (vars(base).get("__table__") for base in cls.__mro__[1:])
+    parent = next((table for table in tables if isinstance(table, Table)), None)
+    if parent is None or not is_walled(parent):
+        return items
+    columns = [item for item in items if isinstance(item, Column)]
+    if any(column.name == TENANT_COLUMN for column in columns):
+        return items
+    own_key = () if any(column.primary_key for column in columns) else keys.inherited_key_columns(parent)
+    return keys.tenant_column(), *own_key, *items

@@ -1,0 +1,49 @@
+"""SQLModel classes: their columns are pydantic fields, so the key columns are added as such."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from typing import Any
+
+from tenantry.ids import uuid7
+from tenantry.models.keys import tenant_of_row
+from tenantry.models.ownership import TENANT_COLUMN, Ownership
+
+
+def is_sqlmodel(cls: type) -> bool:
+    """Returns whether *cls* is an SQLModel class; SQLModel itself is never imported for it."""
+    module = sys.modules.get("sqlmodel")
+    return module is not None and issubclass(cls, module.SQLModel)
+
+
+def add_key_fields(cls: type) -> None:
+    """Gives an SQLModel class the fields ``tenant_id`` and ``id`` that it does not declare itself."""
+    if not is_sqlmodel(cls):
+        return
+    inherited: dict[str, Any] = {}
+    for base in cls.__mro__[1:]:
+        inherited.update(getattr(base, "__pydantic_fields__", {}))
+    own = dict(vars(cls).get("__annotations__", {}))
+    fields = {name: field for name, field in _key_fields(cls).items() if name not in own and name not in inherited}
+    if _declares_key(cls, inherited):
+        fields.pop("id", None)
+    for name, field in fields.items():
+        setattr(cls, name, field)
+    cls.__annotations__ = {**dict.fromkeys(fields, uuid.UUID | None), **own}
+
+
+def _key_fields(cls: type) -> dict[str, Any]:
+    field = sys.modules["sqlmodel"].Field
+    own: dict[str, Any] = {"default_factory": uuid7}
+    if getattr(cls, "__tenantry_ownership__", None) is Ownership.RECORD:
+        own = {"default": None, "sa_column_kwargs": {"default": tenant_of_row}}
+    return {
+        TENANT_COLUMN: field(default=None, primary_key=True, nullable=False),
+        "id": field(primary_key=True, nullable=False, **own),
+    }
+
+
+def _declares_key(cls: type, inherited: dict[str, Any]) -> bool:
+    fields = {**inherited, **vars(cls)}
+    return any(getattr(value, "primary_key", None) is True for name, value in fields.items() if name != TENANT_COLUMN)

@@ -1,0 +1,61 @@
+"""Stamping: an object gets its tenant once, and keeps it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import InstanceState, Mapper
+from sqlalchemy.orm.attributes import set_attribute
+
+from tenantry.errors import TenantImmutable
+from tenantry.models.keys import OWN_ID
+from tenantry.models.mixins import TenantRecord, Walled, ownership_of
+from tenantry.models.ownership import TENANT_COLUMN, Ownership
+from tenantry.models.sqlmodels import is_sqlmodel
+
+
+def stamp(row: object, tenant: uuid.UUID) -> bool:
+    """Gives *row* to the tenant if it has none yet, and returns whether it is the tenant's; sends no statement.
+
+    A tenant's own record gets the tenant's id as its ``id`` too.
+    """
+    names = [TENANT_COLUMN, "id"] if ownership_of(type(row)) is Ownership.RECORD else [TENANT_COLUMN]
+    state: InstanceState[Any] = inspect(row, raiseerr=True)
+    held = {name: state.dict.get(name, _identity(state, name)) for name in names}
+    for name in (name for name, value in held.items() if value is None):
+        set_attribute(row, name, tenant)
+    return all(value in (None, tenant) for value in held.values())
+
+
+def _identity(state: InstanceState[Any], name: str) -> Any:
+    """Returns a key column's value of a row that has expired."""
+    if state.identity is None:
+        return None
+    keys = [state.mapper.get_property_by_column(column).key for column in state.mapper.primary_key]
+    return dict(zip(keys, state.identity, strict=True)).get(name)
+
+
+@event.listens_for(Mapper, "after_mapper_constructed")
+def _guard_tenant(mapper: Mapper[Any], model: type) -> None:
+    if issubclass(model, Walled) and mapper.has_property(TENANT_COLUMN):
+        event.listen(getattr(model, TENANT_COLUMN), "set", _refuse_other_tenant)
+
+
+def _refuse_other_tenant(row: object, value: Any, held: Any, _initiator: object) -> None:
+    if not isinstance(held, uuid.UUID) or value == held:
+        return
+    if value is not None or inspect(row, raiseerr=True).persistent:
+        raise TenantImmutable(model=type(row).__name__)
+
+
+@event.listens_for(Walled, "init", propagate=True)
+def _fill_id(row: Any, _args: object, _kwargs: object) -> None:
+    # An id at construction: child.parent_id = parent.id works before the flush. SQLModel's fields do it themselves.
+    model = type(row)
+    if is_sqlmodel(model) or issubclass(model, TenantRecord):
+        return
+    column = model.__mapper__.columns.get("id")
+    if column is not None and OWN_ID in column.info:
+        row.id = column.default.arg(None)
