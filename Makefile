@@ -1,0 +1,47 @@
+# Every target works on a fresh clone: what it needs is installed into .venv first, and again when pyproject.toml changes.
+
+PYTHON  ?= python3
+WORKERS ?= 2
+ARGS    ?=
+
+BIN   := .venv/bin
+READY := .venv/.ready
+# CI runs with exact versions, everybody else with the newest that pyproject.toml allows.
+PINS  := $(if $(filter true,$(CI)),--constraint constraints.txt)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check bench soak
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY)  ## a dozen tenants on an embedded server, and twenty ways to break in (ARGS="--check --data DIR")
+	@$(BIN)/tenantry demo $(ARGS)
+
+test: $(READY)  ## every test, against real databases (ARGS="-k name")
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+check: $(READY)  ## lint, format, types, import contracts, measures
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/measure.py
+
+bench: $(READY)  ## what the walls cost, beside plain SQLAlchemy
+	$(BIN)/python -m bench $(ARGS)
+
+soak: $(READY)  ## the tests that run for minutes
+	$(BIN)/pytest -m soak $(ARGS)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tenantry needs Python 3.11 or newer. Try: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ rm -rf .venv; echo "No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing into .venv ..."
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet $(PINS) --editable '.[all]' --group dev
+	@touch $@
