@@ -18,7 +18,6 @@ ID_KIND: Final = "id"
 LONGEST_VALUE: Final = 255
 
 
-
 def uuid7() -> uuid.UUID:
     """Returns a version 7 UUID (RFC 9562, section 5.7): milliseconds since 1970, then 74 random bits."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))

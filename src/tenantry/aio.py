@@ -1,0 +1,150 @@
+"""The async door of a tenancy: the same words, awaited. Management runs in a thread; sessions run on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from tenantry.errors import ExtraMissing, OutcomeUnknown
+from tenantry.isolation.binding import OPTION, UNBOUND
+from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
+from tenantry.isolation.servers import MAIN
+from tenantry.types import Outcomes, Tenant, TenantKey
+
+try:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from tenantry.session.aio import AsyncBoundSession, AsyncTenantSession
+except ImportError as error:
+    raise ExtraMissing(module="The asynchronous door", extra="asyncpg") from error
+
+if TYPE_CHECKING:
+    from tenantry.tenancy import Tenancy
+
+
+class AsyncTenancy:
+    """The awaited face of a ``Tenancy``; make it through ``tenancy.aio``."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._tenancy = tenancy
+        self.tenants = AsyncTenants(tenancy)
+
+    def __repr__(self) -> str:
+        return f"{self._tenancy!r}.aio"
+
+    @contextlib.asynccontextmanager
+    async def session(
+        self, key: TenantKey, *, read_only: bool = False, isolation_level: str | None = None
+    ) -> AsyncIterator[AsyncTenantSession]:
+        """Opens a session bound to one tenant; the caller commits.
+
+        Raises: as ``Tenancy.session``.
+        """
+        route = await self._tenancy.router.route_async(key)
+        engine = route.async_engine(read_only=read_only, isolation_level=isolation_level)
+        async with AsyncTenantSession(engine, tenant=route.tenant, criteria=route.criteria) as session:
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def transaction(
+        self, key: TenantKey, *, read_only: bool = False, isolation_level: str | None = None
+    ) -> AsyncIterator[AsyncTenantSession]:
+        """Opens a session bound to one tenant, commits on leaving, and rolls back on an error.
+
+        Raises: as ``Tenancy.transaction``.
+        """
+        async with self.session(key, read_only=read_only, isolation_level=isolation_level) as session:
+            yield session
+            await session.commit()
+
+    @contextlib.asynccontextmanager
+    async def operator(self, reason: str, *, server: str = MAIN) -> AsyncIterator[AsyncBoundSession]:
+        """Opens a session across the tenants of one server's common tables; the reason is on the record first.
+
+        Raises: as ``Tenancy.operator``.
+        """
+        await asyncio.to_thread(self._tenancy.record_operator, reason, server)
+        async with AsyncBoundSession(self._operator_engine(server)) as session:
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def platform(self, *, server: str = MAIN) -> AsyncIterator[AsyncBoundSession]:
+        """Opens a session on Platform and Shared tables.
+
+        Raises: as ``Tenancy.platform``.
+        """
+        async with AsyncBoundSession(self._platform_engine(server)) as session:
+            yield session
+
+    async def each(
+        self,
+        fn: Callable[[AsyncTenantSession], Awaitable[Any]],
+        *,
+        where: Callable[[Tenant], bool] | None = None,
+        jobs: int = 4,
+    ) -> Outcomes:
+        """Awaits ``fn(session)`` in a transaction of every active tenant of every server, *jobs* at a time.
+
+        Raises: as ``Tenancy.each``.
+        """
+        places = asyncio.Semaphore(jobs)
+        outcomes = Outcomes({}, {}, {})
+
+        async def run(tenant: Tenant) -> None:
+            async with places:
+                await self._run(tenant, fn, outcomes)
+
+        tenants = await asyncio.to_thread(lambda: list(self._tenancy.every_tenant()))
+        async with asyncio.TaskGroup() as group:
+            for tenant in tenants:
+                if where is None or where(tenant):
+                    group.create_task(run(tenant))
+        return outcomes
+
+    async def close(self) -> None:
+        """Closes every connection that the running event loop holds."""
+        for server in self._tenancy.servers.all():
+            await server.engines.of_this_loop().close()
+
+    async def _run(
+        self, tenant: Tenant, fn: Callable[[AsyncTenantSession], Awaitable[Any]], outcomes: Outcomes
+    ) -> None:
+        try:
+            async with self.transaction(tenant) as session:
+                result = await fn(session)
+            outcomes.done[tenant.id] = result  # type: ignore[index]  # filled here, read-only to the caller
+        except OutcomeUnknown as error:
+            outcomes.unknown[tenant.id] = error  # type: ignore[index]  # as above
+        except Exception as error:  # whatever one tenant's work raises is that tenant's outcome
+            outcomes.failed[tenant.id] = error  # type: ignore[index]  # as above
+
+    def _operator_engine(self, name: str) -> AsyncEngine:
+        server = self._tenancy.servers.get(name)
+        if isinstance(server, PostgresServer):
+            engine = server.async_engine(OPERATOR, action="Looking across tenants")
+            return engine.execution_options(**{OPTION: server.unbound(OPERATOR)})
+        return server.async_operator_engine().execution_options(**{OPTION: UNBOUND})
+
+    def _platform_engine(self, name: str) -> AsyncEngine:
+        server = self._tenancy.servers.get(name)
+        if isinstance(server, PostgresServer):
+            engine = server.async_engine(PLATFORM, action="Opening the platform's tables")
+            return engine.execution_options(**{OPTION: server.unbound(PLATFORM)})
+        return server.async_platform_engine().execution_options(**{OPTION: UNBOUND})
+
+
+class AsyncTenants:
+    """The awaited face of ``tenancy.tenants``; each call runs in a thread, off the event loop."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._tenancy = tenancy
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._tenancy.tenants, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await asyncio.to_thread(method, *args, **kwargs)
+
+        return call

@@ -1,0 +1,119 @@
+-- The app login cannot read the catalog; these functions are its only way in. Each answers for one exact key, and
+-- none answers from inside a tenant's transaction, so that raw SQL of one tenant learns nothing of another.
+-- {schema}, {setting} and the role names are filled in by upgrades.py from checked names, never from user text.
+
+CREATE OR REPLACE FUNCTION {schema}.refuse_bound() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF coalesce(current_setting('{setting}', true), '') <> '' THEN
+        RAISE EXCEPTION 'the catalog does not answer inside a tenant''s transaction' USING ERRCODE = 'TN002';
+    END IF;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION {schema}.catalog_version() RETURNS integer
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    SELECT value::integer FROM {schema}.meta WHERE name = 'version'
+$body$;
+
+CREATE OR REPLACE FUNCTION {schema}.resolve(asked_kind text, asked_value text)
+RETURNS TABLE (id uuid, slug text, name text, status text, settings jsonb,
+               server text, isolation text, physical text, epoch integer)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM {schema}.refuse_bound();
+    RETURN QUERY
+        SELECT t.id, t.slug, t.name, t.status, t.settings, p.server, p.isolation, p.physical, p.epoch
+        FROM {schema}.tenants t
+        JOIN {schema}.placements p ON p.tenant_id = t.id AND p.epoch = t.epoch
+        WHERE t.id = CASE asked_kind
+            WHEN 'id' THEN asked_value::uuid
+            WHEN 'slug' THEN (SELECT s.id FROM {schema}.tenants s WHERE s.slug = asked_value)
+            ELSE (SELECT i.tenant_id FROM {schema}.identities i WHERE i.kind = asked_kind AND i.value = asked_value)
+        END;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION {schema}.register(new_tenant jsonb, new_identities jsonb, ceiling integer)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    new_id uuid := (new_tenant ->> 'id')::uuid;
+BEGIN
+    PERFORM {schema}.refuse_bound();
+    -- One row serialises all registrations, so that the ceiling cannot be passed by two at once.
+    PERFORM 1 FROM {schema}.meta WHERE name = 'version' FOR UPDATE;
+    IF (SELECT count(*) FROM {schema}.tenants t WHERE t.status <> 'erased') >= ceiling THEN
+        RAISE EXCEPTION 'tenant limit' USING ERRCODE = 'TN003';
+    END IF;
+    INSERT INTO {schema}.tenants (id, slug, name, status, settings, epoch, created_at, updated_at)
+    VALUES (new_id, new_tenant ->> 'slug', new_tenant ->> 'name', 'provisioning', new_tenant -> 'settings', 1, now(), now());
+    INSERT INTO {schema}.placements (tenant_id, epoch, server, isolation, physical)
+    VALUES (new_id, 1, new_tenant ->> 'server', new_tenant ->> 'isolation', new_tenant ->> 'physical');
+    INSERT INTO {schema}.identities (kind, value, tenant_id)
+    SELECT i ->> 0, i ->> 1, new_id FROM jsonb_array_elements(new_identities) AS i;
+    INSERT INTO {schema}.journal (id, kind, tenant_id, step, state, holder, lease_until, detail, created_at, updated_at)
+    VALUES (new_id, 'create', new_id, 'registered', 'running', new_tenant ->> 'holder',
+            now() + make_interval(secs => (new_tenant ->> 'lease')::double precision), '{{}}', now(), now());
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION {schema}.advance(
+    asked_tenant uuid, next_step text, next_holder text, lease double precision, seen_holder text)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM {schema}.refuse_bound();
+    UPDATE {schema}.journal SET step = next_step, holder = next_holder, updated_at = now(),
+        lease_until = now() + make_interval(secs => lease)
+    WHERE journal.id = asked_tenant AND journal.kind = 'create' AND journal.state = 'running'
+      AND (seen_holder IS NULL OR journal.holder = seen_holder);
+    RETURN FOUND;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION {schema}.activate(asked_tenant uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM {schema}.refuse_bound();
+    UPDATE {schema}.tenants SET status = 'active', updated_at = now()
+    WHERE tenants.id = asked_tenant AND tenants.status = 'provisioning';
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE {schema}.journal SET step = 'active', state = 'done', updated_at = now()
+    WHERE journal.id = asked_tenant AND journal.kind = 'create';
+    RETURN true;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION {schema}.discard(asked_tenant uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM {schema}.refuse_bound();
+    PERFORM 1 FROM {schema}.tenants t WHERE t.id = asked_tenant AND t.status = 'provisioning' FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    DELETE FROM {schema}.identities WHERE tenant_id = asked_tenant;
+    DELETE FROM {schema}.placements WHERE tenant_id = asked_tenant;
+    DELETE FROM {schema}.journal WHERE journal.id = asked_tenant AND kind = 'create';
+    DELETE FROM {schema}.tenants WHERE tenants.id = asked_tenant;
+    RETURN true;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION {schema}.unfinished()
+RETURNS TABLE (tenant_id uuid, step text, holder text, expired boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM {schema}.refuse_bound();
+    RETURN QUERY SELECT j.tenant_id, j.step, j.holder, j.lease_until < now()
+        FROM {schema}.journal j WHERE j.kind = 'create' AND j.state = 'running';
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION {schema}.record_operator(why text, on_server text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    INSERT INTO {schema}.operator_log (at, login, server, reason) VALUES (now(), session_user, on_server, why)
+$body$;

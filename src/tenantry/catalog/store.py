@@ -1,0 +1,330 @@
+"""What the catalog answers and records. Every function takes a connection; the caller owns its transaction."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Connection, and_, delete, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from tenantry.catalog.holder import LEASE_SECONDS, is_gone, this_process
+from tenantry.catalog.lifecycle import before, check_step
+from tenantry.catalog.tables import (
+    CATALOG_SCHEMA,
+    identities,
+    journal,
+    meta,
+    now,
+    operator_log,
+    placements,
+    servers,
+    tenants,
+)
+from tenantry.errors import CatalogMissing, IdentityTaken, TenantExists, TenantLimitReached, TenantNotFound
+from tenantry.types import Isolation, Tenant, TenantStatus
+
+_NO_CEILING: Final = 2**31 - 1
+_LIMIT_STATE: Final = "TN003"
+_UNDEFINED_SCHEMA: Final = ("3F000", "42883", "42P01")
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A creation that has not ended: who holds it, how far it came, and whether its holder is gone."""
+
+    tenant: uuid.UUID
+    step: str
+    holder: str
+    abandoned: bool
+
+
+class Store(Protocol):
+    """What the two databases do each in its own way; PostgreSQL's app login reaches the catalog by functions only."""
+
+    def resolve(self, connection: Connection, kind: str, value: str) -> Tenant | None: ...
+    def version(self, connection: Connection) -> int: ...
+    def register(
+        self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
+    ) -> None: ...
+    def advance(self, connection: Connection, tenant: uuid.UUID, step: str, *, seen: str | None = None) -> bool: ...
+    def activate(self, connection: Connection, tenant: uuid.UUID) -> bool: ...
+    def discard(self, connection: Connection, tenant: uuid.UUID) -> bool: ...
+    def unfinished(self, connection: Connection) -> list[Unfinished]: ...
+    def record_operator(self, connection: Connection, reason: str, server: str) -> None: ...
+
+
+class PostgresStore:
+    """The catalog behind the functions of ``functions.sql``."""
+
+    def resolve(self, connection: Connection, kind: str, value: str) -> Tenant | None:
+        row = self._call(connection, "select * from {0}.resolve(:kind, :value)", kind=kind, value=value).one_or_none()
+        return _tenant(row._mapping) if row else None
+
+    def version(self, connection: Connection) -> int:
+        return int(self._call(connection, "select {0}.catalog_version()").scalar_one())
+
+    def register(
+        self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
+    ) -> None:
+        document = {
+            "id": str(tenant.id),
+            "slug": tenant.slug,
+            "name": tenant.name,
+            "settings": dict(tenant.settings),
+            "server": tenant.server,
+            "isolation": tenant.isolation.value,
+            "physical": tenant.physical,
+            "holder": this_process(),
+            "lease": LEASE_SECONDS,
+        }
+        statement = "select {0}.register(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling)"
+        limit = _NO_CEILING if ceiling is None else ceiling
+        parameters = {"tenant": json.dumps(document), "names": json.dumps([list(pair) for pair in names])}
+        try:
+            self._call(connection, statement, ceiling=limit, **parameters)
+        except DBAPIError as error:
+            raise _registration_error(error, tenant, names, limit) from error
+
+    def advance(self, connection: Connection, tenant: uuid.UUID, step: str, *, seen: str | None = None) -> bool:
+        statement = "select {0}.advance(cast(:tenant as uuid), :step, :holder, :lease, :seen)"
+        held = {"holder": this_process(), "lease": LEASE_SECONDS, "seen": seen}
+        return bool(self._call(connection, statement, tenant=str(tenant), step=step, **held).scalar_one())
+
+    def activate(self, connection: Connection, tenant: uuid.UUID) -> bool:
+        return bool(self._call(connection, "select {0}.activate(cast(:t as uuid))", t=str(tenant)).scalar_one())
+
+    def discard(self, connection: Connection, tenant: uuid.UUID) -> bool:
+        return bool(self._call(connection, "select {0}.discard(cast(:t as uuid))", t=str(tenant)).scalar_one())
+
+    def unfinished(self, connection: Connection) -> list[Unfinished]:
+        rows = self._call(connection, "select * from {0}.unfinished()")
+        return [Unfinished(r.tenant_id, r.step, r.holder, r.expired or is_gone(r.holder)) for r in rows]
+
+    def record_operator(self, connection: Connection, reason: str, server: str) -> None:
+        self._call(connection, "select {0}.record_operator(:why, :server)", why=reason, server=server)
+
+    def _call(self, connection: Connection, statement: str, **parameters: Any) -> Any:
+        try:
+            return connection.execute(text(statement.format(CATALOG_SCHEMA)), parameters)
+        except DBAPIError as error:
+            if _sqlstate(error) in _UNDEFINED_SCHEMA:
+                raise CatalogMissing(server="main") from error
+            raise
+
+
+class SqliteStore:
+    """The catalog in a file that only the library opens."""
+
+    def resolve(self, connection: Connection, kind: str, value: str) -> Tenant | None:
+        row = connection.execute(_placed().where(_found_by(kind, value))).one_or_none()
+        return _tenant(row._mapping) if row else None
+
+    def version(self, connection: Connection) -> int:
+        return int(connection.execute(select(meta.c.value).where(meta.c.name == "version")).scalar_one())
+
+    def register(
+        self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
+    ) -> None:
+        # BEGIN IMMEDIATE has taken the write lock: nobody else can register between the count and the insert.
+        alive = select(func.count()).select_from(tenants).where(tenants.c.status != TenantStatus.ERASED)
+        if ceiling is not None and connection.execute(alive).scalar_one() >= ceiling:
+            raise TenantLimitReached(limit=ceiling)
+        try:
+            self._insert(connection, tenant, names)
+        except IntegrityError as error:
+            raise _registration_error(error, tenant, names, 0) from error
+
+    def _insert(self, connection: Connection, tenant: Tenant, names: Sequence[tuple[str, str]]) -> None:
+        connection.execute(
+            insert(tenants).values(
+                id=tenant.id,
+                slug=tenant.slug,
+                name=tenant.name,
+                status=TenantStatus.PROVISIONING,
+                settings=dict(tenant.settings),
+                epoch=tenant.epoch,
+            )
+        )
+        place = {"server": tenant.server, "isolation": tenant.isolation, "physical": tenant.physical}
+        connection.execute(insert(placements).values(tenant_id=tenant.id, epoch=tenant.epoch, **place))
+        for kind, value in names:
+            connection.execute(insert(identities).values(kind=kind, value=value, tenant_id=tenant.id))
+        entry = {"kind": "create", "step": "registered", "state": "running", "detail": {}, **_held()}
+        connection.execute(insert(journal).values(id=tenant.id, tenant_id=tenant.id, **entry))
+
+    def advance(self, connection: Connection, tenant: uuid.UUID, step: str, *, seen: str | None = None) -> bool:
+        statement = update(journal).where(_creation(tenant), journal.c.state == "running").values(step=step, **_held())
+        if seen is not None:
+            statement = statement.where(journal.c.holder == seen)
+        return bool(connection.execute(statement).rowcount)
+
+    def activate(self, connection: Connection, tenant: uuid.UUID) -> bool:
+        waiting = and_(tenants.c.id == tenant, tenants.c.status == TenantStatus.PROVISIONING)
+        if not connection.execute(update(tenants).where(waiting).values(status=TenantStatus.ACTIVE)).rowcount:
+            return False
+        connection.execute(update(journal).where(_creation(tenant)).values(step="active", state="done"))
+        return True
+
+    def discard(self, connection: Connection, tenant: uuid.UUID) -> bool:
+        waiting = and_(tenants.c.id == tenant, tenants.c.status == TenantStatus.PROVISIONING)
+        if not connection.execute(select(tenants.c.id).where(waiting)).one_or_none():
+            return False
+        for table in (identities, placements, journal):
+            connection.execute(delete(table).where(table.c.tenant_id == tenant))
+        connection.execute(delete(tenants).where(waiting))
+        return True
+
+    def unfinished(self, connection: Connection) -> list[Unfinished]:
+        running = select(journal).where(journal.c.kind == "create", journal.c.state == "running")
+        return [
+            Unfinished(row.tenant_id, row.step, row.holder, row.lease_until < now() or is_gone(row.holder))
+            for row in connection.execute(running)
+        ]
+
+    def record_operator(self, connection: Connection, reason: str, server: str) -> None:
+        connection.execute(insert(operator_log).values(login="local", server=server, reason=reason))
+
+
+def find(connection: Connection, kind: str, value: str) -> Tenant:
+    """Returns the tenant that the pair finds, whatever its status.
+
+    Raises: TenantNotFound.
+    """
+    row = connection.execute(_placed().where(_found_by(kind, value))).one_or_none()
+    if row is None:
+        raise TenantNotFound(key=value)
+    return _tenant(row._mapping)
+
+
+def listing(connection: Connection, *, after: uuid.UUID | None, limit: int, erased: bool = False) -> list[Tenant]:
+    """Returns up to *limit* tenants in order of their identifiers, starting behind *after*."""
+    statement = _placed().order_by(tenants.c.id).limit(limit)
+    if after is not None:
+        statement = statement.where(tenants.c.id > after)
+    if not erased:
+        statement = statement.where(tenants.c.status != TenantStatus.ERASED)
+    return [_tenant(row._mapping) for row in connection.execute(statement)]
+
+
+def set_status(connection: Connection, tenant: Tenant, wanted: TenantStatus) -> None:
+    """Takes one step of the lifecycle, as one statement.
+
+    Raises: LifecycleError when the tenant is not where the step starts.
+    """
+    legal = and_(tenants.c.id == tenant.id, tenants.c.status.in_(before(wanted)))
+    if not connection.execute(update(tenants).where(legal).values(status=wanted)).rowcount:
+        status = connection.execute(select(tenants.c.status).where(tenants.c.id == tenant.id)).scalar_one()
+        check_step(tenant.id, TenantStatus(status), wanted)
+
+
+def rename(connection: Connection, tenant: Tenant, *, slug: str, name: str) -> None:
+    """Gives a tenant another slug and name.
+
+    Raises: TenantExists when the slug is taken.
+    """
+    try:
+        connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(slug=slug, name=name))
+    except IntegrityError as error:
+        raise TenantExists(slug=slug) from error
+
+
+def add_identity(connection: Connection, tenant: Tenant, kind: str, value: str) -> None:
+    """Lets one more outside name find a tenant.
+
+    Raises: IdentityTaken.
+    """
+    try:
+        connection.execute(insert(identities).values(kind=kind, value=value, tenant_id=tenant.id))
+    except IntegrityError as error:
+        raise IdentityTaken(kind=kind, value=value) from error
+
+
+def identities_of(connection: Connection, tenant: Tenant) -> list[tuple[str, str]]:
+    """Returns the outside names that find a tenant."""
+    found = select(identities.c.kind, identities.c.value).where(identities.c.tenant_id == tenant.id)
+    return [(row.kind, row.value) for row in connection.execute(found.order_by(*found.selected_columns))]
+
+
+def bury(connection: Connection, tenant: Tenant) -> None:
+    """Leaves of an erased tenant only its identifier, so that it is never given out again; names become free."""
+    connection.execute(delete(identities).where(identities.c.tenant_id == tenant.id))
+    gone = {"slug": f"erased-{tenant.id.hex}", "name": "", "settings": {}}
+    connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(**gone))
+
+
+def note_server(connection: Connection, *, name: str, kind: str, location: str) -> None:
+    """Records that a server exists; *location* never holds a password."""
+    if connection.execute(update(servers).where(servers.c.name == name).values(kind=kind, location=location)).rowcount:
+        return
+    connection.execute(insert(servers).values(name=name, kind=kind, location=location))
+
+
+def operator_entries(connection: Connection, limit: int = 100) -> list[tuple[datetime.datetime, str, str, str]]:
+    """Returns the newest uses of the operator: when, by which login, on which server, and why."""
+    columns = (operator_log.c.at, operator_log.c.login, operator_log.c.server, operator_log.c.reason)
+    rows = connection.execute(select(*columns).order_by(operator_log.c.id.desc()).limit(limit))
+    return [(row.at, row.login, row.server, row.reason) for row in rows]
+
+
+def _placed() -> Any:
+    here = and_(placements.c.tenant_id == tenants.c.id, placements.c.epoch == tenants.c.epoch)
+    place = (placements.c.server, placements.c.isolation, placements.c.physical, placements.c.epoch)
+    columns = (tenants.c.id, tenants.c.slug, tenants.c.name, tenants.c.status, tenants.c.settings, *place)
+    return select(*columns).join(placements, here)
+
+
+def _found_by(kind: str, value: str) -> Any:
+    if kind == "id":
+        return tenants.c.id == uuid.UUID(value)
+    if kind == "slug":
+        return tenants.c.slug == value
+    named = and_(identities.c.kind == kind, identities.c.value == value)
+    return tenants.c.id == select(identities.c.tenant_id).where(named).scalar_subquery()
+
+
+def _creation(tenant: uuid.UUID) -> Any:
+    return and_(journal.c.id == tenant, journal.c.kind == "create")
+
+
+def _held() -> dict[str, Any]:
+    until = now() + datetime.timedelta(seconds=LEASE_SECONDS)
+    return {"holder": this_process(), "lease_until": until}
+
+
+def _tenant(row: Mapping[Any, Any]) -> Tenant:
+    settings = row["settings"]
+    return Tenant(
+        id=row["id"],
+        slug=row["slug"],
+        name=row["name"],
+        status=TenantStatus(row["status"]),
+        isolation=Isolation(row["isolation"]),
+        server=row["server"],
+        physical=row["physical"],
+        epoch=row["epoch"],
+        settings=json.loads(settings) if isinstance(settings, str) else settings,
+    )
+
+
+def _registration_error(error: DBAPIError, tenant: Tenant, names: Sequence[tuple[str, str]], limit: int) -> Exception:
+    if _sqlstate(error) == _LIMIT_STATE:
+        return TenantLimitReached(limit=limit)
+    if not isinstance(error, IntegrityError):
+        return error
+    if "identities" in str(error.orig) and names:
+        kind, value = _named_in(str(error.orig), names)
+        return IdentityTaken(kind=kind, value=value)
+    return TenantExists(slug=tenant.slug)
+
+
+def _named_in(message: str, names: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    return next((pair for pair in names if pair[1] in message), names[0])
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)

@@ -1,0 +1,124 @@
+"""The catalog's tables; on PostgreSQL in schema ``tenantry``, on SQLite in a file of their own."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+
+CATALOG_SCHEMA: Final = "tenantry"
+VERSION: Final = 1
+OLDEST_READABLE: Final = VERSION - 1 or 1
+
+
+class Moment(TypeDecorator[datetime.datetime]):
+    """An aware time in UTC; SQLite stores it without its zone, so the zone is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
+        return value.astimezone(datetime.UTC) if value else None
+
+    def process_result_value(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
+        return value.replace(tzinfo=datetime.UTC) if value and value.tzinfo is None else value
+
+
+def now() -> datetime.datetime:
+    """Returns the present as an aware time in UTC."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+Document: Final = JSON().with_variant(JSONB(), "postgresql")
+
+metadata: Final = MetaData(schema=CATALOG_SCHEMA)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("settings", Document, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False, default=now),
+    Column("updated_at", Moment, nullable=False, default=now, onupdate=now),
+    Index("ix_tenants_status", "status"),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("tenant_id", ForeignKey(tenants.c.id), nullable=False, index=True),
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("location", Text, nullable=False),
+)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("tenant_id", ForeignKey(tenants.c.id), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("server", Text, nullable=False),
+    Column("isolation", Text, nullable=False),
+    Column("physical", Text, nullable=False),
+    UniqueConstraint("server", "isolation", "physical", "tenant_id"),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("tenant_id", Uuid, nullable=False, index=True),
+    Column("step", Text, nullable=False),
+    Column("state", Text, nullable=False, index=True),
+    Column("holder", Text, nullable=False),
+    Column("lease_until", Moment, nullable=False),
+    Column("detail", Document, nullable=False),
+    Column("created_at", Moment, nullable=False, default=now),
+    Column("updated_at", Moment, nullable=False, default=now, onupdate=now),
+)
+
+operator_log = Table(
+    "operator_log",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", Moment, nullable=False, default=now),
+    Column("login", Text, nullable=False),
+    Column("server", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)

@@ -1,0 +1,37 @@
+"""What a placement holds: its rows counted away, and the tables that it lacks. Runs inside a tenant's transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, MetaData, delete, func, literal, select, text
+from sqlalchemy.exc import DBAPIError
+
+from tenantry.models import Ownership, owned_tables
+from tenantry.types import Finding
+
+
+def delete_rows(connection: Connection, metadata: MetaData) -> dict[str, int]:
+    """Deletes every row the bound tenant has, children first, and returns how many went, by table."""
+    tables = owned_tables(metadata, Ownership.TENANT, Ownership.RECORD)
+    return {table.name: connection.execute(delete(table)).rowcount for table in reversed(tables)}
+
+
+def count_rows(connection: Connection, metadata: MetaData) -> dict[str, int]:
+    """Returns how many rows the bound tenant has, by table."""
+    tables = owned_tables(metadata, Ownership.TENANT, Ownership.RECORD)
+    return {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
+
+
+def missing_tables(connection: Connection, metadata: MetaData, *, where: str) -> list[Finding]:
+    """Returns a finding for each walled table that the bound tenant cannot reach; an empty list means it looked."""
+    findings = []
+    for table in owned_tables(metadata, Ownership.TENANT, Ownership.RECORD):
+        nested = connection.begin_nested()
+        try:
+            connection.execute(select(literal(1)).select_from(table).where(text("1 = 0")))
+        except DBAPIError as error:
+            nested.rollback()
+            fix = "Run `tenantry install`, or upgrade the placement with the fleet."
+            findings.append(Finding("P001", f"{where}: {table.name}", str(error.orig).splitlines()[0], fix))
+        else:
+            nested.commit()
+    return findings

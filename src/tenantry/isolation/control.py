@@ -1,0 +1,99 @@
+"""The way to the catalog: by the app login's functions for requests, by the platform's or owner's login for managing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import Connection
+
+from tenantry.catalog.store import PostgresStore, SqliteStore, Store
+from tenantry.catalog.upgrades import check_version
+from tenantry.errors import CatalogMissing
+from tenantry.isolation.binding import OPTION, UNBOUND
+from tenantry.isolation.postgres import APP, OPERATOR, OWNER, PLATFORM, PostgresServer
+from tenantry.isolation.servers import Servers
+from tenantry.isolation.sqlite import CATALOG, ONE_FILE, SqliteServer
+from tenantry.types import Tenant
+
+_LOOKING_UP: Final = "Looking up a tenant"
+
+
+class Control:
+    """The catalog of one installation, on its main server."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._seen = False
+
+    @property
+    def store(self) -> Store:
+        """What the main server's kind of database does in its own way."""
+        return PostgresStore() if isinstance(self._servers.main, PostgresServer) else SqliteStore()
+
+    def resolve(self, key: tuple[str, str]) -> Tenant | None:
+        """Returns the tenant that an exact key finds, or None."""
+        with self.app(_LOOKING_UP) as connection:
+            return self.store.resolve(connection, *key)
+
+    async def resolve_async(self, key: tuple[str, str]) -> Tenant | None:
+        """Returns the same through the asynchronous driver."""
+        main = self._servers.main
+        if isinstance(main, SqliteServer):
+            engine, options = main.async_library_engine(CATALOG), {OPTION: UNBOUND, **ONE_FILE}
+        else:
+            await main.ensure_checked_async()
+            prepared = main.config.prepared_statements
+            engine, options = main.async_engine(APP, action=_LOOKING_UP, prepared=prepared), {OPTION: main.unbound()}
+        async with engine.connect() as connection:
+            await connection.execution_options(**options)
+            if not self._seen:
+                await connection.run_sync(self._see)
+            return await connection.run_sync(lambda sync: self.store.resolve(sync, *key))
+
+    @contextlib.contextmanager
+    def app(self, action: str) -> Iterator[Connection]:
+        """Opens a transaction with the rights of the app login.
+
+        Raises: CatalogMissing, CatalogVersionMismatch, UnsafeLogin.
+        """
+        main = self._servers.main
+        if isinstance(main, PostgresServer):
+            main.ensure_checked()
+        with self._open(APP, action) as connection:
+            if not self._seen:
+                self._see(connection)
+            yield connection
+
+    @contextlib.contextmanager
+    def manage(self, action: str) -> Iterator[Connection]:
+        """Opens a transaction that may list and change tenants: the platform's login, else the owner's.
+
+        Raises: LoginRequired when neither was given.
+        """
+        main = self._servers.main
+        given = isinstance(main, PostgresServer) and main.has_login(PLATFORM)
+        with self._open(PLATFORM if given else OWNER, action) as connection:
+            yield connection
+
+    def record_operator(self, reason: str, server: str) -> None:
+        """Puts a look across tenants on the record, in a transaction of its own, before it happens."""
+        with self._open(OPERATOR, "Looking across tenants") as connection:
+            self.store.record_operator(connection, reason, server)
+
+    @contextlib.contextmanager
+    def _open(self, login: str, action: str) -> Iterator[Connection]:
+        main = self._servers.main
+        if isinstance(main, PostgresServer):
+            with main.connection(login, action=action) as connection:
+                yield connection
+            return
+        if not (main.file(CATALOG)).exists():
+            raise CatalogMissing(server=main.name)
+        with main.connection(CATALOG) as connection:
+            yield connection
+
+    def _see(self, connection: Connection) -> None:
+        check_version(self.store.version(connection))
+        self._seen = True

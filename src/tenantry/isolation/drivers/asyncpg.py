@@ -1,0 +1,67 @@
+"""asyncpg connections whose BEGIN carries the tenant and whose COMMIT and ROLLBACK sweep the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+
+from tenantry.errors import ContextLost
+from tenantry.isolation.binding import SWEEP, Binding
+
+
+class BoundConnection(asyncpg.Connection):  # type: ignore[type-arg,misc]  # asyncpg ships no generic parameters at run time
+    """An asyncpg connection, made through the driver's public ``connection_class``.
+
+    SQLAlchemy begins a transaction with the first statement; the tenant armed by then travels in that BEGIN.
+    """
+
+    armed: Binding | None = None
+    binding: Binding | None = None
+    on_close: Callable[[], None] | None = None
+
+    def arm(self, binding: Binding) -> None:
+        """Has the next BEGIN carry *binding*, once."""
+        self.armed = binding
+
+    def disarm(self) -> None:
+        """Forgets a binding that no BEGIN has carried."""
+        self.armed = self.binding = None
+
+    def watch(self) -> None:
+        """Lets a statement pass while its transaction stands.
+
+        Raises: ContextLost when the transaction was ended by text.
+        """
+        if self.binding is not None and not self.is_in_transaction():
+            raise ContextLost(tenant=self.binding.tenant)
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+        return await super().execute(query if args else self._extended(query), *args, timeout=timeout)
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        await super().close(timeout=timeout)
+        self.released()
+
+    def terminate(self) -> None:
+        super().terminate()
+        self.released()
+
+    def released(self) -> None:
+        """Tells the connection budget, once, that this connection is gone."""
+        if self.on_close is not None:
+            callback, self.on_close = self.on_close, None
+            callback()
+
+    def _extended(self, query: str) -> str:
+        if query in ("COMMIT;", "ROLLBACK;"):
+            self.binding = None
+            return f"{query} {SWEEP}"
+        if self.armed is None or not query.startswith("BEGIN"):
+            return query
+        self.binding, self.armed = self.armed, None
+        return f"{query} {self.binding.preamble}"
+
+
+connect = asyncpg.connect

@@ -1,0 +1,190 @@
+"""psycopg connections that notice a transaction ended behind their back and sweep what a statement left behind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, Final, Self
+
+import psycopg
+from psycopg.abc import Params, Query
+from psycopg.pq import TransactionStatus
+
+from tenantry.errors import ContextLost
+from tenantry.isolation.binding import SWEEP, Binding
+
+IDLE: Final = TransactionStatus.IDLE
+
+# Statements that can leave nothing on a connection once their transaction has ended: plain DML and savepoints,
+# without the functions that reach outside the transaction. Anything unknown is swept, at the price of no extra trip.
+_PLAIN: Final = re.compile(r"\s*(?:select|insert|update|delete|with|values|savepoint|release|rollback\s+to)\b", re.I)
+_REACHING: Final = re.compile(r";|advisory|set_config|dblink|\blo_|\binto\s+(?:temp|unlogged)|\bdo\b\s*\$", re.I)
+
+
+@lru_cache(maxsize=4096)
+def may_leave_residue(statement: str) -> bool:
+    """Whether session state may survive the end of the transaction that runs *statement*."""
+    return not _PLAIN.match(statement) or bool(_REACHING.search(statement))
+
+
+class _Watched:
+    """What both doors' connections remember between BEGIN and the end of the transaction."""
+
+    binding: Binding | None = None
+    residue = False
+    on_close: Callable[[], None] | None = None
+
+    def watch(self, query: object) -> None:
+        """Refuses a statement that would run after its transaction was ended by text.
+
+        Raises: ContextLost.
+        """
+        if self.binding is not None and self.pgconn.transaction_status == IDLE:  # type: ignore[attr-defined]  # a mix-in of psycopg connections
+            self.residue = True
+            raise ContextLost(tenant=self.binding.tenant)
+        if not self.residue:
+            self.residue = not isinstance(query, str) or may_leave_residue(query)
+
+    def bound_to(self, binding: Binding) -> None:
+        """Notes the binding of the transaction that begins."""
+        self.prepare_threshold = 5 if binding.prepared else None
+        self.binding = binding
+
+    def released(self) -> None:
+        """Tells the connection budget, once, that this connection is gone."""
+        if self.on_close is not None:
+            callback, self.on_close = self.on_close, None
+            callback()
+
+
+class BoundCursor(psycopg.Cursor[Any]):
+    """A cursor whose every statement is watched."""
+
+    connection: BoundConnection  # type: ignore[assignment]  # made by it alone
+
+    def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
+        self.connection.watch(query)
+        return super().execute(query, params, **options)
+
+    def executemany(self, query: Query, params_seq: Iterable[Params], **options: Any) -> None:
+        self.connection.watch(query)
+        super().executemany(query, params_seq, **options)
+
+    def stream(self, query: Query, params: Params | None = None, **options: Any) -> Any:
+        self.connection.watch(query)
+        return super().stream(query, params, **options)
+
+    def copy(self, statement: Query, params: Params | None = None, **options: Any) -> Any:
+        self.connection.watch(statement)
+        return super().copy(statement, params, **options)
+
+
+class BoundServerCursor(psycopg.ServerCursor[Any]):
+    """A server-side cursor whose every statement is watched."""
+
+    connection: BoundConnection  # type: ignore[assignment]  # made by it alone
+
+    def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
+        self.connection.watch(query)
+        return super().execute(query, params, **options)
+
+
+class BoundConnection(_Watched, psycopg.Connection[Any]):
+    """A psycopg connection in AUTOCOMMIT whose transactions begin with a tenant."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cursor_factory = BoundCursor
+        self.server_cursor_factory = BoundServerCursor
+
+    def enter(self, begin: str, binding: Binding) -> None:
+        """Sends BEGIN and the binding as one message."""
+        self.bound_to(binding)
+        psycopg.Cursor(self).execute(f"{begin}; {binding.preamble}" if binding.preamble else begin)
+
+    def commit(self) -> None:
+        self.binding = None
+        if not self.residue:
+            return super().commit()
+        return self._end("COMMIT")
+
+    def rollback(self) -> None:
+        self.binding = None
+        if not self.residue:
+            return super().rollback()
+        return self._end("ROLLBACK")
+
+    def close(self) -> None:
+        super().close()
+        self.released()
+
+    def _end(self, statement: str) -> None:
+        psycopg.Cursor(self).execute(f"{statement}; {SWEEP}")
+        self.residue = False
+
+
+class AsyncBoundCursor(psycopg.AsyncCursor[Any]):
+    """A cursor whose every statement is watched."""
+
+    connection: AsyncBoundConnection  # type: ignore[assignment]  # made by it alone
+
+    async def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
+        self.connection.watch(query)
+        return await super().execute(query, params, **options)
+
+    async def executemany(self, query: Query, params_seq: Iterable[Params], **options: Any) -> None:
+        self.connection.watch(query)
+        await super().executemany(query, params_seq, **options)
+
+    def stream(self, query: Query, params: Params | None = None, **options: Any) -> Any:
+        self.connection.watch(query)
+        return super().stream(query, params, **options)
+
+    def copy(self, statement: Query, params: Params | None = None, **options: Any) -> Any:
+        self.connection.watch(statement)
+        return super().copy(statement, params, **options)
+
+
+class AsyncBoundServerCursor(psycopg.AsyncServerCursor[Any]):
+    """A server-side cursor whose every statement is watched."""
+
+    connection: AsyncBoundConnection  # type: ignore[assignment]  # made by it alone
+
+    async def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
+        self.connection.watch(query)
+        return await super().execute(query, params, **options)
+
+
+class AsyncBoundConnection(_Watched, psycopg.AsyncConnection[Any]):
+    """An async psycopg connection in AUTOCOMMIT whose transactions begin with a tenant."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cursor_factory = AsyncBoundCursor
+        self.server_cursor_factory = AsyncBoundServerCursor
+
+    async def enter(self, begin: str, binding: Binding) -> None:
+        """Sends BEGIN and the binding as one message."""
+        self.bound_to(binding)
+        await psycopg.AsyncCursor(self).execute(f"{begin}; {binding.preamble}" if binding.preamble else begin)
+
+    async def commit(self) -> None:
+        self.binding = None
+        if not self.residue:
+            return await super().commit()
+        return await self._end("COMMIT")
+
+    async def rollback(self) -> None:
+        self.binding = None
+        if not self.residue:
+            return await super().rollback()
+        return await self._end("ROLLBACK")
+
+    async def close(self) -> None:
+        await super().close()
+        self.released()
+
+    async def _end(self, statement: str) -> None:
+        await psycopg.AsyncCursor(self).execute(f"{statement}; {SWEEP}")
+        self.residue = False

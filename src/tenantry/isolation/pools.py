@@ -1,0 +1,193 @@
+"""Engines made from URLs: one per login of a server, one per tenant's own database, with our connections in them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine, create_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+
+from tenantry.errors import ExtraMissing
+from tenantry.isolation.budget import Budget
+from tenantry.isolation.hooks import hook_asyncpg, hook_psycopg, hook_sqlite
+from tenantry.settings import Config
+
+try:
+    from tenantry.isolation.drivers import psycopg as psycopg_driver
+except ImportError:  # the extra is missing; said in one sentence when an engine is asked for
+    psycopg_driver = None  # type: ignore[assignment]
+
+try:
+    from tenantry.isolation.drivers import asyncpg as asyncpg_driver
+except ImportError:  # as above
+    asyncpg_driver = None  # type: ignore[assignment]
+
+try:
+    from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+except ImportError:  # greenlet is missing
+    AsyncEngine = create_async_engine = None  # type: ignore[assignment,misc]
+
+MakeRoom = Callable[[], None]
+AsyncMakeRoom = Callable[[], Awaitable[None]]
+
+
+def postgres_engine(url: URL, config: Config, *, budget: Budget | None = None, make_room: MakeRoom) -> Engine:
+    """Returns a psycopg engine whose every transaction is bound.
+
+    Raises: ExtraMissing without psycopg.
+    """
+    if psycopg_driver is None:
+        raise ExtraMissing(module="The synchronous PostgreSQL door", extra="postgres")
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        poolclass=QueuePool,
+        **_pool_options(config),
+    )
+
+    def connect(_: object, __: object, arguments: Any, options: Any) -> Any:
+        return _budgeted(budget, make_room, lambda: psycopg_driver.BoundConnection.connect(*arguments, **options))
+
+    event.listen(engine, "do_connect", connect)
+    hook_psycopg(engine)
+    return engine
+
+
+def _budgeted(budget: Budget | None, make_room: MakeRoom, connect: Callable[[], Any]) -> Any:
+    if budget is None:
+        return connect()
+    budget.acquire(make_room)
+    try:
+        connection = connect()
+    except BaseException:
+        budget.release()
+        raise
+    connection.on_close = budget.release
+    return connection
+
+
+def async_postgres_engine(
+    url: URL, config: Config, *, budget: Budget | None = None, make_room: AsyncMakeRoom, prepared: bool
+) -> AsyncEngine:
+    """Returns an async engine on the driver that *url* names, psycopg unless it says asyncpg.
+
+    Raises: ExtraMissing without the driver.
+    """
+    if create_async_engine is None:
+        raise ExtraMissing(module="The asynchronous door", extra="asyncpg")
+    if url.get_driver_name() == "asyncpg":
+        return _asyncpg_engine(url, config, budget=budget, make_room=make_room, prepared=prepared)
+    return _async_psycopg_engine(url, config, budget=budget, make_room=make_room)
+
+
+def _async_psycopg_engine(url: URL, config: Config, *, budget: Budget | None, make_room: AsyncMakeRoom) -> AsyncEngine:
+    if psycopg_driver is None:
+        raise ExtraMissing(module="The asynchronous PostgreSQL door", extra="postgres")
+    connect = psycopg_driver.AsyncBoundConnection.connect
+    engine = create_async_engine(
+        url.set(drivername="postgresql+psycopg_async"),
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        poolclass=AsyncAdaptedQueuePool,
+        connect_args={"async_creator_fn": _async_budgeted(budget, make_room, connect)},
+        **_pool_options(config),
+    )
+    hook_psycopg(engine.sync_engine)
+    return engine
+
+
+def _asyncpg_engine(
+    url: URL, config: Config, *, budget: Budget | None, make_room: AsyncMakeRoom, prepared: bool
+) -> AsyncEngine:
+    if asyncpg_driver is None:
+        raise ExtraMissing(module="The asyncpg door", extra="asyncpg")
+    arguments: dict[str, Any] = {
+        "async_creator_fn": _async_budgeted(budget, make_room, asyncpg_driver.connect),
+        "connection_class": asyncpg_driver.BoundConnection,
+    }
+    if not prepared:
+        # A plan kept for one schema answers another with "cached plan must not change result type" (HAZARDS B11).
+        arguments["prepared_statement_cache_size"] = 0
+    engine = create_async_engine(
+        url,
+        hide_parameters=True,
+        poolclass=AsyncAdaptedQueuePool,
+        connect_args=arguments,
+        **_pool_options(config),
+    )
+    hook_asyncpg(engine.sync_engine)
+    return engine
+
+
+def _async_budgeted(budget: Budget | None, make_room: AsyncMakeRoom, connect: Callable[..., Any]) -> Callable[..., Any]:
+    async def creator(*arguments: Any, **options: Any) -> Any:
+        if budget is None:
+            return await connect(*arguments, **options)
+        await budget.acquire_async(make_room)
+        try:
+            connection = await connect(*arguments, **options)
+        except BaseException:
+            budget.release()
+            raise
+        connection.on_close = budget.release
+        return connection
+
+    return creator
+
+
+def sqlite_engine(path: str, config: Config, *, on_connect: Callable[[Any], None], factory: type | None) -> Engine:
+    """Returns an engine on one SQLite file; *on_connect* prepares each new driver connection."""
+    engine = create_engine(
+        URL.create("sqlite", database=path),
+        connect_args=_sqlite_arguments(factory),
+        hide_parameters=True,
+        poolclass=QueuePool,
+        **_pool_options(config),
+    )
+    event.listen(engine, "connect", lambda connection, _: on_connect(connection))
+    hook_sqlite(engine)
+    return engine
+
+
+def async_sqlite_engine(
+    path: str, config: Config, *, on_connect: Callable[[Any], None], factory: type | None
+) -> AsyncEngine:
+    """Returns an async engine on one SQLite file.
+
+    Raises: ExtraMissing without aiosqlite.
+    """
+    if create_async_engine is None:
+        raise ExtraMissing(module="The asynchronous SQLite door", extra="sqlite-async")
+    try:
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=path),
+            connect_args=_sqlite_arguments(factory),
+            hide_parameters=True,
+            poolclass=AsyncAdaptedQueuePool,
+            **_pool_options(config),
+        )
+    except ModuleNotFoundError as error:
+        raise ExtraMissing(module="The asynchronous SQLite door", extra="sqlite-async") from error
+    event.listen(engine.sync_engine, "connect", lambda connection, _: on_connect(connection))
+    hook_sqlite(engine.sync_engine)
+    return engine
+
+
+def _sqlite_arguments(factory: type | None) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"isolation_level": None, "timeout": 30.0, "check_same_thread": False}
+    if factory is not None:
+        arguments["factory"] = factory
+    return arguments
+
+
+def _pool_options(config: Config) -> dict[str, Any]:
+    return {
+        "pool_size": config.pool_size,
+        "max_overflow": config.max_overflow,
+        "pool_timeout": config.pool_timeout,
+        "pool_recycle": config.pool_recycle,
+        "pool_use_lifo": True,
+    }

@@ -1,0 +1,317 @@
+"""One PostgreSQL server: its logins, its engines, and the owner's work on it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, MetaData, Table, text
+from sqlalchemy.engine import URL, Engine
+
+from tenantry.errors import ExtraMissing, LoginRequired, UnsafeLogin
+from tenantry.isolation.binding import OPTION, Binding
+from tenantry.isolation.ddl import create_statements
+from tenantry.isolation.engines import Engines
+from tenantry.isolation.pools import async_postgres_engine, postgres_engine
+from tenantry.isolation.wall import EXTENSIONS_SCHEMA, Capabilities, qualified, quote, table_statements
+from tenantry.models import SHARED_SCHEMA, Ownership, owned_tables
+from tenantry.settings import Config
+
+try:
+    import psycopg
+except ImportError:  # said in one sentence where the owner's work begins
+    psycopg = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+APP: Final = "app"
+OWNER: Final = "owner"
+OPERATOR: Final = "operator"
+PLATFORM: Final = "platform"
+
+# One lock of one database at a time: two installs wait for each other, whoever else locks what.
+INSTALL_LOCK: Final = 0x74656E616E747279
+
+_LOGIN_QUESTION: Final = """
+select current_user as login, r.rolsuper, r.rolbypassrls,
+       exists(select 1 from pg_class c join pg_policy p on p.polrelid = c.oid
+              where p.polname = 'tenantry_isolation' and pg_has_role(r.oid, c.relowner, 'USAGE')) as owns,
+       coalesce(current_setting('tenantry.embedded', true), '') = 'on' as embedded
+from pg_roles r where r.rolname = current_user
+"""
+
+
+class PostgresServer:
+    """A PostgreSQL server as one installation sees it; nothing is opened before it is used."""
+
+    kind = "postgresql"
+
+    def __init__(self, name: str, urls: Mapping[str, URL], *, metadata: MetaData, config: Config) -> None:
+        self.name = name
+        self.metadata = metadata
+        self.config = config
+        self.engines = Engines(name, config)
+        self.demoted = False
+        self._urls = dict(urls)
+        self._checked = False
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"PostgresServer({self.name!r}, {self.location!r})"
+
+    @property
+    def location(self) -> str:
+        """The server's address without user and password."""
+        url = self._urls[APP]
+        return URL.create("postgresql", host=url.host, port=url.port, database=url.database).render_as_string()
+
+    @property
+    def database(self) -> str:
+        """The name of the database that holds the common tables."""
+        return self._urls[APP].database or ""
+
+    def url(self, login: str, *, action: str, database: str | None = None) -> URL:
+        """Returns the URL of one login.
+
+        Raises: LoginRequired when it was not given and this is no development server.
+        """
+        url = self._urls.get(login) or self._development_url(login, action)
+        return url.set(database=database) if database else url
+
+    def has_login(self, login: str) -> bool:
+        """Whether a URL was given for this login."""
+        return login in self._urls
+
+    def engine(self, login: str, *, action: str, prepared: bool = True) -> Engine:
+        """Returns the shared engine of one login."""
+        key = (login, prepared)
+        return self.engines.shared(key, lambda: self._make(self.url(login, action=action)))
+
+    def async_engine(self, login: str, *, action: str, prepared: bool = True) -> AsyncEngine:
+        """Returns the shared engine of one login for the running event loop."""
+        engines = self.engines.of_this_loop()
+        url = self.url(login, action=action)
+        return engines.shared((login, prepared), lambda: self._make_async(url, prepared=prepared))
+
+    def database_engine(self, name: str) -> Engine:
+        """Returns the app login's engine for a tenant's own database, within the connection budget."""
+        url = self.url(APP, action="Opening a session", database=name)
+        return self.engines.bounded(name, lambda: self._make(url, budgeted=True))
+
+    def async_database_engine(self, name: str) -> AsyncEngine:
+        """Returns the same for the running event loop."""
+        engines = self.engines.of_this_loop()
+        url = self.url(APP, action="Opening a session", database=name)
+        return engines.bounded(
+            name, lambda: self._make_async(url, prepared=self.config.prepared_statements, budgeted=True)
+        )
+
+    def preamble(self, *settings: str, role: str = APP) -> str:
+        """Returns what follows BEGIN: on a demoted login the role, then *settings*, each as SET LOCAL."""
+        # The operator's BYPASSRLS belongs to the group role and is not inherited (PostgreSQL, CREATE ROLE, notes).
+        takes_role = role == OPERATOR or (self.demoted and role in (APP, PLATFORM))
+        demotion = [f"ROLE {self.config.role(role)}"] if takes_role else []
+        return "; ".join(f"SET LOCAL {setting}" for setting in [*demotion, *settings])
+
+    def tenant_binding(self, tenant: uuid.UUID, path: str, *, prepared: bool) -> Binding:
+        """Returns the binding of a tenant's transactions, with *path* as their search path."""
+        settings = (
+            f"{self.config.context_setting} = '{tenant}'",
+            path,
+            # A DBA sees whose statement burns.
+            f"application_name = 'tenantry:{tenant}'",
+        )
+        wanted = prepared and self.config.prepared_statements
+        return Binding(tenant, self.preamble(*settings), prepared=wanted)
+
+    def common_path(self) -> str:
+        """Returns the setting that lets unqualified names find the common tables and nothing else."""
+        return f"search_path = {quote(self.config.common_schema)}, {EXTENSIONS_SCHEMA}, pg_temp"
+
+    def unbound(self, role: str = APP) -> Binding:
+        """Returns the binding of the library's own work, which belongs to no tenant."""
+        return Binding(None, self.preamble(self.common_path(), role=role), prepared=self.config.prepared_statements)
+
+    @contextlib.contextmanager
+    def connection(self, login: str, *, action: str) -> Iterator[Connection]:
+        """Opens one transaction of the library's own work under *login*."""
+        with self.engine(login, action=action).connect() as connection:
+            connection.execution_options(**{OPTION: self.unbound(login)})
+            with connection.begin():
+                yield connection
+
+    @contextlib.contextmanager
+    def owner(self, *, action: str, database: str | None = None) -> Iterator[Any]:
+        """Opens a psycopg connection of the owner in autocommit, for DDL; it never serves a request.
+
+        Raises: LoginRequired, ExtraMissing.
+        """
+        if psycopg is None:
+            raise ExtraMissing(module="The owner's work on PostgreSQL", extra="postgres")
+        url = self.url(OWNER, action=action, database=database)
+        with psycopg.connect(_conninfo(url), autocommit=True) as connection:
+            yield connection
+
+    def run(self, statements: Sequence[str], *, action: str, database: str | None = None) -> None:
+        """Runs the owner's statements in one transaction, one run at a time per database."""
+        with self.owner(action=action, database=database) as connection, connection.transaction():
+            connection.execute(f"SELECT pg_advisory_xact_lock({INSTALL_LOCK})")
+            for statement in statements:
+                connection.execute(statement)
+
+    def run_each(self, statements: Sequence[str], *, action: str) -> None:
+        """Runs the owner's statements on what the whole server shares, each by itself, again where two collide."""
+        with self.owner(action=action) as connection:
+            for statement in statements:
+                _run_until_alone(connection, statement)
+
+    def present_tables(self) -> set[str]:
+        """Returns the names of the tables that stand in the common and the Shared schema."""
+        question = "select schemaname, tablename from pg_tables where schemaname in (%s, %s)"
+        with self.owner(action="Reading the tables") as connection:
+            rows = connection.execute(question, (self.config.common_schema, SHARED_SCHEMA)).fetchall()
+        return {name if schema == self.config.common_schema else f"{schema}.{name}" for schema, name in rows}
+
+    def capabilities(self) -> Capabilities:
+        """Returns what the owner may do here."""
+        with self.owner(action="Reading the server's capabilities") as connection:
+            question = "select rolsuper, rolbypassrls from pg_roles where rolname = current_user"
+            superuser, bypass = connection.execute(question).fetchone()
+        version = connection.info.server_version
+        # Before 16 only a superuser may give BYPASSRLS away (PostgreSQL 16 release notes, CREATEROLE).
+        return Capabilities(version, superuser, superuser or (bypass and version >= 160000))
+
+    def own_tables_statements(self, capabilities: Capabilities) -> list[str]:
+        """Returns what makes a tenant's own tables, with wall and grants; the search path says where."""
+        return [*self._creation, *self._walls(capabilities)]
+
+    def check_login(self, connection: Connection) -> None:
+        """Lets an app login pass that the walls hold for; a development server's superuser is demoted.
+
+        Raises: UnsafeLogin.
+        """
+        row = connection.execute(text(_LOGIN_QUESTION)).one()
+        reason = _unsafe(row)
+        if reason and (row.embedded or self.config.demote):
+            self.demoted = True
+        elif reason:
+            raise UnsafeLogin(login=row.login, server=self.name, reason=reason)
+        self._checked = True
+
+    @property
+    def checked(self) -> bool:
+        """Whether the app login has been looked at in this process."""
+        return self._checked
+
+    def ensure_checked(self) -> None:
+        """Looks at the app login once per process.
+
+        Raises: UnsafeLogin.
+        """
+        if self._checked:
+            return
+        with self._lock:
+            if not self._checked:
+                with self._bare_connection() as connection:
+                    self.check_login(connection)
+
+    async def ensure_checked_async(self) -> None:
+        """Looks at the app login once per process, through the asynchronous driver.
+
+        Raises: UnsafeLogin.
+        """
+        if self._checked:
+            return
+        engine = self.async_engine(APP, action="Opening a session", prepared=self.config.prepared_statements)
+        async with engine.connect() as connection:
+            await connection.execution_options(**{OPTION: Binding(None)})
+            await connection.run_sync(self.check_login)
+
+    @contextlib.contextmanager
+    def _bare_connection(self) -> Iterator[Connection]:
+        engine = self.engine(APP, action="Opening a session", prepared=self.config.prepared_statements)
+        with engine.connect() as connection:
+            connection.execution_options(**{OPTION: Binding(None)})
+            yield connection
+
+    @cached_property
+    def _creation(self) -> list[str]:
+        tables = owned_tables(self.metadata, Ownership.TENANT, Ownership.RECORD)
+        return create_statements(self.metadata, tables, "postgresql")
+
+    def _walls(self, capabilities: Capabilities) -> list[str]:
+        tables = owned_tables(self.metadata, Ownership.TENANT, Ownership.RECORD)
+        return [line for table in tables for line in table_statements(table, self.config, capabilities)]
+
+    def shared_tables_statements(self) -> list[str]:
+        """Returns what makes the Shared tables in their schema, without rows."""
+        tables = owned_tables(self.metadata, Ownership.SHARED)
+        return create_statements(self.metadata, tables, "postgresql") if tables else []
+
+    def publish_shared(self, database: str) -> None:
+        """Copies the Shared tables' rows into a tenant's own database, where they can only be read."""
+        tables = owned_tables(self.metadata, Ownership.SHARED)
+        if not tables:
+            return
+        action = "Publishing Shared tables"
+        with self.owner(action=action) as source, self.owner(action=action, database=database) as target:
+            with target.transaction():
+                for table in tables:
+                    _copy_rows(source, target, table)
+
+    def _development_url(self, login: str, action: str) -> URL:
+        self.ensure_checked()
+        if not self.demoted:
+            raise LoginRequired(action=action, role=login, server=self.name)
+        return self._urls[APP]
+
+    def _make(self, url: URL, *, budgeted: bool = False) -> Engine:
+        budget = self.engines.budget if budgeted else None
+        return postgres_engine(url, self.config, budget=budget, make_room=self.engines.make_room)
+
+    def _make_async(self, url: URL, *, prepared: bool, budgeted: bool = False) -> AsyncEngine:
+        engines = self.engines.of_this_loop()
+        budget = self.engines.budget if budgeted else None
+        return async_postgres_engine(url, self.config, budget=budget, make_room=engines.make_room, prepared=prepared)
+
+
+def _unsafe(row: Any) -> str | None:
+    if row.rolsuper:
+        return "is a superuser"
+    if row.rolbypassrls:
+        return "has BYPASSRLS"
+    return "owns the tenants' tables" if row.owns else None
+
+
+def _run_until_alone(connection: Any, statement: str, attempts: int = 20) -> None:
+    for attempt in range(attempts):
+        try:
+            connection.execute(statement)
+        except psycopg.errors.InternalError_ as error:
+            # "tuple concurrently updated": roles are changed by nobody else's transaction, but perhaps by their install.
+            if attempt + 1 == attempts or "concurrently" not in str(error):
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _copy_rows(source: Any, target: Any, table: Table) -> None:
+    name = qualified(table)
+    target.execute(f"DELETE FROM {name}")
+    with (
+        source.cursor().copy(f"COPY {name} TO STDOUT") as reading,
+        target.cursor().copy(f"COPY {name} FROM STDIN") as w,
+    ):
+        for block in reading:
+            w.write(block)
+
+
+def _conninfo(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -1,0 +1,121 @@
+"""The servers that one process knows, by name, and the isolations that each offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import MetaData
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from tenantry.errors import ConfigurationError, IsolationUnavailable, ServerExists, ServerUnknown
+from tenantry.isolation.base import Strategy
+from tenantry.isolation.database import PostgresDatabase, SqliteFile
+from tenantry.isolation.postgres import APP, PostgresServer
+from tenantry.isolation.rows import PostgresRows, SqliteRows
+from tenantry.isolation.schema import PostgresSchema
+from tenantry.isolation.sqlite import SqliteServer
+from tenantry.settings import Config
+from tenantry.types import Isolation
+
+MAIN = "main"
+
+_FORMS = "Use postgresql://login@host/database or sqlite:///directory."
+
+Server = PostgresServer | SqliteServer
+
+
+class Servers:
+    """A registry of servers; adding one opens nothing."""
+
+    def __init__(self, metadata: MetaData, config: Config) -> None:
+        self._metadata = metadata
+        self._config = config
+        self._servers: dict[str, Server] = {}
+        self._strategies: dict[tuple[str, Isolation], Strategy] = {}
+
+    def __repr__(self) -> str:
+        return f"Servers({', '.join(repr(server) for server in self._servers.values())})"
+
+    def all(self) -> list[Server]:
+        """Returns every server, ``main`` first."""
+        return list(self._servers.values())
+
+    @property
+    def main(self) -> Server:
+        """The server that holds the catalog."""
+        return self.get(MAIN)
+
+    def add(
+        self,
+        name: str,
+        url: str | URL,
+        *,
+        owner_url: str | None = None,
+        operator_url: str | None = None,
+        platform_url: str | None = None,
+    ) -> Server:
+        """Makes a server known under *name*.
+
+        Raises: ServerExists, ConfigurationError for a URL of another database.
+        """
+        if name in self._servers:
+            raise ServerExists(name=name)
+        app = _parse(url)
+        others = {"owner": owner_url, "operator": operator_url, "platform": platform_url}
+        server = self._make(name, app, {login: _parse(other) for login, other in others.items() if other})
+        self._servers[name] = server
+        self._strategies |= {(name, strategy.isolation): strategy for strategy in _strategies(server)}
+        return server
+
+    def get(self, name: str) -> Server:
+        """Returns the server of that name.
+
+        Raises: ServerUnknown.
+        """
+        try:
+            return self._servers[name]
+        except KeyError:
+            raise ServerUnknown(name=name) from None
+
+    def strategy(self, name: str, isolation: Isolation) -> Strategy:
+        """Returns how *isolation* is done on the server.
+
+        Raises: ServerUnknown, IsolationUnavailable.
+        """
+        server = self.get(name)
+        try:
+            return self._strategies[name, isolation]
+        except KeyError:
+            reason = f"{server.kind} has no such thing; choose rows or database."
+            raise IsolationUnavailable(isolation=isolation.value, server=name, reason=reason) from None
+
+    def default_isolation(self, name: str) -> Isolation:
+        """Returns the isolation a tenant gets where none was asked for."""
+        return Isolation.DATABASE if self.get(name).kind == "sqlite" else Isolation.ROWS
+
+    def _make(self, name: str, app: URL, others: dict[str, URL]) -> Server:
+        if app.get_backend_name() == "sqlite":
+            directory = Path(app.database or "")
+            return SqliteServer(name, directory, metadata=self._metadata, config=self._config)
+        return PostgresServer(name, {APP: app, **others}, metadata=self._metadata, config=self._config)
+
+
+def _parse(url: str | URL) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(what="The database URL cannot be read.", fix=_FORMS) from None
+    if parsed.drivername == "postgres":
+        parsed = parsed.set(drivername="postgresql")
+    if parsed.get_backend_name() not in ("postgresql", "sqlite"):
+        raise ConfigurationError(what=f"Tenantry does not speak to {parsed.get_backend_name()}.", fix=_FORMS)
+    if parsed.get_backend_name() == "sqlite" and not parsed.database:
+        raise ConfigurationError(what="The SQLite URL names no directory.", fix=_FORMS)
+    return parsed
+
+
+def _strategies(server: Server) -> list[Strategy]:
+    if isinstance(server, SqliteServer):
+        return [SqliteRows(server), SqliteFile(server)]
+    return [PostgresRows(server), PostgresSchema(server), PostgresDatabase(server)]

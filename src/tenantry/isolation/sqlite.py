@@ -1,0 +1,236 @@
+"""One directory of SQLite files: the catalog, the platform's tables, the common tables, and a file per tenant."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, MetaData, Table, insert, select
+from sqlalchemy.engine import Engine
+
+from tenantry.catalog.tables import CATALOG_SCHEMA
+from tenantry.isolation.binding import OPTION, UNBOUND
+from tenantry.isolation.engines import Engines
+from tenantry.isolation.pools import async_sqlite_engine, sqlite_engine
+from tenantry.isolation.sqlite_connection import FileConnection
+from tenantry.isolation.sqlite_stored import stored_ddl
+from tenantry.isolation.sqlite_wall import WallScript
+from tenantry.models import SHARED_SCHEMA, Ownership, owned_tables
+from tenantry.settings import Config
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+CATALOG: Final = "catalog.sqlite3"
+PLATFORM: Final = "platform.sqlite3"
+COMMON: Final = "common.sqlite3"
+
+# In SQLite a schema is a file; within one file the names stand alone.
+ONE_FILE: Final = {"schema_translate_map": {SHARED_SCHEMA: None, CATALOG_SCHEMA: None}}
+
+
+class SqliteServer:
+    """A directory as one installation sees it; nothing is made before it is used."""
+
+    kind = "sqlite"
+
+    def __init__(self, name: str, directory: Path, *, metadata: MetaData, config: Config) -> None:
+        self.name = name
+        self.metadata = metadata
+        self.config = config
+        self.engines = Engines(name, config)
+        self._directory = directory
+
+    def __repr__(self) -> str:
+        return f"SqliteServer({self.name!r}, {str(self._directory)!r})"
+
+    @property
+    def location(self) -> str:
+        """The directory."""
+        return str(self._directory)
+
+    @property
+    def common_file(self) -> Path:
+        """The file with the common tables."""
+        return self._directory / COMMON
+
+    def file(self, physical: str) -> Path:
+        """Returns the path of a placement's file, always inside the directory."""
+        return self._directory / physical
+
+    def make_directory(self) -> None:
+        """Makes the directory, for this user alone."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def common_engine(self) -> Engine:
+        """Returns the engine on the common tables, each connection behind its wall."""
+        factory = self._script.connection_factory
+        return self.engines.shared(COMMON, lambda: self._make(self.common_file, factory))
+
+    def async_common_engine(self) -> AsyncEngine:
+        """Returns the same for the running event loop."""
+        factory = self._script.connection_factory
+        return self.engines.of_this_loop().shared(COMMON, lambda: self._make_async(self.common_file, factory))
+
+    def platform_engine(self) -> Engine:
+        """Returns the engine on Platform tables and the master copies of Shared ones."""
+        return self.library_engine(PLATFORM)
+
+    def async_platform_engine(self) -> AsyncEngine:
+        """Returns the same for the running event loop."""
+        return self.async_library_engine(PLATFORM)
+
+    def operator_engine(self) -> Engine:
+        """Returns the engine that sees every tenant's rows in the common tables."""
+        factory = self._operator_script.connection_factory
+        return self.engines.shared("operator", lambda: self._make(self.common_file, factory))
+
+    def async_operator_engine(self) -> AsyncEngine:
+        """Returns the same for the running event loop."""
+        factory = self._operator_script.connection_factory
+        return self.engines.of_this_loop().shared("operator", lambda: self._make_async(self.common_file, factory))
+
+    def file_engine(self, physical: str) -> Engine:
+        """Returns the engine on one tenant's file; a missing file is an error, never a new one."""
+        return self.engines.bounded(physical, lambda: self._make(self._existing(physical), FileConnection))
+
+    def async_file_engine(self, physical: str) -> AsyncEngine:
+        """Returns the same for the running event loop."""
+        engines = self.engines.of_this_loop()
+        return engines.bounded(physical, lambda: self._make_async(self._existing(physical), FileConnection))
+
+    def library_engine(self, name: str) -> Engine:
+        """Returns the engine on the catalog or the platform's file, which no tenant's session opens."""
+        return self.engines.shared(name, lambda: self._make(self._directory / name, None))
+
+    def async_library_engine(self, name: str) -> AsyncEngine:
+        """Returns the same for the running event loop."""
+        return self.engines.of_this_loop().shared(name, lambda: self._make_async(self._directory / name, None))
+
+    @contextlib.contextmanager
+    def connection(self, name: str) -> Iterator[Connection]:
+        """Opens one transaction of the library's own work in the catalog or the platform's file."""
+        with self.library_engine(name).connect() as connection:
+            connection.execution_options(**{OPTION: UNBOUND}, **ONE_FILE)
+            with connection.begin():
+                yield connection
+
+    def ensure_checked(self) -> None:
+        """Checks nothing: SQLite has no logins."""
+
+    async def ensure_checked_async(self) -> None:
+        """Checks nothing: SQLite has no logins."""
+
+    def install(self) -> None:
+        """Makes the platform's file and the common file, with the wall's stored tables; doing it again is safe."""
+        self.make_directory()
+        with self.connection(PLATFORM) as connection:
+            self.metadata.create_all(connection, tables=self._library_tables)
+        if not self.common_file.exists():
+            with self._new_file(self.common_file) as engine, engine.begin() as connection:
+                for statement in stored_ddl(self.metadata):
+                    connection.exec_driver_sql(statement)
+                self._copy_shared(connection)
+
+    def create_file(self, physical: str) -> None:
+        """Makes a tenant's file whole or not at all; one that stands already is left as it is."""
+        path = self.file(physical)
+        if path.exists():
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._new_file(path) as engine, engine.begin() as connection:
+            self.metadata.create_all(connection, tables=self._file_tables)
+            self._copy_shared(connection)
+
+    def remove_file(self, physical: str) -> None:
+        """Removes a tenant's file with its journal files."""
+        self.engines.forget(physical)
+        path = self.file(physical)
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+    def sweep_leftovers(self, physical: str) -> None:
+        """Removes what a crash left beside a placement before it got its name."""
+        path = self.file(physical)
+        for leftover in path.parent.glob(f".{path.name}.*"):
+            leftover.unlink(missing_ok=True)
+
+    @cached_property
+    def _script(self) -> WallScript:
+        return WallScript.for_metadata(self.metadata)
+
+    @cached_property
+    def _operator_script(self) -> WallScript:
+        return WallScript.for_operator(self.metadata)
+
+    @cached_property
+    def _library_tables(self) -> list[Table]:
+        return owned_tables(self.metadata, Ownership.PLATFORM, Ownership.SHARED)
+
+    @cached_property
+    def _file_tables(self) -> list[Table]:
+        return owned_tables(self.metadata, Ownership.TENANT, Ownership.RECORD, Ownership.SHARED)
+
+    def _existing(self, physical: str) -> Path:
+        path = self.file(physical)
+        if not path.exists():
+            raise FileNotFoundError(f"the file of this placement is missing: {path}")
+        return path
+
+    @contextlib.contextmanager
+    def _new_file(self, path: Path) -> Iterator[Engine]:
+        """Yields an engine on a temporary file that gets the name *path* when everything went well (DESIGN D11)."""
+        scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        engine = sqlite_engine(str(scratch), self.config, on_connect=_prepare, factory=None)
+        try:
+            yield engine.execution_options(**{OPTION: UNBOUND}, **ONE_FILE)
+            engine.dispose()
+            _sync(scratch)
+            # A link fails where the name exists by now: two creators cannot overwrite each other.
+            with contextlib.suppress(FileExistsError):
+                os.link(scratch, path)
+            _sync(path.parent)
+        finally:
+            engine.dispose()
+            for suffix in ("", "-wal", "-shm"):
+                scratch.with_name(scratch.name + suffix).unlink(missing_ok=True)
+
+    def _copy_shared(self, target: Connection) -> None:
+        with self.connection(PLATFORM) as source:
+            for table in owned_tables(self.metadata, Ownership.SHARED):
+                rows = [dict(row._mapping) for row in source.execute(select(table))]
+                if rows:
+                    target.execute(insert(table), rows)
+
+    def _make(self, path: Path, factory: Any) -> Engine:
+        engine = sqlite_engine(str(path), self.config, on_connect=_prepare_unless(factory), factory=factory)
+        return engine.execution_options(**ONE_FILE)
+
+    def _make_async(self, path: Path, factory: Any) -> AsyncEngine:
+        engine = async_sqlite_engine(str(path), self.config, on_connect=_prepare_unless(factory), factory=factory)
+        return engine.execution_options(**ONE_FILE)
+
+
+def _prepare_unless(factory: Any) -> Any:
+    # A walled connection prepares itself, before its wall shuts PRAGMA out.
+    return _prepare if factory is None else lambda _: None
+
+
+def _prepare(connection: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Placements made and dropped, and what ``install()`` puts on a server."""

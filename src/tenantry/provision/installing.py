@@ -1,0 +1,104 @@
+"""What ``install()`` does to each server, and the same as a script for a DBA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import MetaData, Table
+
+from tenantry.catalog.store import note_server
+from tenantry.catalog.upgrades import postgres_statements, upgrade_sqlite
+from tenantry.errors import ModelsRefused
+from tenantry.isolation.control import Control
+from tenantry.isolation.ddl import create_statements
+from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.servers import MAIN, Server, Servers
+from tenantry.isolation.sqlite import CATALOG, SqliteServer
+from tenantry.isolation.wall import (
+    Capabilities,
+    database_statements,
+    quote,
+    role_statements,
+    table_statements,
+)
+from tenantry.models import lift, lint, owned_tables
+
+_ACTION = "Installing"
+
+
+def check_models(metadata: MetaData) -> None:
+    """Lets models pass that can be walled.
+
+    Raises: ModelsRefused with all that cannot, and the fix for each.
+    """
+    lift(metadata)
+    findings = lint(metadata)
+    if findings:
+        raise ModelsRefused(findings=findings)
+
+
+def install(servers: Servers, control: Control, *, create_tables: bool) -> None:
+    """Brings every server to where sessions can be opened; doing it again, or twice at once, is safe.
+
+    Raises: ModelsRefused, LoginRequired, CatalogVersionMismatch.
+    """
+    for server in servers.all():
+        if isinstance(server, PostgresServer):
+            _install_postgres(server, create_tables=create_tables)
+        else:
+            _install_sqlite(server)
+    with control.manage(_ACTION) as connection:
+        for server in servers.all():
+            note_server(connection, name=server.name, kind=server.kind, location=server.location)
+
+
+def script(server: Server, *, create_tables: bool) -> list[str]:
+    """Returns the statements that ``install()`` would run on a PostgreSQL server, for a DBA to read and run."""
+    if isinstance(server, SqliteServer):
+        return []
+    capabilities = server.capabilities()
+    return [*role_statements(server.config, capabilities), *_database_script(server, capabilities, create_tables)]
+
+
+def _install_postgres(server: PostgresServer, *, create_tables: bool) -> None:
+    capabilities = server.capabilities()
+    server.run_each(role_statements(server.config, capabilities), action=_ACTION)
+    server.run(_database_script(server, capabilities, create_tables), action=_ACTION)
+
+
+def _database_script(server: PostgresServer, capabilities: Capabilities, create_tables: bool) -> list[str]:
+    catalog = postgres_statements(server.config) if server.name == MAIN else []
+    path = f"SET LOCAL search_path = {quote(server.config.common_schema)}, pg_temp"
+    return [
+        *database_statements(server.config, server.database),
+        *catalog,
+        path,
+        *(_creation(server) if create_tables else []),
+        *_walls(server, capabilities, _present(server, create_tables)),
+    ]
+
+
+def _creation(server: PostgresServer) -> Iterable[str]:
+    present = server.present_tables()
+    missing = [table for table in owned_tables(server.metadata) if table.fullname not in present]
+    return create_statements(server.metadata, missing, "postgresql")
+
+
+def _present(server: PostgresServer, create_tables: bool) -> list[Table]:
+    tables = owned_tables(server.metadata)
+    if create_tables:
+        return tables
+    present = server.present_tables()
+    return [table for table in tables if table.fullname in present]
+
+
+def _walls(server: PostgresServer, capabilities: Capabilities, tables: list[Table]) -> Iterable[str]:
+    return (line for table in tables for line in table_statements(table, server.config, capabilities))
+
+
+def _install_sqlite(server: SqliteServer) -> None:
+    server.make_directory()
+    if server.name == MAIN:
+        with server.connection(CATALOG) as connection:
+            upgrade_sqlite(connection)
+    server.install()

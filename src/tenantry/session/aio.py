@@ -1,0 +1,35 @@
+"""The asynchronous door: the same session, awaited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from tenantry.session.core import BoundSession, TenantSession
+from tenantry.types import Tenant
+
+
+class AsyncBoundSession(AsyncSession):
+    """The awaited face of a session of the library's own logins."""
+
+    sync_session_class = BoundSession
+
+    def __init__(self, bind: AsyncEngine, **options: Any) -> None:
+        super().__init__(bind, sync_session_class=type(self).sync_session_class, **options)
+
+
+class AsyncTenantSession(AsyncBoundSession):
+    """The awaited face of a tenant's session; ``run_sync`` reaches the session itself."""
+
+    sync_session_class = TenantSession
+    sync_session: TenantSession
+
+    def __repr__(self) -> str:
+        tenant = self.tenant
+        return f"<AsyncTenantSession of {tenant.slug!r} ({tenant.id})>"
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant this session belongs to."""
+        return self.sync_session.tenant

@@ -1,0 +1,197 @@
+"""A SQLAlchemy Session that is bound to one tenant for life."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from sqlalchemy import event, inspect
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Mapper, ORMExecuteState, Session, UOWTransaction
+from sqlalchemy.orm.util import LoaderCriteriaOption
+
+from tenantry.errors import (
+    CrossTenant,
+    OutcomeUnknown,
+    SessionBoundForLife,
+    SessionInUse,
+    StatementRefused,
+    TransactionModeRefused,
+)
+from tenantry.models import TENANT_COLUMN, is_walled, stamp
+from tenantry.types import Tenant
+
+try:
+    from greenlet import getcurrent as _current
+except ImportError:  # without greenlet there is no async door, and threads are all there is
+    _current = threading.get_ident
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="BoundSession")
+
+_WHOLE_KEY: Final = (tuple, list)
+
+
+def _alone(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Lets one task or thread at a time through *method*; what it calls itself passes."""
+
+    @functools.wraps(method)
+    def alone(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        caller = _current()
+        user = self._user
+        if user is caller or user == caller:
+            return method(self, *args, **kwargs)
+        if user is not None:
+            raise SessionInUse
+        self._user = caller
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            self._user = None
+
+    return alone
+
+
+class BoundSession(Session):
+    """A session that keeps its engine for life and refuses two users at once: tenants', operators', the platform's."""
+
+    _user: object = None
+
+    def __init__(self, bind: Engine, **options: Any) -> None:
+        if options.get("twophase"):
+            raise TransactionModeRefused(mode="A two-phase transaction", fix="Use one ordinary transaction per tenant.")
+        options.setdefault("expire_on_commit", False)
+        super().__init__(bind, **options)
+        self._engine = bind
+
+    def get_bind(self, *_: Any, bind: Any = None, **__: Any) -> Engine:
+        """Returns the engine the session was opened with.
+
+        Raises: SessionBoundForLife for any other.
+        """
+        if bind is not None and bind is not self._engine:
+            raise SessionBoundForLife
+        return self._engine
+
+    @_alone
+    def _execute_internal(self, *args: Any, **kwargs: Any) -> Any:
+        # The one door that execute(), scalars(), scalar(), lazy loads and refreshes pass.
+        return super()._execute_internal(*args, **kwargs)  # type: ignore[misc]  # not in SQLAlchemy's public typing
+
+    @_alone
+    def flush(self, objects: Any = None) -> None:
+        super().flush(objects)
+
+    @_alone
+    def commit(self) -> None:
+        """Commits the transaction.
+
+        Raises: OutcomeUnknown when the connection was lost while the database was confirming.
+        """
+        try:
+            super().commit()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise OutcomeUnknown(action="a commit") from error
+            raise
+
+    @_alone
+    def rollback(self) -> None:
+        super().rollback()
+
+
+class TenantSession(BoundSession):
+    """A session of one tenant: new objects get its ``tenant_id``, foreign ones are refused, reads see its rows alone."""
+
+    def __init__(
+        self, bind: Engine, *, tenant: Tenant, criteria: LoaderCriteriaOption, walled: bool = True, **options: Any
+    ) -> None:
+        super().__init__(bind, **options)
+        self.info["tenant"] = tenant
+        self._tenant = tenant
+        self._criteria = criteria
+        self._walled = walled
+        self._by_key = False
+
+    def __repr__(self) -> str:
+        return f"<TenantSession of {self._tenant.slug!r} ({self._tenant.id})>"
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant this session belongs to."""
+        return self._tenant
+
+    def get(self, entity: Any, ident: Any, **options: Any) -> Any:
+        """Returns the row with this own id, or None; a row of another tenant is None, like a missing one."""
+        self._by_key, before = True, self._by_key
+        try:
+            return super().get(entity, self._whole_key(entity, ident), **options)
+        finally:
+            self._by_key = before
+
+    def get_one(self, entity: Any, ident: Any, **options: Any) -> Any:
+        """Returns the row with this own id.
+
+        Raises: sqlalchemy.exc.NoResultFound for a missing row and a row of another tenant alike.
+        """
+        return super().get_one(entity, self._whole_key(entity, ident), **options)
+
+    def _whole_key(self, entity: Any, ident: Any) -> Any:
+        mapper: Mapper[Any] = inspect(entity).mapper
+        if not is_walled(mapper.local_table):  # type: ignore[arg-type]  # mapped to a Table wherever it is walled
+            return ident
+        if isinstance(ident, Mapping):
+            return {TENANT_COLUMN: self._tenant.id, **ident}
+        parts = tuple(ident) if isinstance(ident, _WHOLE_KEY) else (ident,)
+        return parts if len(parts) == len(mapper.primary_key) else (self._tenant.id, *parts)
+
+    def scope(self, state: ORMExecuteState) -> None:
+        """Adds the tenant's predicate to an ORM statement; refuses what has none where no wall stands behind it.
+
+        Raises: StatementRefused.
+        """
+        scoped = state.is_orm_statement and not state.is_insert and not isinstance(state.parameters, list)
+        if not self._walled and not (scoped and (state.is_select or state.is_update or state.is_delete)):
+            raise StatementRefused(statement=type(state.statement).__name__, tenant=self._tenant.id)
+        # A load by the whole key holds the predicate already.
+        if scoped and not self._by_key and not state.is_column_load:
+            state.statement = state.statement.options(self._criteria)
+
+    def adopt(self, instance: object) -> None:
+        """Gives an object that has no tenant this session's.
+
+        Raises: CrossTenant for an object of another tenant.
+        """
+        if not stamp(instance, self._tenant.id):
+            raise CrossTenant(model=type(instance).__name__, tenant=self._tenant.id)
+
+
+@event.listens_for(TenantSession, "do_orm_execute")
+def _scope(state: ORMExecuteState) -> None:
+    session = state.session
+    if isinstance(session, TenantSession):
+        session.scope(state)
+
+
+@event.listens_for(TenantSession, "before_attach")
+def _adopt_attached(session: Session, instance: object) -> None:
+    if isinstance(session, TenantSession):
+        session.adopt(instance)
+
+
+@event.listens_for(TenantSession, "before_flush")
+def _adopt_flushed(session: Session, _: UOWTransaction, __: object) -> None:
+    if isinstance(session, TenantSession):
+        for instance in (*session.new, *session.dirty):
+            session.adopt(instance)
+
+
+def tenant_id_of(session: Session) -> uuid.UUID | None:
+    """Returns the tenant a session is bound to, or None for a session that belongs to no tenant."""
+    tenant = session.info.get("tenant")
+    return tenant.id if isinstance(tenant, Tenant) else None

@@ -1,0 +1,128 @@
+"""From a tenant's key to where its sessions go: looked up once, kept for a stated while, checked for its status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.engine import Engine
+
+from tenantry.catalog.resolver import Kept
+from tenantry.errors import TenantNotFound, TenantSuspended, TenantUnavailable
+from tenantry.ids import parse_key
+from tenantry.isolation.base import Strategy
+from tenantry.isolation.binding import OPTION, READ_ONLY_OPTION
+from tenantry.isolation.control import Control
+from tenantry.isolation.servers import Servers
+from tenantry.session.criteria import tenant_criteria
+from tenantry.settings import Config
+from tenantry.types import Tenant, TenantKey, TenantStatus
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+_NEXT_STEPS: Final = {
+    TenantStatus.PROVISIONING: "Finish its creation with `tenantry tenants create` or `tenantry fleet work`.",
+    TenantStatus.ERASING: "It is being erased and does not come back.",
+    TenantStatus.ERASED: "It was erased and does not come back.",
+}
+
+
+class Route:
+    """Where one tenant's sessions go, with everything prepared that they share."""
+
+    __slots__ = ("_async_bound", "_bound", "binding", "criteria", "strategy", "tenant")
+
+    def __init__(self, tenant: Tenant, strategy: Strategy) -> None:
+        self.tenant = tenant
+        self.strategy = strategy
+        self.binding = strategy.enter(tenant.id)
+        self.criteria = tenant_criteria(tenant.id)
+        self._bound: tuple[Engine, Engine] | None = None
+        self._async_bound: tuple[AsyncEngine, AsyncEngine] | None = None
+
+    def engine(self, *, read_only: bool = False, isolation_level: str | None = None) -> Engine:
+        """Returns the engine whose transactions are bound to the tenant."""
+        engine = self.strategy.engine(self.tenant.id)
+        bound = self._bound
+        # A tenant's own engine may have made way for another and come back since.
+        if bound is None or bound[0] is not engine:
+            bound = self._bound = (engine, engine.execution_options(**{OPTION: self.binding}))
+        return bound[1].execution_options(**extra) if (extra := _extra(read_only, isolation_level)) else bound[1]
+
+    def async_engine(self, *, read_only: bool = False, isolation_level: str | None = None) -> AsyncEngine:
+        """Returns the engine of the running event loop whose transactions are bound to the tenant."""
+        engine = self.strategy.async_engine(self.tenant.id)
+        bound = self._async_bound
+        if bound is None or bound[0] is not engine:
+            bound = self._async_bound = (engine, engine.execution_options(**{OPTION: self.binding}))
+        return bound[1].execution_options(**extra) if (extra := _extra(read_only, isolation_level)) else bound[1]
+
+
+class Router:
+    """Finds routes by key; a malformed key sends no statement, and a suspended tenant gets no route."""
+
+    def __init__(self, control: Control, servers: Servers, config: Config) -> None:
+        self._control = control
+        self._servers = servers
+        self._kept: Kept[Route] = Kept(ttl=config.route_ttl, limit=config.route_limit)
+
+    def route(self, key: TenantKey) -> Route:
+        """Returns the route of an active tenant.
+
+        Raises: InvalidKey, TenantNotFound, TenantSuspended, TenantUnavailable, ServerUnknown, UnsafeLogin.
+        """
+        parsed = parse_key(key)
+        found = self._kept.get(parsed)
+        if found is not None:
+            return found
+        asked = self._kept.ask()
+        tenant = self._control.resolve(parsed)
+        self._servers.get(tenant.server if tenant else "main").ensure_checked()
+        return self._keep(parsed, tenant, asked)
+
+    async def route_async(self, key: TenantKey) -> Route:
+        """Returns the route of an active tenant without blocking the event loop.
+
+        Raises: as ``route``.
+        """
+        parsed = parse_key(key)
+        found = self._kept.get(parsed)
+        if found is not None:
+            return found
+        asked = self._kept.ask()
+        tenant = await self._control.resolve_async(parsed)
+        await self._servers.get(tenant.server if tenant else "main").ensure_checked_async()
+        return self._keep(parsed, tenant, asked)
+
+    def forget(self, tenant: Tenant) -> None:
+        """Drops what is kept about a tenant, as its status or place has changed."""
+        self._kept.forget(tenant.id)
+
+    def clear(self) -> None:
+        """Drops every kept route."""
+        self._kept.clear()
+
+    def _keep(self, parsed: tuple[str, str], tenant: Tenant | None, asked: Any) -> Route:
+        if tenant is None:
+            raise TenantNotFound(key=parsed[1])
+        check_open(tenant)
+        route = Route(tenant, self._servers.strategy(tenant.server, tenant.isolation))
+        self._kept.put(parsed, tenant.id, route, asked=asked)
+        return route
+
+
+def check_open(tenant: Tenant) -> None:
+    """Lets an active tenant pass.
+
+    Raises: TenantSuspended, TenantUnavailable.
+    """
+    if tenant.status is TenantStatus.ACTIVE:
+        return
+    if tenant.status is TenantStatus.SUSPENDED:
+        raise TenantSuspended(tenant=tenant.id)
+    raise TenantUnavailable(tenant=tenant.id, status=tenant.status, next_step=_NEXT_STEPS[tenant.status])
+
+
+def _extra(read_only: bool, isolation_level: str | None) -> dict[str, Any]:
+    extra: dict[str, Any] = {READ_ONLY_OPTION: True} if read_only else {}
+    return {**extra, "isolation_level": isolation_level} if isolation_level else extra

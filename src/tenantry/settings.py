@@ -1,0 +1,155 @@
+"""What an installation may choose, with the defaults; and the same read from environment variables."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from tenantry.errors import ConfigurationError
+
+CONTEXT_SETTING: Final = re.compile(r"[a-z_][a-z0-9_]{0,30}\.[a-z_][a-z0-9_]{0,30}")
+NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,30}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The choices of one installation; times are in seconds.
+
+    Raises: ConfigurationError for a name that cannot stand in SQL, or a limit below one.
+    """
+
+    context_setting: str = "tenantry.tenant"
+    common_schema: str = "public"
+    role_prefix: str = "tenantry"
+    extensions: tuple[str, ...] = ()
+    max_tenants: int | None = None
+    allow_tenant_creation: bool = True
+    route_ttl: float = 2.0
+    route_limit: int = 10_000
+    pool_size: int = 5
+    max_overflow: int = 10
+    pool_timeout: float = 30.0
+    pool_recycle: float = 3600.0
+    engine_limit: int = 64
+    connection_budget: int = 20
+    statement_timeout: float | None = None
+    prepared_statements: bool = True
+    demote: bool = False
+
+    def __post_init__(self) -> None:
+        if not CONTEXT_SETTING.fullmatch(self.context_setting):
+            raise ConfigurationError(
+                what=f"context_setting={self.context_setting!r} is not a PostgreSQL custom setting.",
+                fix="Use two lower-case words joined by a dot, such as 'tenantry.tenant'.",
+            )
+        for field in ("common_schema", "role_prefix"):
+            _check_name(field, getattr(self, field))
+        for extension in self.extensions:
+            _check_name("extensions", extension)
+        for field in ("route_limit", "pool_size", "engine_limit", "connection_budget"):
+            _check_positive(field, getattr(self, field))
+        if self.max_tenants is not None:
+            _check_positive("max_tenants", self.max_tenants)
+
+    def role(self, login: str) -> str:
+        """Returns the name of the PostgreSQL group role behind a login, such as ``tenantry_app``."""
+        return f"{self.role_prefix}_{login}"
+
+
+def config_from_env(environ: Mapping[str, str] | None = None) -> Config:
+    """Returns the configuration that the environment describes; what it does not name keeps its default.
+
+    Raises: ConfigurationError for a value of the wrong kind.
+    """
+    env = os.environ if environ is None else environ
+    found: dict[str, object] = {}
+    for variable, field, parse in _VARIABLES:
+        if variable in env and field not in found:
+            found[field] = _parse(variable, env[variable], parse)
+    return Config(**found)  # type: ignore[arg-type]  # each value was parsed to its field's type just above
+
+
+def url_from_env(environ: Mapping[str, str] | None = None) -> str:
+    """Returns the run-time URL: TENANTRY_URL, then DATABASE_URL, then the POSTGRES_* parts, then SQLITE_DATA_DIR.
+
+    Raises: ConfigurationError when none of them is set.
+    """
+    env = os.environ if environ is None else environ
+    for variable in ("TENANTRY_URL", "DATABASE_URL"):
+        if env.get(variable):
+            return env[variable]
+    if env.get("POSTGRES_PASSWORD") and env.get("DATABASE_TYPE", "postgresql") == "postgresql":
+        return _postgres_url(env)
+    if env.get("SQLITE_DATA_DIR"):
+        return f"sqlite:///{env['SQLITE_DATA_DIR']}"
+    raise ConfigurationError(
+        what="The environment names no database.",
+        fix="Set TENANTRY_URL, such as postgresql://app@db/saas or sqlite:///data.",
+    )
+
+
+def login_urls_from_env(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Returns the URLs of the other logins that the environment names, by keyword of ``Tenancy``."""
+    env = os.environ if environ is None else environ
+    names = {login: f"TENANTRY_{login.upper()}_URL" for login in ("owner", "operator", "platform")}
+    return {f"{login}_url": env[name] for login, name in names.items() if env.get(name)}
+
+
+def _postgres_url(env: Mapping[str, str]) -> str:
+    user = quote(env.get("POSTGRES_USER", "postgres"), safe="")
+    password = quote(env["POSTGRES_PASSWORD"], safe="")
+    host, port = env.get("POSTGRES_HOST", "localhost"), env.get("POSTGRES_PORT", "5432")
+    return f"postgresql://{user}:{password}@{host}:{port}/{env.get('POSTGRES_DB', 'postgres')}"
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in ("1", "true", "yes", "on"):
+        return True
+    if lowered in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(text)
+
+
+_VARIABLES: Final = (
+    ("TENANTRY_CONTEXT_SETTING", "context_setting", str),
+    ("TENANTRY_COMMON_SCHEMA", "common_schema", str),
+    ("TENANTRY_MAX_TENANTS", "max_tenants", int),
+    ("MAX_TENANTS", "max_tenants", int),
+    ("ALLOW_TENANT_CREATION", "allow_tenant_creation", _boolean),
+    ("CONNECTION_POOL_SIZE", "pool_size", int),
+    ("DATABASE_POOL_SIZE", "pool_size", int),
+    ("DATABASE_MAX_OVERFLOW", "max_overflow", int),
+    ("DATABASE_POOL_TIMEOUT", "pool_timeout", float),
+    ("DATABASE_POOL_RECYCLE", "pool_recycle", float),
+    ("QUERY_TIMEOUT", "statement_timeout", float),
+    ("TENANTRY_CONNECTION_BUDGET", "connection_budget", int),
+    ("TENANTRY_PREPARED_STATEMENTS", "prepared_statements", _boolean),
+    ("TENANTRY_DEMOTE", "demote", _boolean),
+)
+
+
+def _parse(variable: str, text: str, parse: object) -> object:
+    try:
+        return parse(text)  # type: ignore[operator]  # the table above holds only callables of one str
+    except ValueError as error:
+        raise ConfigurationError(
+            what=f"{variable}={text!r} is not usable.", fix="Give a number, or true/false for a switch."
+        ) from error
+
+
+def _check_name(field: str, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise ConfigurationError(
+            what=f"{field} holds {name!r}, which is not a plain name.",
+            fix="Use a lower-case letter or '_', then up to 30 of a-z, 0-9 and '_'.",
+        )
+
+
+def _check_positive(field: str, value: float) -> None:
+    if value < 1:
+        raise ConfigurationError(what=f"{field}={value} is below one.", fix="Give a whole number of at least 1.")

@@ -1,0 +1,286 @@
+"""The one object an application holds: servers, tenants, and sessions bound to them; ``aio`` is its async door."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import MetaData
+from sqlalchemy.engine import Engine
+
+from tenantry.errors import ConfigurationError, OutcomeUnknown
+from tenantry.isolation.binding import OPTION, UNBOUND
+from tenantry.isolation.control import Control
+from tenantry.isolation.logins import make_login
+from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
+from tenantry.isolation.servers import MAIN, Servers
+from tenantry.models import Ownership, lift, ownership_of
+from tenantry.provision import installing
+from tenantry.provision.tenants import Tenants
+from tenantry.session.core import BoundSession, TenantSession
+from tenantry.session.routes import Route, Router
+from tenantry.settings import Config, config_from_env, login_urls_from_env, url_from_env
+from tenantry.types import Outcomes, Tenant, TenantKey, TenantStatus
+
+if TYPE_CHECKING:
+    from tenantry.aio import AsyncTenancy
+
+
+class Tenancy:
+    """Keeps the data of many tenants apart on one or more servers; making one opens nothing.
+
+    *url* is the run-time login of the server that holds the catalog, ``postgresql://…`` or ``sqlite:///directory``;
+    *models* is a declarative base or a MetaData.
+
+    Raises: ConfigurationError for a URL or models it cannot read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        models: Any,
+        *,
+        owner_url: str | None = None,
+        operator_url: str | None = None,
+        platform_url: str | None = None,
+        config: Config | None = None,
+    ) -> None:
+        self.config = config or Config()
+        self.metadata = _metadata_of(models)
+        self.models = models
+        lift(self.metadata)
+        self.servers = Servers(self.metadata, self.config)
+        self.servers.add(MAIN, url, owner_url=owner_url, operator_url=operator_url, platform_url=platform_url)
+        self._control = Control(self.servers)
+        self.router = Router(self._control, self.servers, self.config)
+        self.tenants = Tenants(
+            self._control,
+            self.servers,
+            self.config,
+            write_record=self._write_record,
+            changed=self.router.forget,
+        )
+        self._aio: AsyncTenancy | None = None
+
+    def __repr__(self) -> str:
+        return f"Tenancy({self.servers!r})"
+
+    @classmethod
+    def from_env(cls, models: Any, *, config: Config | None = None) -> Tenancy:
+        """Returns the tenancy that the environment describes: TENANTRY_URL and its kin, or the POSTGRES_* parts.
+
+        Raises: ConfigurationError.
+        """
+        return cls(url_from_env(), models, config=config or config_from_env(), **login_urls_from_env())
+
+    @property
+    def aio(self) -> AsyncTenancy:
+        """The same, awaited.
+
+        Raises: ExtraMissing without greenlet.
+        """
+        if self._aio is None:
+            from tenantry.aio import AsyncTenancy  # noqa: PLC0415  # needs greenlet, which not every installation has
+
+            self._aio = AsyncTenancy(self)
+        return self._aio
+
+    def install(self, *, create_tables: bool = False) -> None:
+        """Makes catalog, roles, grants and walls on every server; doing it again, or twice at once, is safe.
+
+        Common tables come from the application's migrations; *create_tables* makes them, for demonstrations and tests.
+
+        Raises: ModelsRefused, LoginRequired, CatalogVersionMismatch.
+        """
+        installing.check_models(self.metadata)
+        installing.install(self.servers, self._control, create_tables=create_tables)
+        self.router.clear()
+
+    def install_script(self, *, server: str = MAIN, create_tables: bool = False) -> list[str]:
+        """Returns the statements ``install()`` would run on a PostgreSQL server, for a DBA to read.
+
+        Raises: ModelsRefused, LoginRequired.
+        """
+        installing.check_models(self.metadata)
+        return installing.script(self.servers.get(server), create_tables=create_tables)
+
+    def create_login(self, name: str, *, role: str = "app", server: str = MAIN) -> str:
+        """Makes a PostgreSQL login in one of the four roles and returns its URL, with a new password, this once.
+
+        Raises: ConfigurationError for a name that is no plain name or a role that does not exist.
+        """
+        return make_login(self.servers.get(server), name, role=role)
+
+    @contextlib.contextmanager
+    def session(
+        self, key: TenantKey, *, read_only: bool = False, isolation_level: str | None = None
+    ) -> Iterator[TenantSession]:
+        """Opens a session bound to one tenant; the caller commits, leaving rolls back what was not committed.
+
+        Raises: InvalidKey, TenantNotFound, TenantSuspended, TenantUnavailable, TransactionModeRefused, UnsafeLogin.
+        """
+        route = self.router.route(key)
+        engine = route.engine(read_only=read_only, isolation_level=isolation_level)
+        with self._session_on(route, engine) as session:
+            yield session
+
+    @contextlib.contextmanager
+    def transaction(
+        self, key: TenantKey, *, read_only: bool = False, isolation_level: str | None = None
+    ) -> Iterator[TenantSession]:
+        """Opens a session bound to one tenant, commits on leaving, and rolls back on an error.
+
+        Raises: as ``session``, and OutcomeUnknown.
+        """
+        with self.session(key, read_only=read_only, isolation_level=isolation_level) as session:
+            yield session
+            session.commit()
+
+    @contextlib.contextmanager
+    def operator(self, reason: str, *, server: str = MAIN) -> Iterator[BoundSession]:
+        """Opens a session across the tenants of one server's common tables; the reason is on the record first.
+
+        Raises: ConfigurationError without a reason, LoginRequired without the operator's login.
+        """
+        self.record_operator(reason, server)
+        with BoundSession(self._operator_engine(server)) as session:
+            yield session
+
+    def record_operator(self, reason: str, server: str = MAIN) -> None:
+        """Puts a look across tenants on the record.
+
+        Raises: ConfigurationError without a reason, ServerUnknown, LoginRequired.
+        """
+        self._control.record_operator(check_reason(reason), self.servers.get(server).name)
+
+    @contextlib.contextmanager
+    def platform(self, *, server: str = MAIN) -> Iterator[BoundSession]:
+        """Opens a session on Platform and Shared tables, by a login without rights on tenants' tables.
+
+        Raises: LoginRequired without the platform's login.
+        """
+        with BoundSession(self._platform_engine(server)) as session:
+            yield session
+
+    def each(
+        self,
+        fn: Callable[[TenantSession], Any],
+        *,
+        where: Callable[[Tenant], bool] | None = None,
+        jobs: int = 4,
+    ) -> Outcomes:
+        """Runs ``fn(session)`` in a transaction of every active tenant of every server, *jobs* at a time.
+
+        One tenant's error does not stop the others. A lost connection during a commit is ``unknown``, not failed.
+
+        Raises: LoginRequired without the platform's or the owner's login.
+        """
+        tally = _Tally()
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            for tenant in self.every_tenant():
+                if where is None or where(tenant):
+                    pool.submit(tally.run, tenant, lambda tenant=tenant: self._run(tenant, fn))
+        return tally.outcomes()
+
+    def every_tenant(self, *, batch: int = 500) -> Iterator[Tenant]:
+        """Yields every active tenant, reading the catalog in batches.
+
+        Raises: LoginRequired without the platform's or the owner's login.
+        """
+        after: Tenant | None = None
+        while page := self.tenants.list(after=after, limit=batch):
+            yield from (tenant for tenant in page if tenant.status is TenantStatus.ACTIVE)
+            after = page[-1]
+
+    def close(self) -> None:
+        """Closes every connection of the synchronous door."""
+        for server in self.servers.all():
+            server.engines.close()
+        self.router.clear()
+
+    def _run(self, tenant: Tenant, fn: Callable[[TenantSession], Any]) -> Any:
+        with self.transaction(tenant) as session:
+            return fn(session)
+
+    def _session_on(self, route: Route, engine: Engine) -> TenantSession:
+        return TenantSession(engine, tenant=route.tenant, criteria=route.criteria)
+
+    def _write_record(self, tenant: Tenant, record: object) -> None:
+        route = Route(tenant, self.servers.strategy(tenant.server, tenant.isolation))
+        with self._session_on(route, route.engine()) as session:
+            made = record_instance(self.models, record)
+            if session.get(type(made), tenant.id) is None:
+                session.add(made)
+                session.commit()
+
+    def _operator_engine(self, name: str) -> Engine:
+        server = self.servers.get(name)
+        if isinstance(server, PostgresServer):
+            engine = server.engine(OPERATOR, action="Looking across tenants")
+            return engine.execution_options(**{OPTION: server.unbound(OPERATOR)})
+        return server.operator_engine().execution_options(**{OPTION: UNBOUND})
+
+    def _platform_engine(self, name: str) -> Engine:
+        server = self.servers.get(name)
+        if isinstance(server, PostgresServer):
+            engine = server.engine(PLATFORM, action="Opening the platform's tables")
+            return engine.execution_options(**{OPTION: server.unbound(PLATFORM)})
+        return server.platform_engine().execution_options(**{OPTION: UNBOUND})
+
+
+class _Tally:
+    """Collects what became of each tenant; threads add to it."""
+
+    def __init__(self) -> None:
+        self._done: dict[Any, Any] = {}
+        self._failed: dict[Any, BaseException] = {}
+        self._unknown: dict[Any, BaseException] = {}
+
+    def run(self, tenant: Tenant, work: Callable[[], Any]) -> None:
+        try:
+            self._done[tenant.id] = work()
+        except OutcomeUnknown as error:
+            self._unknown[tenant.id] = error
+        except Exception as error:  # whatever one tenant's work raises is that tenant's outcome
+            self._failed[tenant.id] = error
+
+    def outcomes(self) -> Outcomes:
+        return Outcomes(self._done, self._failed, self._unknown)
+
+
+def check_reason(reason: str) -> str:
+    """Returns a reason that says something.
+
+    Raises: ConfigurationError for an empty one.
+    """
+    if not reason.strip():
+        raise ConfigurationError(what="operator() was given no reason.", fix="Say why: operator('ticket 4711').")
+    return reason
+
+
+def record_instance(models: Any, record: object) -> object:
+    """Returns *record*, or the one TenantRecord model made from it where it is a mapping.
+
+    Raises: ConfigurationError when the models have no TenantRecord, or several.
+    """
+    if not isinstance(record, Mapping):
+        return record
+    mappers = [mapper for mapper in models.registry.mappers if ownership_of(mapper.class_) is Ownership.RECORD]
+    if len(mappers) != 1:
+        raise ConfigurationError(
+            what=f"record= is a mapping, but the models have {len(mappers)} TenantRecord classes.",
+            fix="Pass an instance of the class that is meant.",
+        )
+    return mappers[0].class_(**record)
+
+
+def _metadata_of(models: Any) -> MetaData:
+    metadata = models if isinstance(models, MetaData) else getattr(models, "metadata", None)
+    if not isinstance(metadata, MetaData):
+        raise ConfigurationError(
+            what=f"models={models!r} is neither a declarative base nor a MetaData.",
+            fix="Pass your DeclarativeBase class, SQLModel, or its metadata.",
+        )
+    return metadata
