@@ -1,9 +1,12 @@
 """Whose a table is, lifted keys, column types, and the linter."""
 
 from tenantry.models import relationships as _relationships  # noqa: F401  # hooks relationships as classes are mapped
-from tenantry.models.foreign_keys import sqlite_triggers
+from tenantry.models.columns import Timestamps, UTCDateTime
+from tenantry.models.documents import JSONDocument
+from tenantry.models.foreign_keys import SET_NULL_TRIGGER, sqlite_triggers
 from tenantry.models.keys import references, tenant_table
 from tenantry.models.lifting import lift
+from tenantry.models.linting import lint
 from tenantry.models.mixins import Platform, Shared, TenantOwned, TenantRecord, ownership_of
 from tenantry.models.naming import naming_convention
 from tenantry.models.ownership import (
@@ -17,15 +20,20 @@ from tenantry.models.ownership import (
 from tenantry.models.stamping import stamp
 
 __all__ = [
+    "SET_NULL_TRIGGER",
     "SHARED_SCHEMA",
     "TENANT_COLUMN",
+    "JSONDocument",
     "Ownership",
     "Platform",
     "Shared",
     "TenantOwned",
     "TenantRecord",
+    "Timestamps",
+    "UTCDateTime",
     "is_walled",
     "lift",
+    "lint",
     "naming_convention",
     "owned_tables",
     "ownership",

@@ -41,7 +41,8 @@ def number_rows(table: Table) -> None:
     if column is None:
         return
     column.autoincrement = "auto"
-    column._init_items(Identity())
+    if column.identity is None:
+        column._init_items(Identity())
     column.info[NUMBERED] = True
     counters_table(table.metadata)
     if not event.contains(Engine, "before_execute", _number_inserts):
@@ -72,8 +73,9 @@ def _unfilled_integer(table: Table) -> Column[Any] | None:
     if len(own) != 1 or TENANT_COLUMN not in table.primary_key.columns:
         return None
     column = own[0]
-    filled = column.foreign_keys or column.default is not None or column.server_default is not None
-    if filled or column.autoincrement is False or not isinstance(column.type, Integer):
+    by_server = column.server_default is not None and column.identity is None
+    filled = column.foreign_keys or column.default is not None or by_server
+    if NUMBERED in column.info or filled or column.autoincrement is False or not isinstance(column.type, Integer):
         return None
     return column
 

@@ -6,10 +6,11 @@ import uuid
 from typing import Any
 
 from sqlalchemy import event, inspect
-from sqlalchemy.orm import InstanceState, Mapper
+from sqlalchemy.orm import InstanceState, Mapper, class_mapper
 from sqlalchemy.orm.attributes import set_attribute
 
 from tenantry.errors import TenantImmutable
+from tenantry.ids import uuid7
 from tenantry.models.keys import OWN_ID
 from tenantry.models.mixins import TenantRecord, Walled, ownership_of
 from tenantry.models.ownership import TENANT_COLUMN, Ownership
@@ -56,6 +57,6 @@ def _fill_id(row: Any, _args: object, _kwargs: object) -> None:
     model = type(row)
     if is_sqlmodel(model) or issubclass(model, TenantRecord):
         return
-    column = model.__mapper__.columns.get("id")
+    column = class_mapper(model).base_mapper.columns.get("id")
     if column is not None and OWN_ID in column.info:
-        row.id = column.default.arg(None)
+        row.id = uuid7()
