@@ -141,7 +141,8 @@ class TenantCreationDisabled(TenantryError):
 
 
 class CreationInProgress(TenantryError):
-    """Another process is creating the tenant {slug!r} right now. Call create() again in a moment: it resumes or returns it."""
+    """Another process is creating the tenant {slug!r} right now.
+    Call create() again in a moment: it resumes or returns it."""
 
 
 class EraseNotConfirmed(TenantryError):

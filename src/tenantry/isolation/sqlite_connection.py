@@ -225,7 +225,7 @@ class _WalledCompiler(SQLiteCompiler):
         same_row = " AND ".join(
             f"{alias}.{quote(key.name)} = {table}.{quote(key.name)}" for key in column.table.primary_key
         )
-        return f"(SELECT {alias}.{quote(column.name)} FROM {table} AS {alias} WHERE {same_row})"  # noqa: S608  # quoted identifiers of the models
+        return f"(SELECT {alias}.{quote(column.name)} FROM {table} AS {alias} WHERE {same_row})"
 
 
 def _is_generated(column: ColumnClause[Any]) -> TypeGuard[Column[Any]]:

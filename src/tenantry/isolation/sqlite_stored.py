@@ -4,7 +4,6 @@ A walled table ``tickets`` is stored as ``tickets__rows``; the plain name is lef
 makes (``sqlite_wall``). Shared tables keep their names, platform tables are not in the file.
 """
 
-# ruff: noqa: S608  (the statements hold quoted identifiers of the models, never a value)
 from __future__ import annotations
 
 from collections.abc import Iterator

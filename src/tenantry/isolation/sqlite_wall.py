@@ -17,7 +17,6 @@ The face of the room, with ``sqlite_stored`` and ``sqlite_connection``::
     bind(connection, tenant)                                the tenant, or None, for what comes next
 """
 
-# ruff: noqa: S608  (the statements hold quoted identifiers of the models, never a value)
 from __future__ import annotations
 
 import re
