@@ -10,24 +10,18 @@ import functools
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Never, Self, TypeGuard
+from typing import Any, Final, Never, Self
 
-from sqlalchemy import Column, Insert, MetaData, Update
-from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
-from sqlalchemy.engine import Dialect
-from sqlalchemy.sql.dml import UpdateBase
-from sqlalchemy.sql.expression import ColumnClause, FromClause
+from sqlalchemy import MetaData
 
 from tenantry.errors import ConfigurationError
-from tenantry.isolation.sqlite_stored import quote, shared_tables
+from tenantry.isolation.sqlite_stored import shared_tables
 from tenantry.isolation.sqlite_wall import DENIED_FUNCTIONS, HARMLESS, WRITES, Wall, WallScript
-from tenantry.models.ownership import is_walled
-
-LIBRARY_PREFIX: Final = "tenantry_"
 
 ConnectionFactory = Callable[..., sqlite3.Connection]
 Authorizer = Callable[[int, str | None, str | None, str | None, str | None], int]
 
+LIBRARY_PREFIX: Final = "tenantry_"
 _DESCRIBING_PRAGMAS: Final = frozenset(
     {"foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info", "table_list", "table_xinfo"}
 )
@@ -35,6 +29,17 @@ _READABLE_PRAGMAS: Final = frozenset(
     {"compile_options", "data_version", "encoding", "foreign_keys", "journal_mode", "page_count", "page_size"}
     | {"read_uncommitted", "user_version"}
 )
+
+
+# What every connection of ours relies on: the value to set, and what SQLite then answers.
+_PREPARATION: Final = {
+    "journal_mode": ("WAL", "wal"),
+    "synchronous": ("FULL", 2),
+    "foreign_keys": ("ON", 1),
+    "recursive_triggers": ("ON", 1),
+    "trusted_schema": ("OFF", 0),
+    "temp_store": ("MEMORY", 2),
+}
 
 
 def walled_factory(script: WallScript) -> ConnectionFactory:
@@ -51,19 +56,15 @@ def fenced_factory(metadata: MetaData, *, writable: Iterable[str] = ()) -> Conne
     return functools.partial(FencedConnection, authorizer=file_authorizer(metadata, writable=writable))
 
 
-def wall_of(connection: object) -> Wall:
-    """Returns the wall of a connection: sqlite3's, aiosqlite's, SQLAlchemy's adapter or pool entry around either.
+def wall_of(connection: object) -> Wall | None:
+    """Returns the wall of a connection, or None if it has none.
 
-    Raises: ConfigurationError for a connection without a wall.
+    The connection may be sqlite3's, aiosqlite's, or SQLAlchemy's adapter or pool entry around either.
     """
     driver = getattr(connection, "driver_connection", connection)
-    # aiosqlite has no public way to the connection it runs in its thread; binding runs nothing there.
+    # aiosqlite has no public way to the connection that it runs in its thread; binding runs nothing there.
     inner = getattr(driver, "_conn", driver)
-    if not isinstance(inner, WalledConnection):
-        raise ConfigurationError(
-            what=f"A {type(inner).__name__} has no wall.", fix="Connect to common tables with walled_factory(script)."
-        )
-    return inner.wall
+    return inner.wall if isinstance(inner, WalledConnection) else None
 
 
 def bind(connection: object, tenant: uuid.UUID | None) -> None:
@@ -71,7 +72,13 @@ def bind(connection: object, tenant: uuid.UUID | None) -> None:
 
     Raises: ConfigurationError for a connection without a wall; TypeError for a tenant that is no UUID.
     """
-    wall_of(connection).bind(tenant)
+    wall = wall_of(connection)
+    if wall is None:
+        raise ConfigurationError(
+            what=f"A {type(connection).__name__} has no wall.",
+            fix="Connect to common tables with walled_factory(script).",
+        )
+    wall.bind(tenant)
 
 
 class GuardedConnection(sqlite3.Connection):
@@ -79,11 +86,13 @@ class GuardedConnection(sqlite3.Connection):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "isolation_level": None})
-        for pragma, value in (("foreign_keys", 1), ("recursive_triggers", 1), ("trusted_schema", 0), ("temp_store", 2)):
+        for pragma, (value, expected) in _PREPARATION.items():
             super().execute(f"PRAGMA {pragma} = {value}").close()
-            (found,) = super().execute(f"PRAGMA {pragma}").fetchone()
-            if found != value:
-                raise ConfigurationError(what=f"This SQLite keeps {pragma} at {found}.", fix="Use a standard build.")
+            if super().execute(f"PRAGMA {pragma}").fetchall() != [(expected,)]:
+                raise ConfigurationError(
+                    what=f"SQLite {sqlite3.sqlite_version} does not set {pragma} to {value} here.",
+                    fix="Use a standard build of SQLite 3.35 or newer and a file on a local disk.",
+                )
         super().setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
 
     def _refuse(self, *_: object, **__: object) -> Never:
@@ -100,7 +109,7 @@ class GuardedConnection(sqlite3.Connection):
 
 
 class FencedConnection(GuardedConnection):
-    """A connection to a tenant's own file: its data is free, everything else is only to read."""
+    """A connection to a tenant's own file: its own tables are free, everything else is only to read."""
 
     def __init__(self, *arguments: Any, authorizer: Authorizer, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -198,37 +207,3 @@ def file_authorizer(metadata: MetaData, *, writable: Iterable[str] = ()) -> Auth
         return sqlite3.SQLITE_OK if allows(action, first, second, on_behalf) else sqlite3.SQLITE_DENY
 
     return authorize
-
-
-def teach_returning(dialect: Dialect) -> None:
-    """Makes RETURNING fetch what the stored row got by default; SQLite returns what was given to the view."""
-    dialect.statement_compiler = _WalledCompiler
-
-
-class _WalledCompiler(SQLiteCompiler):
-    _written_table: FromClause | None = None
-
-    def returning_clause(self, stmt: UpdateBase, *arguments: Any, **options: Any) -> str:
-        self._written_table = stmt.table if isinstance(stmt, Insert | Update) else None
-        text: str = super().returning_clause(stmt, *arguments, **options)  # type: ignore[no-untyped-call]  # left bare
-        self._written_table = None
-        return text
-
-    def visit_column(self, column: ColumnClause[Any], *arguments: Any, **options: Any) -> str:
-        text = super().visit_column(column, *arguments, **options)
-        if self._written_table is not None and column.table is self._written_table and _is_generated(column):
-            return self._stored_value(column)
-        return text
-
-    def _stored_value(self, column: Column[Any]) -> str:
-        table, alias = quote(column.table.name), f"{LIBRARY_PREFIX}stored"
-        same_row = " AND ".join(
-            f"{alias}.{quote(key.name)} = {table}.{quote(key.name)}" for key in column.table.primary_key
-        )
-        return f"(SELECT {alias}.{quote(column.name)} FROM {table} AS {alias} WHERE {same_row})"
-
-
-def _is_generated(column: ColumnClause[Any]) -> TypeGuard[Column[Any]]:
-    if not isinstance(column, Column) or column.primary_key or not is_walled(column.table):
-        return False
-    return column.server_default is not None or column.server_onupdate is not None

@@ -12,7 +12,7 @@ The face of the room, with ``sqlite_stored`` and ``sqlite_connection``::
 
     stored_ddl(metadata)                                    what makes the tables of common.sqlite3
     script = WallScript.for_metadata(metadata)              once per process
-    sqlite3.connect(path, factory=walled_factory(script))   or connect_args={"factory": …} of an engine, in both doors
+    sqlite3.connect(path, factory=walled_factory(script))    or connect_args={"factory": …} of an engine
     teach_returning(engine.dialect)                         once per engine
     bind(connection, tenant)                                the tenant, or None, for what comes next
 """
