@@ -49,7 +49,7 @@ def serves(source: str, **options: object) -> Path:
 
 def test_no_process_of_the_server_is_roots():
     with PostgresServer() as server:
-        assert owners(server.directory) == {Account.of(Path("/absent")).user}
+        assert owners(server.directory) == {Account.of(None).user}
         assert 0 not in owners(server.directory)
 
 

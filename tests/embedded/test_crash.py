@@ -189,3 +189,18 @@ def test_a_server_that_a_person_started_by_hand_is_not_disturbed(place):
             assert by_hand.poll() is None
         finally:
             by_hand.send_signal(signal.SIGINT)
+
+
+def test_an_interrupt_in_the_middle_of_a_start_leaves_nothing(place):
+    interrupt = """
+import signal, sys, tempfile
+from tenantry.embedded import PostgresServer
+tempfile.tempdir = sys.argv.pop(1)
+signal.signal(signal.SIGALRM, lambda *_: sys.exit("interrupted"))
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv.pop(1)))
+"""
+    for seconds in (0.05, 0.2, 0.4, 0.6, 0.8):
+        with program(interrupt + SERVE + WAIT, place, seconds, stderr=subprocess.DEVNULL) as process:
+            process.wait(30)
+            assert eventually(lambda: not list(place.iterdir()))
+            assert processes_in(place) == []

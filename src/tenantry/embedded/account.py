@@ -25,11 +25,11 @@ class Account:
     group: int
 
     @classmethod
-    def of(cls, data: Path) -> Account:
+    def of(cls, data: Path | None) -> Account:
         """Returns the account for *data*: our own; for root the one that owns it already, else ``nobody``."""
         if os.geteuid() != 0:
             return cls(os.geteuid(), os.getegid())
-        if data.exists() and data.stat().st_uid != 0:
+        if data and data.exists() and data.stat().st_uid != 0:
             return cls(data.stat().st_uid, data.stat().st_gid)
         return cls.nobody()
 

@@ -98,9 +98,12 @@ def _launch(wish: Wish, stack: contextlib.ExitStack) -> Run:
     held, sockets = _make_socket_directory(home, account, stack)
     port = _free_port()
     cluster.configure(data, account, _settings(wish, home, sockets=sockets, port=port))
+    version = binaries.version(programs)
     keeper = _start_keeper([str(programs / "postgres"), "-D", str(data)], account, held)
+    # Leaving by an error, Ctrl-C included, the server ends first, and then its directories go.
+    stack.push(lambda kind, _, __: end(keeper) if kind else None)
     _await_ready(keeper, home.path)
-    return Run(os.getpid(), keeper, home.path, programs, binaries.version(programs), sockets, port, password)
+    return Run(os.getpid(), keeper, home.path, programs, version, sockets, port, password)
 
 
 def _bases() -> list[Path]:
@@ -108,10 +111,16 @@ def _bases() -> list[Path]:
     return [base for base in dict.fromkeys(map(Path, (tempfile.gettempdir(), "/tmp", "/var/tmp"))) if base.is_dir()]
 
 
+def _reachable_bases(account: Account) -> list[Path]:
+    if found := [base for base in _bases() if account.reaches(base)]:
+        return found
+    reason = f"user {account.user} can enter none of {', '.join(map(str, _bases()))}. Set TMPDIR to a directory it can."
+    raise EmbeddedServerError(action="start", reason=reason)
+
+
 def _hold_home(wanted: Path | None) -> holds.Hold:
     if wanted is None:
-        account = Account.of(Path(os.devnull, "absent"))
-        return holds.make_temporary(next(base for base in _bases() if account.reaches(base)))
+        return holds.make_temporary(_reachable_bases(Account.of(None))[0])
     try:
         wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
         home = wanted.resolve()
@@ -144,7 +153,7 @@ def _make_socket_directory(
 ) -> tuple[list[holds.Hold], Path]:
     held = [home]
     if len(os.fsencode(home.path / "socket" / ".s.PGSQL.65535")) > LONGEST_SOCKET:
-        shortest = min((base for base in _bases() if account.reaches(base)), key=lambda base: len(os.fsencode(base)))
+        shortest = min(_reachable_bases(account), key=lambda base: len(os.fsencode(base)))
         held.append(stack.enter_context(holds.make_temporary(shortest)))
     return held, account.make_directory(held[-1].path / "socket")
 
@@ -198,7 +207,6 @@ def _await_ready(keeper: subprocess.Popen[bytes], home: Path) -> None:
         ended = _has_ended(keeper, seconds=0.02)
         if ended or time.monotonic() > deadline:
             log = (home / "log").read_text(encoding="utf-8", errors="replace")
-            end(keeper)
             if PORT_TAKEN in log:
                 raise PortTaken
             reason = "PostgreSQL ended." if ended else f"it took more than {SECONDS_TO_START:g} seconds."
