@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
@@ -46,7 +46,7 @@ class Postgres:
         """Returns a URL of *database* for the administrator, or for *login*."""
         parts = urlsplit(self._address)
         where = parts.netloc.rpartition("@")[2]
-        who = parts.netloc.rpartition("@")[0] if login is None else f"{login}:{password or ''}"
+        who = parts.netloc.rpartition("@")[0] if login is None else f"{quote(login)}:{quote(password or '', safe='')}"
         return parts._replace(netloc=f"{who}@{where}", path=f"/{database}").geturl()
 
     @contextmanager

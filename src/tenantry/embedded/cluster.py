@@ -120,9 +120,9 @@ def _pid_file_lines(data: Path) -> list[str]:
 def _read_password(kept: Path) -> str:
     try:
         return kept.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        reason = f"its data is there but {kept} is not. Put the password back, or give another directory."
-        raise EmbeddedServerError(action="start", reason=reason) from None
+    except OSError as error:
+        reason = f"its data is there but not its password: {error}. Put the password back, or give another directory."
+        raise EmbeddedServerError(action="start", reason=reason) from error
 
 
 def _write_secret(path: Path, text: str) -> None:
