@@ -16,13 +16,14 @@ from tenantry.isolation.control import Control
 from tenantry.isolation.logins import make_login
 from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
 from tenantry.isolation.servers import MAIN, Servers
+from tenantry.isolation.sqlite import SqliteServer
 from tenantry.models import Ownership, lift, ownership_of
 from tenantry.provision import installing
 from tenantry.provision.tenants import Tenants
 from tenantry.session.core import BoundSession, TenantSession
 from tenantry.session.routes import Route, Router
 from tenantry.settings import Config, config_from_env, login_urls_from_env, url_from_env
-from tenantry.types import Outcomes, Tenant, TenantKey, TenantStatus
+from tenantry.types import Isolation, Outcomes, Tenant, TenantKey, TenantStatus
 
 if TYPE_CHECKING:
     from tenantry.aio import AsyncTenancy
@@ -97,6 +98,18 @@ class Tenancy:
         installing.check_models(self.metadata)
         installing.install(self.servers, self._control, create_tables=create_tables)
         self.router.clear()
+
+    def publish(self) -> None:
+        """Brings every copy of the Shared tables, in tenants' own databases and files, to what the platform wrote.
+
+        Raises: LoginRequired without the owner's login, or without one that lists tenants.
+        """
+        for server in self.servers.all():
+            if isinstance(server, SqliteServer):
+                server.publish_shared()
+        for tenant in self.every_tenant():
+            if tenant.isolation is Isolation.DATABASE:
+                self.servers.get(tenant.server).publish_shared(tenant.physical)
 
     def install_script(self, *, server: str = MAIN, create_tables: bool = False) -> list[str]:
         """Returns the statements ``install()`` would run on a PostgreSQL server, for a DBA to read.

@@ -21,6 +21,7 @@ from tenantry.isolation.binding import (
     check_isolation_level,
     take_isolation_level,
 )
+from tenantry.isolation.sqlite_connection import bind
 
 
 def binding_of(connection: Connection) -> Binding:
@@ -54,15 +55,17 @@ def hook_asyncpg(engine: Engine) -> None:
     event.listen(engine, "checkout", _refuse_dirty_asyncpg)
     event.listen(engine, "before_cursor_execute", _watch_asyncpg)
     event.listen(engine, "set_connection_execution_options", _check_level)
+    event.listen(engine, "set_engine_execution_options", _check_level)
     _hook_common(engine)
 
 
-def hook_sqlite(engine: Engine) -> None:
+def hook_sqlite(engine: Engine, *, walled: bool) -> None:
     """Teaches an SQLite engine to begin at once as a writer, or as a reader where only reading was asked."""
-    event.listen(engine, "begin", _begin_sqlite)
-    event.listen(engine, "checkout", _refuse_dirty_sqlite)
+    event.listen(engine, "begin", _begin_walled_sqlite if walled else _begin_sqlite)
+    event.listen(engine, "checkout", _refuse_dirty_walled_sqlite if walled else _refuse_dirty_sqlite)
     event.listen(engine, "before_cursor_execute", _watch_sqlite)
-    event.listen(engine, "set_connection_execution_options", _check_level)
+    event.listen(engine, "set_connection_execution_options", _check_and_drop_level)
+    event.listen(engine, "set_engine_execution_options", _check_and_drop_level)
     _hook_common(engine)
 
 
@@ -84,12 +87,13 @@ def _arm_asyncpg(connection: Connection) -> None:
     driver_of(connection).arm(binding_of(connection))
 
 
+def _begin_walled_sqlite(connection: Connection) -> None:
+    bind(driver_of(connection), binding_of(connection).tenant)
+    _begin_sqlite(connection)
+
+
 def _begin_sqlite(connection: Connection) -> None:
-    binding = binding_of(connection)
-    driver = driver_of(connection)
-    bind = getattr(driver, "bind", None)
-    if bind is not None:
-        bind(binding.tenant)
+    binding_of(connection)
     reading = connection.get_execution_options().get(READ_ONLY_OPTION)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE", execution_options={"tenantry_begins": True})
 
@@ -124,6 +128,11 @@ def _refuse_dirty_asyncpg(_: DBAPIConnection, entry: ConnectionPoolEntry, __: ob
         raise DisconnectionError("the pooled connection was inside a transaction")
 
 
+def _refuse_dirty_walled_sqlite(_: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:
+    bind(entry.driver_connection, None)
+    _refuse_dirty_sqlite(_, entry, __)
+
+
 def _refuse_dirty_sqlite(_: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:
     driver: Any = entry.driver_connection
     if driver.in_transaction:
@@ -148,9 +157,15 @@ def _take_level_from_engine(_: Engine, options: dict[str, Any]) -> None:
     take_isolation_level(options)
 
 
-def _check_level(_: Connection, options: dict[str, Any]) -> None:
+def _check_level(_: Connection | Engine, options: dict[str, Any]) -> None:
     if "isolation_level" in options:
         check_isolation_level(str(options["isolation_level"]).upper().replace("_", " "))
+
+
+def _check_and_drop_level(_: Connection | Engine, options: dict[str, Any]) -> None:
+    _check_level(_, options)
+    # An SQLite transaction is serializable whatever is asked.
+    options.pop("isolation_level", None)
 
 
 def _refuse_two_phase(_: Connection, __: Any) -> None:

@@ -12,6 +12,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from tenantry.errors import ExtraMissing
 from tenantry.isolation.budget import Budget
 from tenantry.isolation.hooks import hook_asyncpg, hook_psycopg, hook_sqlite
+from tenantry.isolation.sqlite_connection import ConnectionFactory
+from tenantry.isolation.sqlite_library import LibraryConnection
+from tenantry.isolation.sqlite_returning import teach_returning
 from tenantry.settings import Config
 
 try:
@@ -138,8 +141,8 @@ def _async_budgeted(budget: Budget | None, make_room: AsyncMakeRoom, connect: Ca
     return creator
 
 
-def sqlite_engine(path: str, config: Config, *, on_connect: Callable[[Any], None], factory: type | None) -> Engine:
-    """Returns an engine on one SQLite file; *on_connect* prepares each new driver connection."""
+def sqlite_engine(path: str, config: Config, *, factory: ConnectionFactory | None, walled: bool = False) -> Engine:
+    """Returns an engine on one SQLite file; without *factory* it is the library's own and has no fence."""
     engine = create_engine(
         URL.create("sqlite", database=path),
         connect_args=_sqlite_arguments(factory),
@@ -147,13 +150,12 @@ def sqlite_engine(path: str, config: Config, *, on_connect: Callable[[Any], None
         poolclass=QueuePool,
         **_pool_options(config),
     )
-    event.listen(engine, "connect", lambda connection, _: on_connect(connection))
-    hook_sqlite(engine)
+    _hook_sqlite(engine, walled=walled)
     return engine
 
 
 def async_sqlite_engine(
-    path: str, config: Config, *, on_connect: Callable[[Any], None], factory: type | None
+    path: str, config: Config, *, factory: ConnectionFactory | None, walled: bool = False
 ) -> AsyncEngine:
     """Returns an async engine on one SQLite file.
 
@@ -171,16 +173,23 @@ def async_sqlite_engine(
         )
     except ModuleNotFoundError as error:
         raise ExtraMissing(module="The asynchronous SQLite door", extra="sqlite-async") from error
-    event.listen(engine.sync_engine, "connect", lambda connection, _: on_connect(connection))
-    hook_sqlite(engine.sync_engine)
+    _hook_sqlite(engine.sync_engine, walled=walled)
     return engine
 
 
-def _sqlite_arguments(factory: type | None) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"isolation_level": None, "timeout": 30.0, "check_same_thread": False}
-    if factory is not None:
-        arguments["factory"] = factory
-    return arguments
+def _hook_sqlite(engine: Engine, *, walled: bool) -> None:
+    if walled:
+        teach_returning(engine.dialect)
+    hook_sqlite(engine, walled=walled)
+
+
+def _sqlite_arguments(factory: ConnectionFactory | None) -> dict[str, Any]:
+    return {
+        "isolation_level": None,
+        "timeout": 30.0,
+        "check_same_thread": False,
+        "factory": factory or LibraryConnection,
+    }
 
 
 def _pool_options(config: Config) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, MetaData, Table, text
+from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.engine import URL, Engine
 
 from tenantry.errors import ExtraMissing, LoginRequired, UnsafeLogin
@@ -18,7 +18,8 @@ from tenantry.isolation.binding import OPTION, Binding
 from tenantry.isolation.ddl import create_statements
 from tenantry.isolation.engines import Engines
 from tenantry.isolation.pools import async_postgres_engine, postgres_engine
-from tenantry.isolation.wall import EXTENSIONS_SCHEMA, Capabilities, qualified, quote, table_statements
+from tenantry.isolation.sharing import copy_shared
+from tenantry.isolation.wall import EXTENSIONS_SCHEMA, Capabilities, quote, table_statements
 from tenantry.models import SHARED_SCHEMA, Ownership, owned_tables
 from tenantry.settings import Config
 
@@ -183,7 +184,7 @@ class PostgresServer:
         with self.owner(action="Reading the server's capabilities") as connection:
             question = "select rolsuper, rolbypassrls from pg_roles where rolname = current_user"
             superuser, bypass = connection.execute(question).fetchone()
-        version = connection.info.server_version
+            version = connection.info.server_version
         # Before 16 only a superuser may give BYPASSRLS away (PostgreSQL 16 release notes, CREATEROLE).
         return Capabilities(version, superuser, superuser or (bypass and version >= 160000))
 
@@ -255,15 +256,28 @@ class PostgresServer:
         return create_statements(self.metadata, tables, "postgresql") if tables else []
 
     def publish_shared(self, database: str) -> None:
-        """Copies the Shared tables' rows into a tenant's own database, where they can only be read."""
+        """Brings the copies of Shared rows in a tenant's own database to what the platform wrote."""
         tables = owned_tables(self.metadata, Ownership.SHARED)
         if not tables:
             return
-        action = "Publishing Shared tables"
-        with self.owner(action=action) as source, self.owner(action=action, database=database) as target:
-            with target.transaction():
-                for table in tables:
-                    _copy_rows(source, target, table)
+        with self.owner_connection() as source, self.owner_connection(database) as target:
+            copy_shared(source, target, tables)
+
+    @contextlib.contextmanager
+    def owner_connection(self, database: str | None = None) -> Iterator[Connection]:
+        """Opens one transaction of the owner in any database of the server, on a connection of its own.
+
+        Raises: LoginRequired.
+        """
+        url = self.url(OWNER, action="Working as the owner", database=database)
+        engine = self._make(url)
+        try:
+            with engine.connect() as connection:
+                connection.execution_options(**{OPTION: self.unbound(OWNER)})
+                with connection.begin():
+                    yield connection
+        finally:
+            engine.dispose()
 
     def _development_url(self, login: str, action: str) -> URL:
         self.ensure_checked()
@@ -294,23 +308,12 @@ def _run_until_alone(connection: Any, statement: str, attempts: int = 20) -> Non
         try:
             connection.execute(statement)
         except psycopg.errors.InternalError_ as error:
-            # "tuple concurrently updated": roles are changed by nobody else's transaction, but perhaps by their install.
+            # "tuple concurrently updated": another database of this server is installing the same roles.
             if attempt + 1 == attempts or "concurrently" not in str(error):
                 raise
             time.sleep(0.05)
         else:
             return
-
-
-def _copy_rows(source: Any, target: Any, table: Table) -> None:
-    name = qualified(table)
-    target.execute(f"DELETE FROM {name}")
-    with (
-        source.cursor().copy(f"COPY {name} TO STDOUT") as reading,
-        target.cursor().copy(f"COPY {name} FROM STDIN") as w,
-    ):
-        for block in reading:
-            w.write(block)
 
 
 def _conninfo(url: URL) -> str:

@@ -8,19 +8,22 @@ import secrets
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, MetaData, Table, insert, select
+from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.engine import Engine
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
 from tenantry.isolation.binding import OPTION, UNBOUND
 from tenantry.isolation.engines import Engines
 from tenantry.isolation.pools import async_sqlite_engine, sqlite_engine
-from tenantry.isolation.sqlite_connection import FileConnection
+from tenantry.isolation.sharing import copy_shared
+from tenantry.isolation.sqlite_connection import ConnectionFactory, fenced_factory, walled_factory
+from tenantry.isolation.sqlite_library import operator_factory
 from tenantry.isolation.sqlite_stored import stored_ddl
 from tenantry.isolation.sqlite_wall import WallScript
 from tenantry.models import SHARED_SCHEMA, Ownership, owned_tables
+from tenantry.models.numbering import COUNTERS
 from tenantry.settings import Config
 
 if TYPE_CHECKING:
@@ -69,13 +72,12 @@ class SqliteServer:
 
     def common_engine(self) -> Engine:
         """Returns the engine on the common tables, each connection behind its wall."""
-        factory = self._script.connection_factory
-        return self.engines.shared(COMMON, lambda: self._make(self.common_file, factory))
+        return self.engines.shared(COMMON, lambda: self._make(self.common_file, self._walled, walled=True))
 
     def async_common_engine(self) -> AsyncEngine:
         """Returns the same for the running event loop."""
-        factory = self._script.connection_factory
-        return self.engines.of_this_loop().shared(COMMON, lambda: self._make_async(self.common_file, factory))
+        engines = self.engines.of_this_loop()
+        return engines.shared(COMMON, lambda: self._make_async(self.common_file, self._walled, walled=True))
 
     def platform_engine(self) -> Engine:
         """Returns the engine on Platform tables and the master copies of Shared ones."""
@@ -87,35 +89,37 @@ class SqliteServer:
 
     def operator_engine(self) -> Engine:
         """Returns the engine that sees every tenant's rows in the common tables."""
-        factory = self._operator_script.connection_factory
-        return self.engines.shared("operator", lambda: self._make(self.common_file, factory))
+        return self.engines.shared("operator", lambda: self._make(self.common_file, self._operating))
 
     def async_operator_engine(self) -> AsyncEngine:
         """Returns the same for the running event loop."""
-        factory = self._operator_script.connection_factory
-        return self.engines.of_this_loop().shared("operator", lambda: self._make_async(self.common_file, factory))
+        engines = self.engines.of_this_loop()
+        return engines.shared("operator", lambda: self._make_async(self.common_file, self._operating))
 
     def file_engine(self, physical: str) -> Engine:
         """Returns the engine on one tenant's file; a missing file is an error, never a new one."""
-        return self.engines.bounded(physical, lambda: self._make(self._existing(physical), FileConnection))
+        return self.engines.bounded(physical, lambda: self._make(self._existing(physical), self._fenced))
 
     def async_file_engine(self, physical: str) -> AsyncEngine:
         """Returns the same for the running event loop."""
         engines = self.engines.of_this_loop()
-        return engines.bounded(physical, lambda: self._make_async(self._existing(physical), FileConnection))
+        return engines.bounded(physical, lambda: self._make_async(self._existing(physical), self._fenced))
 
-    def library_engine(self, name: str) -> Engine:
-        """Returns the engine on the catalog or the platform's file, which no tenant's session opens."""
-        return self.engines.shared(name, lambda: self._make(self._directory / name, None))
+    def library_engine(self, name: str, *, bounded: bool = False) -> Engine:
+        """Returns the engine of the library's own work on a file."""
+        keep = self.engines.bounded if bounded else self.engines.shared
+        return keep(("library", name), lambda: self._make(self._directory / name, None))
 
     def async_library_engine(self, name: str) -> AsyncEngine:
         """Returns the same for the running event loop."""
-        return self.engines.of_this_loop().shared(name, lambda: self._make_async(self._directory / name, None))
+        engines = self.engines.of_this_loop()
+        return engines.shared(("library", name), lambda: self._make_async(self._directory / name, None))
 
     @contextlib.contextmanager
     def connection(self, name: str) -> Iterator[Connection]:
-        """Opens one transaction of the library's own work in the catalog or the platform's file."""
-        with self.library_engine(name).connect() as connection:
+        """Opens one transaction of the library's own work in one of the server's files."""
+        bounded = name not in (CATALOG, PLATFORM, COMMON)
+        with self.library_engine(name, bounded=bounded).connect() as connection:
             connection.execution_options(**{OPTION: UNBOUND}, **ONE_FILE)
             with connection.begin():
                 yield connection
@@ -135,7 +139,7 @@ class SqliteServer:
             with self._new_file(self.common_file) as engine, engine.begin() as connection:
                 for statement in stored_ddl(self.metadata):
                     connection.exec_driver_sql(statement)
-                self._copy_shared(connection)
+        self.publish_shared()
 
     def create_file(self, physical: str) -> None:
         """Makes a tenant's file whole or not at all; one that stands already is left as it is."""
@@ -149,7 +153,8 @@ class SqliteServer:
 
     def remove_file(self, physical: str) -> None:
         """Removes a tenant's file with its journal files."""
-        self.engines.forget(physical)
+        for key in (physical, ("library", physical)):
+            self.engines.forget(key)
         path = self.file(physical)
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -161,12 +166,17 @@ class SqliteServer:
             leftover.unlink(missing_ok=True)
 
     @cached_property
-    def _script(self) -> WallScript:
-        return WallScript.for_metadata(self.metadata)
+    def _walled(self) -> ConnectionFactory:
+        return walled_factory(WallScript.for_metadata(self.metadata))
 
     @cached_property
-    def _operator_script(self) -> WallScript:
-        return WallScript.for_operator(self.metadata)
+    def _fenced(self) -> ConnectionFactory:
+        # The counters number a tenant's rows, so its own sessions write them.
+        return fenced_factory(self.metadata, writable=(COUNTERS,))
+
+    @cached_property
+    def _operating(self) -> ConnectionFactory:
+        return operator_factory(self.metadata)
 
     @cached_property
     def _library_tables(self) -> list[Table]:
@@ -186,7 +196,7 @@ class SqliteServer:
     def _new_file(self, path: Path) -> Iterator[Engine]:
         """Yields an engine on a temporary file that gets the name *path* when everything went well (DESIGN D11)."""
         scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        engine = sqlite_engine(str(scratch), self.config, on_connect=_prepare, factory=None)
+        engine = sqlite_engine(str(scratch), self.config, factory=None)
         try:
             yield engine.execution_options(**{OPTION: UNBOUND}, **ONE_FILE)
             engine.dispose()
@@ -200,32 +210,22 @@ class SqliteServer:
             for suffix in ("", "-wal", "-shm"):
                 scratch.with_name(scratch.name + suffix).unlink(missing_ok=True)
 
+    def publish_shared(self, physical: str = COMMON) -> None:
+        """Brings the copies of Shared rows in one file to what the platform wrote."""
+        with self.connection(physical) as target:
+            self._copy_shared(target)
+
     def _copy_shared(self, target: Connection) -> None:
-        with self.connection(PLATFORM) as source:
-            for table in owned_tables(self.metadata, Ownership.SHARED):
-                rows = [dict(row._mapping) for row in source.execute(select(table))]
-                if rows:
-                    target.execute(insert(table), rows)
+        tables = owned_tables(self.metadata, Ownership.SHARED)
+        if tables:
+            with self.connection(PLATFORM) as source:
+                copy_shared(source, target, tables)
 
-    def _make(self, path: Path, factory: Any) -> Engine:
-        engine = sqlite_engine(str(path), self.config, on_connect=_prepare_unless(factory), factory=factory)
-        return engine.execution_options(**ONE_FILE)
+    def _make(self, path: Path, factory: ConnectionFactory | None, *, walled: bool = False) -> Engine:
+        return sqlite_engine(str(path), self.config, factory=factory, walled=walled).execution_options(**ONE_FILE)
 
-    def _make_async(self, path: Path, factory: Any) -> AsyncEngine:
-        engine = async_sqlite_engine(str(path), self.config, on_connect=_prepare_unless(factory), factory=factory)
-        return engine.execution_options(**ONE_FILE)
-
-
-def _prepare_unless(factory: Any) -> Any:
-    # A walled connection prepares itself, before its wall shuts PRAGMA out.
-    return _prepare if factory is None else lambda _: None
-
-
-def _prepare(connection: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    def _make_async(self, path: Path, factory: ConnectionFactory | None, *, walled: bool = False) -> AsyncEngine:
+        return async_sqlite_engine(str(path), self.config, factory=factory, walled=walled).execution_options(**ONE_FILE)
 
 
 def _sync(path: Path) -> None:

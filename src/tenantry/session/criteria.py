@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import with_loader_criteria
 from sqlalchemy.orm.util import LoaderCriteriaOption
 
-from tenantry.models import Walled
+from tenantry.models.mixins import Walled
 
 
 def tenant_criteria(tenant: uuid.UUID) -> LoaderCriteriaOption:

@@ -1,0 +1,40 @@
+"""Connections for the library's own work on SQLite files, and for the operator's look across tenants."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from typing import Any, Final
+
+from sqlalchemy import MetaData
+
+from tenantry.isolation.sqlite_stored import quote, stored_name, walled_tables
+
+_SETTINGS: Final = ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL")
+
+
+class LibraryConnection(sqlite3.Connection):
+    """A connection of the library's own: no tenant's statement ever runs on it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for setting in _SETTINGS:
+            self.execute(f"PRAGMA {setting}").close()
+
+
+class OperatorConnection(LibraryConnection):
+    """A connection to the common file on which the plain names show every tenant's rows, to read and not to change."""
+
+    def __init__(self, *arguments: Any, views: tuple[str, ...], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for view in views:
+            self.execute(view).close()
+
+
+def operator_factory(metadata: MetaData) -> functools.partial[OperatorConnection]:
+    """Returns what to pass as ``factory`` to connect as the operator."""
+    views = tuple(
+        f"CREATE TEMP VIEW {quote(table.name)} AS SELECT * FROM main.{quote(stored_name(table))}"
+        for table in walled_tables(metadata)
+    )
+    return functools.partial(OperatorConnection, views=views)
