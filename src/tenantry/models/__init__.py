@@ -7,7 +7,7 @@ from tenantry.models.foreign_keys import SET_NULL_TRIGGER, sqlite_triggers
 from tenantry.models.keys import references, tenant_table
 from tenantry.models.lifting import lift
 from tenantry.models.linting import lint
-from tenantry.models.mixins import Platform, Shared, TenantOwned, TenantRecord, ownership_of
+from tenantry.models.mixins import Platform, Shared, TenantOwned, TenantRecord, Walled, ownership_of
 from tenantry.models.naming import naming_convention
 from tenantry.models.ownership import (
     SHARED_SCHEMA,
@@ -31,6 +31,7 @@ __all__ = [
     "TenantRecord",
     "Timestamps",
     "UTCDateTime",
+    "Walled",
     "is_walled",
     "lift",
     "lint",
