@@ -44,7 +44,8 @@ class AsyncTenancy:
         """
         route = await self._tenancy.router.route_async(key)
         engine = route.async_engine(read_only=read_only, isolation_level=isolation_level)
-        async with AsyncTenantSession(engine, tenant=route.tenant, criteria=route.criteria) as session:
+        walled = route.strategy.walled
+        async with AsyncTenantSession(engine, tenant=route.tenant, criteria=route.criteria, walled=walled) as session:
             yield session
 
     @contextlib.asynccontextmanager

@@ -142,7 +142,8 @@ class TenantCreationDisabled(TenantryError):
 
 class CreationInProgress(TenantryError):
     """Another process is creating the tenant {slug!r} right now.
-    Call create() again in a moment: it resumes or returns it."""
+    Call create() again in a moment:
+    it then finishes or finds it."""
 
 
 class EraseNotConfirmed(TenantryError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,8 @@ class Tenancy:
         installing.check_models(self.metadata)
         installing.install(self.servers, self._control, create_tables=create_tables)
         self.router.clear()
+        for server in self.servers.all():
+            server.forget_check()
 
     def publish(self) -> None:
         """Brings every copy of the Shared tables, in tenants' own databases and files, to what the platform wrote.
@@ -194,7 +197,7 @@ class Tenancy:
         with ThreadPoolExecutor(max_workers=jobs) as pool:
             for tenant in self.every_tenant():
                 if where is None or where(tenant):
-                    pool.submit(tally.run, tenant, lambda tenant=tenant: self._run(tenant, fn))
+                    pool.submit(tally.run, tenant, functools.partial(self._run, tenant, fn))
         return tally.outcomes()
 
     def every_tenant(self, *, batch: int = 500) -> Iterator[Tenant]:
@@ -218,7 +221,7 @@ class Tenancy:
             return fn(session)
 
     def _session_on(self, route: Route, engine: Engine) -> TenantSession:
-        return TenantSession(engine, tenant=route.tenant, criteria=route.criteria)
+        return TenantSession(engine, tenant=route.tenant, criteria=route.criteria, walled=route.strategy.walled)
 
     def _write_record(self, tenant: Tenant, record: object) -> None:
         route = Route(tenant, self.servers.strategy(tenant.server, tenant.isolation))

@@ -64,8 +64,8 @@ def _tables() -> list[str]:
     statements = []
     for table in metadata.sorted_tables:
         statements.append(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)))
-        for index in table.indexes:
-            statements.append(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)))
+        indexes = (CreateIndex(index, if_not_exists=True) for index in table.indexes)
+        statements.extend(str(index.compile(dialect=dialect)) for index in indexes)
     return [statement.strip() for statement in statements]
 
 

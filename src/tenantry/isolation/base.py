@@ -20,6 +20,11 @@ class Strategy(Protocol):
 
     isolation: Isolation
 
+    @property
+    def walled(self) -> bool:
+        """Whether a wall inside the database holds raw SQL; where none does, sessions refuse what has no predicate."""
+        ...
+
     def place(self, tenant: uuid.UUID) -> str:
         """Returns the physical name; pure, injective, and free of user text."""
         ...

@@ -1,4 +1,4 @@
-"""The way to the catalog: by the app login's functions for requests, by the platform's or owner's login for managing."""
+"""The way to the catalog: functions for the app login's requests, tables for the platform's and the owner's work."""
 
 from __future__ import annotations
 

@@ -28,6 +28,11 @@ class PostgresDatabase:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
 
+    @property
+    def walled(self) -> bool:
+        # The database, or the file, is a wall of its own.
+        return True
+
     def place(self, tenant: uuid.UUID) -> str:
         return physical_name(tenant)
 
@@ -94,6 +99,11 @@ class SqliteFile:
 
     def __init__(self, server: SqliteServer) -> None:
         self._server = server
+
+    @property
+    def walled(self) -> bool:
+        # The database, or the file, is a wall of its own.
+        return True
 
     def place(self, tenant: uuid.UUID) -> str:
         return physical_file(tenant)

@@ -41,6 +41,8 @@ INSTALL_LOCK: Final = 0x74656E616E747279
 
 _LOGIN_QUESTION: Final = """
 select current_user as login, r.rolsuper, r.rolbypassrls,
+       not exists(select 1 from pg_class c where c.relnamespace = to_regnamespace(:common) and c.relname = any(:walled)
+                  and c.relkind in ('r', 'p') and not (c.relrowsecurity and c.relforcerowsecurity)) as walled,
        exists(select 1 from pg_class c join pg_policy p on p.polrelid = c.oid
               where p.polname = 'tenantry_isolation' and pg_has_role(r.oid, c.relowner, 'USAGE')) as owns,
        coalesce(current_setting('tenantry.embedded', true), '') = 'on' as embedded
@@ -59,6 +61,7 @@ class PostgresServer:
         self.config = config
         self.engines = Engines(name, config)
         self.demoted = False
+        self.walled = False
         self._urls = dict(urls)
         self._checked = False
         self._lock = threading.Lock()
@@ -197,7 +200,10 @@ class PostgresServer:
 
         Raises: UnsafeLogin.
         """
-        row = connection.execute(text(_LOGIN_QUESTION)).one()
+        walled = [table.name for table in owned_tables(self.metadata, Ownership.TENANT, Ownership.RECORD)]
+        asked = {"common": self.config.common_schema, "walled": walled}
+        row = connection.execute(text(_LOGIN_QUESTION), asked).one()
+        self.walled = row.walled
         reason = _unsafe(row)
         if reason and (row.embedded or self.config.demote):
             self.demoted = True
@@ -209,6 +215,10 @@ class PostgresServer:
     def checked(self) -> bool:
         """Whether the app login has been looked at in this process."""
         return self._checked
+
+    def forget_check(self) -> None:
+        """Has the login and the walls looked at again, as an installation may have changed them."""
+        self._checked = False
 
     def ensure_checked(self) -> None:
         """Looks at the app login once per process.

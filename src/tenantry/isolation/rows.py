@@ -28,6 +28,10 @@ class PostgresRows:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
 
+    @property
+    def walled(self) -> bool:
+        return self._server.walled
+
     def place(self, tenant: uuid.UUID) -> str:
         return ""
 
@@ -66,6 +70,11 @@ class SqliteRows:
 
     def __init__(self, server: SqliteServer) -> None:
         self._server = server
+
+    @property
+    def walled(self) -> bool:
+        # Each connection raises its own wall before it runs anything.
+        return True
 
     def place(self, tenant: uuid.UUID) -> str:
         return ""

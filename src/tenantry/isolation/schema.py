@@ -29,6 +29,11 @@ class PostgresSchema:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
 
+    @property
+    def walled(self) -> bool:
+        # Made with its walls, in one transaction.
+        return True
+
     def place(self, tenant: uuid.UUID) -> str:
         return physical_name(tenant)
 

@@ -124,6 +124,9 @@ class SqliteServer:
             with connection.begin():
                 yield connection
 
+    def forget_check(self) -> None:
+        """Forgets nothing: SQLite has no logins."""
+
     def ensure_checked(self) -> None:
         """Checks nothing: SQLite has no logins."""
 

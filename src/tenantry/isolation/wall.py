@@ -1,4 +1,4 @@
-"""The wall inside PostgreSQL, as statements: roles, schemas, policies, grants. Pure text; running it is another's job."""
+"""The wall inside PostgreSQL, as statements: roles, schemas, policies, grants. Running them is another's job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import MetaData, Table
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from tenantry.models import SHARED_SCHEMA, TENANT_COLUMN, Ownership, owned_tables, ownership
@@ -18,7 +18,7 @@ POLICY: Final = "tenantry_isolation"
 OPERATOR_POLICY: Final = "tenantry_operator"
 ROLES: Final = ("owner", "app", "platform", "operator")
 
-_preparer: Final[IdentifierPreparer] = postgresql.dialect().identifier_preparer
+_preparer: Final[IdentifierPreparer] = PGDialect().identifier_preparer  # type: ignore[no-untyped-call]  # left bare
 
 # Large objects stand outside row-level security (HAZARDS A23).
 _LARGE_OBJECT_FUNCTIONS: Final = (

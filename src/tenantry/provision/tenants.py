@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tenantry.catalog import store
+from tenantry.catalog.holder import this_process
 from tenantry.catalog.lifecycle import check_step
 from tenantry.errors import (
     CreationInProgress,
@@ -134,7 +135,7 @@ class Tenants:
         with self._control.manage("Adding an identity") as connection:
             store.add_identity(connection, tenant, *pair)
 
-    def identities(self, key: TenantKey) -> list[tuple[str, str]]:
+    def identities(self, key: TenantKey) -> Sequence[tuple[str, str]]:
         """Returns the outside names that find a tenant, as (kind, value).
 
         Raises: TenantNotFound.
@@ -202,14 +203,17 @@ class Tenants:
         if tenant.status is not TenantStatus.PROVISIONING:
             raise TenantExists(slug=slug)
         with self._control.app(_CREATING) as connection:
-            for left in self._control.store.unfinished(connection):
-                if left.tenant == tenant.id and self._is_free(left):
-                    if self._control.store.advance(connection, tenant.id, left.step, seen=left.holder):
-                        return tenant
-        raise CreationInProgress(slug=slug)
+            taken = any(
+                self._control.store.advance(connection, tenant.id, left.step, seen=left.holder)
+                for left in self._control.store.unfinished(connection)
+                if left.tenant == tenant.id and self._is_free(left)
+            )
+        if not taken:
+            raise CreationInProgress(slug=slug)
+        return tenant
 
     def _is_free(self, left: store.Unfinished) -> bool:
-        mine = left.holder == store.this_process() and left.tenant not in self._creating
+        mine = left.holder == this_process() and left.tenant not in self._creating
         return left.abandoned or mine or left.step == WAITING
 
     def _finish(self, tenant: Tenant, record: object | None) -> Tenant:

@@ -13,7 +13,7 @@ from tenantry.types import Tenant
 class AsyncBoundSession(AsyncSession):
     """The awaited face of a session of the library's own logins."""
 
-    sync_session_class = BoundSession
+    sync_session_class: type[BoundSession] = BoundSession
 
     def __init__(self, bind: AsyncEngine, **options: Any) -> None:
         super().__init__(bind, sync_session_class=type(self).sync_session_class, **options)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy import event, inspect
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapper, ORMExecuteState, Session, UOWTransaction
 from sqlalchemy.orm.util import LoaderCriteriaOption
@@ -81,7 +81,7 @@ class BoundSession(Session):
     @_alone
     def _execute_internal(self, *args: Any, **kwargs: Any) -> Any:
         # The one door that execute(), scalars(), scalar(), lazy loads and refreshes pass.
-        return super()._execute_internal(*args, **kwargs)  # type: ignore[misc]  # not in SQLAlchemy's public typing
+        return super()._execute_internal(*args, **kwargs)
 
     @_alone
     def flush(self, objects: Any = None) -> None:
@@ -106,7 +106,7 @@ class BoundSession(Session):
 
 
 class TenantSession(BoundSession):
-    """A session of one tenant: new objects get its ``tenant_id``, foreign ones are refused, reads see its rows alone."""
+    """A session of one tenant: gives new objects its ``tenant_id``, refuses foreign ones, sees its rows alone."""
 
     def __init__(
         self, bind: Engine, *, tenant: Tenant, criteria: LoaderCriteriaOption, walled: bool = True, **options: Any
@@ -156,11 +156,28 @@ class TenantSession(BoundSession):
         Raises: StatementRefused.
         """
         scoped = state.is_orm_statement and not state.is_insert and not isinstance(state.parameters, list)
-        if not self._walled and not (scoped and (state.is_select or state.is_update or state.is_delete)):
-            raise StatementRefused(statement=type(state.statement).__name__, tenant=self._tenant.id)
+        if not (scoped and (state.is_select or state.is_update or state.is_delete)) or state.is_from_statement:
+            self._refuse_unwalled(f"a statement of kind {type(state.statement).__name__}")
         # A load by the whole key holds the predicate already.
         if scoped and not self._by_key and not state.is_column_load:
             state.statement = state.statement.options(self._criteria)
+
+    def connection(self, *args: Any, **kwargs: Any) -> Connection:
+        """Returns the session's connection, whose statements the wall in the database keeps inside the tenant.
+
+        Raises: StatementRefused where no wall stands.
+        """
+        self._refuse_unwalled("a statement on the connection itself")
+        return super().connection(*args, **kwargs)
+
+    def _bulk_save_mappings(self, *args: Any, **kwargs: Any) -> None:
+        # Behind bulk_save_objects, bulk_insert_mappings and bulk_update_mappings, which pass no event.
+        self._refuse_unwalled("a bulk_* method")
+        super()._bulk_save_mappings(*args, **kwargs)
+
+    def _refuse_unwalled(self, statement: str) -> None:
+        if not self._walled:
+            raise StatementRefused(statement=statement, tenant=self._tenant.id)
 
     def adopt(self, instance: object) -> None:
         """Gives an object that has no tenant this session's.

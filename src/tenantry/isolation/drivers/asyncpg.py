@@ -11,7 +11,7 @@ from tenantry.errors import ContextLost
 from tenantry.isolation.binding import SWEEP, Binding
 
 
-class BoundConnection(asyncpg.Connection):  # type: ignore[type-arg,misc]  # asyncpg ships no generic parameters at run time
+class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is untyped
     """An asyncpg connection, made through the driver's public ``connection_class``.
 
     SQLAlchemy begins a transaction with the first statement; the tenant armed by then travels in that BEGIN.
@@ -38,7 +38,8 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[type-arg,misc]  # asy
             raise ContextLost(tenant=self.binding.tenant)
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
-        return await super().execute(query if args else self._extended(query), *args, timeout=timeout)
+        status: str = await super().execute(query if args else self._extended(query), *args, timeout=timeout)
+        return status
 
     async def close(self, *, timeout: float | None = None) -> None:
         await super().close(timeout=timeout)

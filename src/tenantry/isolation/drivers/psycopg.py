@@ -61,9 +61,9 @@ class _Watched:
 class BoundCursor(psycopg.Cursor[Any]):
     """A cursor whose every statement is watched."""
 
-    connection: BoundConnection  # type: ignore[assignment]  # made by it alone
+    connection: BoundConnection
 
-    def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
+    def execute(self, query: Any, params: Params | None = None, **options: Any) -> Self:
         self.connection.watch(query)
         return super().execute(query, params, **options)
 
@@ -83,9 +83,9 @@ class BoundCursor(psycopg.Cursor[Any]):
 class BoundServerCursor(psycopg.ServerCursor[Any]):
     """A server-side cursor whose every statement is watched."""
 
-    connection: BoundConnection  # type: ignore[assignment]  # made by it alone
+    connection: BoundConnection
 
-    def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
+    def execute(self, query: Any, params: Params | None = None, **options: Any) -> Self:
         self.connection.watch(query)
         return super().execute(query, params, **options)
 
@@ -127,9 +127,9 @@ class BoundConnection(_Watched, psycopg.Connection[Any]):
 class AsyncBoundCursor(psycopg.AsyncCursor[Any]):
     """A cursor whose every statement is watched."""
 
-    connection: AsyncBoundConnection  # type: ignore[assignment]  # made by it alone
+    connection: AsyncBoundConnection
 
-    async def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
+    async def execute(self, query: Any, params: Params | None = None, **options: Any) -> Self:
         self.connection.watch(query)
         return await super().execute(query, params, **options)
 
@@ -149,9 +149,9 @@ class AsyncBoundCursor(psycopg.AsyncCursor[Any]):
 class AsyncBoundServerCursor(psycopg.AsyncServerCursor[Any]):
     """A server-side cursor whose every statement is watched."""
 
-    connection: AsyncBoundConnection  # type: ignore[assignment]  # made by it alone
+    connection: AsyncBoundConnection
 
-    async def execute(self, query: Query, params: Params | None = None, **options: Any) -> Self:
+    async def execute(self, query: Any, params: Params | None = None, **options: Any) -> Self:
         self.connection.watch(query)
         return await super().execute(query, params, **options)
 
