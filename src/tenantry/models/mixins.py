@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import CheckConstraint, Column, MetaData, Table
 from sqlalchemy.orm import Mapped, MappedColumn, declared_attr
+from sqlalchemy.orm.base import opt_manager_of_class
 from sqlalchemy.schema import conv
 
 from tenantry.models import keys, sqlmodels
 from tenantry.models.naming import shortened
 from tenantry.models.ownership import MARK, SHARED_SCHEMA, TENANT_COLUMN, Ownership, is_walled
 from tenantry.models.serialisation import to_dict
+
+
+class KeyAttribute(declared_attr[Any]):
+    """A column that a class gets when it is mapped; a class that is not mapped does not have it.
+
+    Pydantic asks the mixins for attributes of its fields' names, and would warn of a field that shadows one.
+    """
+
+    def __get__(self, instance: object | None, owner: Any) -> Any:
+        if opt_manager_of_class(owner) is None:
+            raise AttributeError(f"{owner.__name__} is not mapped, so it has no {self.fget.__name__}.")
+        return super().__get__(instance, owner)
 
 
 class Owned:
@@ -49,7 +62,7 @@ class Walled(Owned):
         id: Mapped[uuid.UUID]
     else:
 
-        @declared_attr
+        @KeyAttribute
         @classmethod
         def tenant_id(cls):
             return keys.mapped_tenant_column()
@@ -62,7 +75,7 @@ class TenantOwned(Walled):
 
     if not TYPE_CHECKING:
 
-        @declared_attr
+        @KeyAttribute
         @classmethod
         def id(cls):
             return None if _declares_key(cls) else keys.mapped_id_column()
@@ -80,7 +93,7 @@ class TenantRecord(Walled):
 
     if not TYPE_CHECKING:
 
-        @declared_attr
+        @KeyAttribute
         @classmethod
         def id(cls):
             return keys.mapped_record_id_column()
@@ -109,12 +122,9 @@ def ownership_of(model: type) -> Ownership | None:
 
 
 def _declares_key(cls: type) -> bool:
-    return any(
-        isinstance(value, MappedColumn) and value.column.primary_key
-        for base in cls.__mro__
-        if base.__module__ != __name__
-        for value in vars(base).values()
-    )
+    declared = [value for base in cls.__mro__ if base.__module__ != __name__ for value in vars(base).values()]
+    columns = [value.column if isinstance(value, MappedColumn) else value for value in declared]
+    return any(isinstance(column, Column) and column.primary_key for column in columns)
 
 
 def _with_inherited_key(cls: type, items: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -46,4 +46,12 @@ def _key_fields(cls: type) -> dict[str, Any]:
 
 def _declares_key(cls: type, inherited: dict[str, Any]) -> bool:
     fields = {**inherited, **vars(cls)}
-    return any(getattr(value, "primary_key", None) is True for name, value in fields.items() if name != TENANT_COLUMN)
+    return any(_is_key(field) for name, field in fields.items() if name != TENANT_COLUMN)
+
+
+def _is_key(field: Any) -> bool:
+    # SQLModel keeps what concerns the column in the field, in a later version in the field's metadata.
+    metadata = getattr(field, "metadata", None)
+    places = [field, *(metadata if isinstance(metadata, list) else [])]
+    columns = [*places, *(getattr(place, "sa_column", None) for place in places)]
+    return any(getattr(place, "primary_key", None) is True for place in columns)
