@@ -65,7 +65,7 @@ class Walled(Owned):
         @KeyAttribute
         @classmethod
         def tenant_id(cls):
-            return keys.mapped_tenant_column()
+            return None if _has_table(cls) else keys.mapped_tenant_column()
 
 
 class TenantOwned(Walled):
@@ -78,7 +78,7 @@ class TenantOwned(Walled):
         @KeyAttribute
         @classmethod
         def id(cls):
-            return None if _declares_key(cls) else keys.mapped_id_column()
+            return None if _has_table(cls) or _declares_key(cls) else keys.mapped_id_column()
 
 
 class TenantRecord(Walled):
@@ -96,7 +96,7 @@ class TenantRecord(Walled):
         @KeyAttribute
         @classmethod
         def id(cls):
-            return keys.mapped_record_id_column()
+            return None if _has_table(cls) else keys.mapped_record_id_column()
 
 
 class Platform(Owned):
@@ -119,6 +119,11 @@ class Shared(Owned):
 def ownership_of(model: type) -> Ownership | None:
     """Returns whose rows a class holds, or None if it has none of the four mixins."""
     return getattr(model, "__tenantry_ownership__", None)
+
+
+def _has_table(cls: type) -> bool:
+    """A class that brings its own Table brings the key columns with it."""
+    return "__table__" in vars(cls)
 
 
 def _declares_key(cls: type) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
-from sqlalchemy import Table, event
+from sqlalchemy import ForeignKey, FromClause, Join, Table, event
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
 from tenantry.models import joins
-from tenantry.models.lifting import lift
-from tenantry.models.ownership import is_walled
+from tenantry.models.lifting import lift, lift_table
+from tenantry.models.mixins import ownership_of
+from tenantry.models.ownership import MARK, is_walled, ownership
 
 _mappers: WeakSet[Mapper[Any]] = WeakSet()
 _fresh: WeakSet[Mapper[Any]] = WeakSet()
@@ -32,9 +33,14 @@ def own_relationships(mapper: Mapper[Any]) -> list[RelationshipProperty[Any]]:
 
 
 @event.listens_for(Mapper, "after_mapper_constructed")
-def _remember(mapper: Mapper[Any], _class: type) -> None:
+def _remember(mapper: Mapper[Any], model: type) -> None:
     _mappers.add(mapper)
     _fresh.add(mapper)
+    table, kind = mapper.local_table, ownership_of(model)
+    if isinstance(table, Table) and kind is not None and ownership(table) is None:
+        # The class was mapped to a Table that is declared by itself, so no declaration has marked it.
+        table.info[MARK] = kind
+        lift_table(table)
 
 
 @event.listens_for(Mapper, "before_configured")
@@ -45,9 +51,18 @@ def _lift_fresh() -> None:
     for metadata in {table.metadata for table in tables}:
         lift(metadata)
     for mapper in fresh:
+        _refresh_foreign_keys(mapper.persist_selectable)
         if any(isinstance(table, Table) and is_walled(table) for table in mapper.tables):
             for relationship in own_relationships(mapper):
                 _lift_relationship(relationship)
+
+
+def _refresh_foreign_keys(selectable: FromClause) -> None:
+    """A join of tables, as inheritance makes it, remembers the foreign keys from before they were lifted."""
+    if isinstance(selectable, Join):
+        known = cast("set[ForeignKey]", selectable.foreign_keys)
+        known.clear()
+        known.update(key for column in selectable.columns for key in column.foreign_keys)
 
 
 def _lift_relationship(relationship: RelationshipProperty[Any]) -> None:
