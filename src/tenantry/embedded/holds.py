@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import stat
 import tempfile
 import time
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tenantry.embedded.keeper import remove
 
 PREFIX = "tenantry-pg-"
 TRAVERSABLE = 0o711  # the account that runs PostgreSQL passes through to its own directories, and lists nothing
@@ -35,7 +36,7 @@ class Hold:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if kind and self.temporary:
-            shutil.rmtree(self.path, ignore_errors=True)
+            remove(self.path)
         os.close(self.descriptor)
 
 
@@ -66,7 +67,7 @@ def clear_leftovers(bases: Iterable[Path]) -> None:
     for path in [found for base in bases for found in base.glob(f"{PREFIX}*")]:
         if _is_ours(path) and (hold := take(path)):
             with hold:
-                shutil.rmtree(path, ignore_errors=True)
+                remove(path)
 
 
 def _lock(path: Path) -> int | None:

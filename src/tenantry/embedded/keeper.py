@@ -14,10 +14,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 PATIENCE = ((signal.SIGINT, 10), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))  # fast, then immediate, then neither
 PR_SET_PDEATHSIG = 1
+TRIES_TO_REMOVE = 100
 
 
 def main(plan: dict[str, Any]) -> None:
@@ -33,7 +35,7 @@ def main(plan: dict[str, Any]) -> None:
             stop(server)
     finally:
         for directory in plan["temporary"]:
-            shutil.rmtree(directory, ignore_errors=True)
+            remove(directory)
 
 
 def start(plan: dict[str, Any]) -> subprocess.Popen[bytes]:
@@ -66,6 +68,15 @@ def stop(server: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(seconds)
             return
+
+
+def remove(directory: str | os.PathLike[str]) -> None:
+    """Removes *directory*, in which processes that were just killed may write for another moment."""
+    for _ in range(TRIES_TO_REMOVE):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not os.path.exists(directory):
+            return
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":
