@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from tenantry.errors import ExtraMissing, OutcomeUnknown
-from tenantry.isolation.binding import OPTION, UNBOUND
+from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
 from tenantry.isolation.servers import MAIN
 from tenantry.types import Outcomes, Tenant, TenantKey
@@ -44,8 +44,13 @@ class AsyncTenancy:
         """
         route = await self._tenancy.router.route_async(key)
         engine = route.async_engine(read_only=read_only, isolation_level=isolation_level)
-        walled = route.strategy.walled
-        async with AsyncTenantSession(engine, tenant=route.tenant, criteria=route.criteria, walled=walled) as session:
+        async with AsyncTenantSession(
+            engine,
+            tenant=route.tenant,
+            binding=route.binding,
+            criteria=route.criteria,
+            walled=route.strategy.walled,
+        ) as session:
             yield session
 
     @contextlib.asynccontextmanager
@@ -67,7 +72,8 @@ class AsyncTenancy:
         Raises: as ``Tenancy.operator``.
         """
         await asyncio.to_thread(self._tenancy.record_operator, reason, server)
-        async with AsyncBoundSession(self._operator_engine(server)) as session:
+        engine, binding = self._operator(server)
+        async with AsyncBoundSession(engine, binding=binding) as session:
             yield session
 
     @contextlib.asynccontextmanager
@@ -76,7 +82,8 @@ class AsyncTenancy:
 
         Raises: as ``Tenancy.platform``.
         """
-        async with AsyncBoundSession(self._platform_engine(server)) as session:
+        engine, binding = self._platform(server)
+        async with AsyncBoundSession(engine, binding=binding) as session:
             yield session
 
     async def each(
@@ -121,19 +128,17 @@ class AsyncTenancy:
         except Exception as error:  # whatever one tenant's work raises is that tenant's outcome
             outcomes.failed[tenant.id] = error  # type: ignore[index]  # as above
 
-    def _operator_engine(self, name: str) -> AsyncEngine:
+    def _operator(self, name: str) -> tuple[AsyncEngine, Binding]:
         server = self._tenancy.servers.get(name)
         if isinstance(server, PostgresServer):
-            engine = server.async_engine(OPERATOR, action="Looking across tenants")
-            return engine.execution_options(**{OPTION: server.unbound(OPERATOR)})
-        return server.async_operator_engine().execution_options(**{OPTION: UNBOUND})
+            return server.async_engine(OPERATOR, action="Looking across tenants"), server.unbound(OPERATOR)
+        return server.async_operator_engine(), UNBOUND
 
-    def _platform_engine(self, name: str) -> AsyncEngine:
+    def _platform(self, name: str) -> tuple[AsyncEngine, Binding]:
         server = self._tenancy.servers.get(name)
         if isinstance(server, PostgresServer):
-            engine = server.async_engine(PLATFORM, action="Opening the platform's tables")
-            return engine.execution_options(**{OPTION: server.unbound(PLATFORM)})
-        return server.async_platform_engine().execution_options(**{OPTION: UNBOUND})
+            return server.async_engine(PLATFORM, action="Opening the platform's tables"), server.unbound(PLATFORM)
+        return server.async_platform_engine(), UNBOUND
 
 
 class AsyncTenants:

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.engine import Engine
 
 from tenantry.errors import ConfigurationError, OutcomeUnknown
-from tenantry.isolation.binding import OPTION, UNBOUND
+from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.control import Control
 from tenantry.isolation.logins import make_login
 from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
@@ -161,7 +161,8 @@ class Tenancy:
         Raises: ConfigurationError without a reason, LoginRequired without the operator's login.
         """
         self.record_operator(reason, server)
-        with BoundSession(self._operator_engine(server)) as session:
+        engine, binding = self._operator(server)
+        with BoundSession(engine, binding=binding) as session:
             yield session
 
     def record_operator(self, reason: str, server: str = MAIN) -> None:
@@ -177,7 +178,8 @@ class Tenancy:
 
         Raises: LoginRequired without the platform's login.
         """
-        with BoundSession(self._platform_engine(server)) as session:
+        engine, binding = self._platform(server)
+        with BoundSession(engine, binding=binding) as session:
             yield session
 
     def each(
@@ -221,7 +223,13 @@ class Tenancy:
             return fn(session)
 
     def _session_on(self, route: Route, engine: Engine) -> TenantSession:
-        return TenantSession(engine, tenant=route.tenant, criteria=route.criteria, walled=route.strategy.walled)
+        return TenantSession(
+            engine,
+            tenant=route.tenant,
+            binding=route.binding,
+            criteria=route.criteria,
+            walled=route.strategy.walled,
+        )
 
     def _write_record(self, tenant: Tenant, record: object) -> None:
         route = Route(tenant, self.servers.strategy(tenant.server, tenant.isolation))
@@ -231,19 +239,17 @@ class Tenancy:
                 session.add(made)
                 session.commit()
 
-    def _operator_engine(self, name: str) -> Engine:
+    def _operator(self, name: str) -> tuple[Engine, Binding]:
         server = self.servers.get(name)
         if isinstance(server, PostgresServer):
-            engine = server.engine(OPERATOR, action="Looking across tenants")
-            return engine.execution_options(**{OPTION: server.unbound(OPERATOR)})
-        return server.operator_engine().execution_options(**{OPTION: UNBOUND})
+            return server.engine(OPERATOR, action="Looking across tenants"), server.unbound(OPERATOR)
+        return server.operator_engine(), UNBOUND
 
-    def _platform_engine(self, name: str) -> Engine:
+    def _platform(self, name: str) -> tuple[Engine, Binding]:
         server = self.servers.get(name)
         if isinstance(server, PostgresServer):
-            engine = server.engine(PLATFORM, action="Opening the platform's tables")
-            return engine.execution_options(**{OPTION: server.unbound(PLATFORM)})
-        return server.platform_engine().execution_options(**{OPTION: UNBOUND})
+            return server.engine(PLATFORM, action="Opening the platform's tables"), server.unbound(PLATFORM)
+        return server.platform_engine(), UNBOUND
 
 
 class _Tally:

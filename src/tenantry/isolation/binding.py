@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.engine import Connection
 
 from tenantry.errors import TransactionModeRefused
 
-OPTION: Final = "tenantry_binding"
-LEVEL_OPTION: Final = "tenantry_isolation_level"
 READ_ONLY_OPTION: Final = "postgresql_readonly"
-DEFERRABLE_OPTION: Final = "postgresql_deferrable"
 
 # Everything that survives a ROLLBACK on a connection; also asyncpg's own reset query (HAZARDS A19).
 SWEEP: Final = "CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); RESET ALL"
@@ -34,35 +31,27 @@ UNBOUND: Final = Binding(None)
 
 
 def begin_statement(connection: Connection) -> str:
-    """Returns the BEGIN that the connection's execution options ask for."""
+    """Returns the BEGIN that the connection's execution options ask for.
+
+    Raises: TransactionModeRefused for AUTOCOMMIT and for a level PostgreSQL does not have.
+    """
     options = connection.get_execution_options()
-    level = options.get(LEVEL_OPTION)
     words = ["BEGIN"]
-    if level:
-        words.append(f"ISOLATION LEVEL {level}")
+    if "isolation_level" in options:
+        words.append(f"ISOLATION LEVEL {checked_level(str(options['isolation_level']))}")
     if options.get(READ_ONLY_OPTION):
         words.append("READ ONLY")
-    if options.get(DEFERRABLE_OPTION):
+    if options.get("postgresql_deferrable"):
         words.append("DEFERRABLE")
     return " ".join(words)
 
 
-def take_isolation_level(options: dict[str, Any]) -> None:
-    """Moves a requested isolation level to where our own BEGIN finds it; the driver stays in AUTOCOMMIT.
-
-    Raises: TransactionModeRefused for AUTOCOMMIT and for a level PostgreSQL does not have.
-    """
-    if "isolation_level" not in options:
-        return
-    level = str(options.pop("isolation_level")).upper().replace("_", " ")
-    check_isolation_level(level)
-    options[LEVEL_OPTION] = level
-
-
-def check_isolation_level(level: str) -> None:
-    """Lets an ordinary transaction's isolation level pass.
+def checked_level(level: str) -> str:
+    """Returns an ordinary transaction's isolation level in the words of SQL.
 
     Raises: TransactionModeRefused for any other, AUTOCOMMIT above all (HAZARDS B12).
     """
-    if level not in _LEVELS:
-        raise TransactionModeRefused(mode=level, fix=f"Ask for one of {', '.join(_LEVELS)}.")
+    words = level.upper().replace("_", " ")
+    if words not in _LEVELS:
+        raise TransactionModeRefused(mode=words, fix=f"Ask for one of {', '.join(_LEVELS)}.")
+    return words

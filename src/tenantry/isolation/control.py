@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from tenantry.catalog.store import PostgresStore, SqliteStore, Store
 from tenantry.catalog.upgrades import check_version
 from tenantry.errors import CatalogMissing
-from tenantry.isolation.binding import OPTION, UNBOUND
+from tenantry.isolation.binding import UNBOUND
+from tenantry.isolation.hooks import bound_async
 from tenantry.isolation.postgres import APP, OPERATOR, OWNER, PLATFORM, PostgresServer
 from tenantry.isolation.servers import Servers
-from tenantry.isolation.sqlite import CATALOG, ONE_FILE, SqliteServer
+from tenantry.isolation.sqlite import CATALOG, SqliteServer
 from tenantry.types import Tenant
 
 _LOOKING_UP: Final = "Looking up a tenant"
@@ -41,13 +42,12 @@ class Control:
         """Returns the same through the asynchronous driver."""
         main = self._servers.main
         if isinstance(main, SqliteServer):
-            engine, options = main.async_library_engine(CATALOG), {OPTION: UNBOUND, **ONE_FILE}
+            engine, binding = main.async_library_engine(CATALOG), UNBOUND
         else:
             await main.ensure_checked_async()
             prepared = main.config.prepared_statements
-            engine, options = main.async_engine(APP, action=_LOOKING_UP, prepared=prepared), {OPTION: main.unbound()}
-        async with engine.connect() as connection:
-            await connection.execution_options(**options)
+            engine, binding = main.async_engine(APP, action=_LOOKING_UP, prepared=prepared), main.unbound()
+        async with bound_async(engine, binding) as connection:
             if not self._seen:
                 await connection.run_sync(self._see)
             return await connection.run_sync(lambda sync: self.store.resolve(sync, *key))

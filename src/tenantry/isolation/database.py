@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy.engine import Engine
 
 from tenantry.ids import physical_file, physical_name
-from tenantry.isolation.binding import OPTION, Binding
+from tenantry.isolation.binding import Binding
 from tenantry.isolation.contents import count_rows, missing_tables
+from tenantry.isolation.hooks import bound
 from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.sqlite import SqliteServer
 from tenantry.isolation.wall import database_statements, quote
@@ -77,13 +78,11 @@ class PostgresDatabase:
         return self._server.async_database_engine(self.place(tenant))
 
     def verify(self, tenant: uuid.UUID) -> list[Finding]:
-        with self.engine(tenant).connect() as connection:
-            connection.execution_options(**{OPTION: self.enter(tenant)})
+        with bound(self.engine(tenant), self.enter(tenant)) as connection:
             return missing_tables(connection, self._server.metadata, where=f"database {self.place(tenant)}")
 
     def _counts(self, tenant: uuid.UUID) -> Mapping[str, int]:
-        with self.engine(tenant).connect() as connection:
-            connection.execution_options(**{OPTION: self.enter(tenant)})
+        with bound(self.engine(tenant), self.enter(tenant)) as connection:
             return count_rows(connection, self._server.metadata)
 
     def _complete(self, tenant: uuid.UUID) -> bool:
@@ -114,8 +113,7 @@ class SqliteFile:
     def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
         if not self.exists(tenant):
             return {}
-        with self.engine(tenant).connect() as connection:
-            connection.execution_options(**{OPTION: self.enter(tenant)})
+        with bound(self.engine(tenant), self.enter(tenant)) as connection:
             counts = count_rows(connection, self._server.metadata)
         self._server.remove_file(self.place(tenant))
         return counts
@@ -133,6 +131,5 @@ class SqliteFile:
         return self._server.async_file_engine(self.place(tenant))
 
     def verify(self, tenant: uuid.UUID) -> list[Finding]:
-        with self.engine(tenant).connect() as connection:
-            connection.execution_options(**{OPTION: self.enter(tenant)})
+        with bound(self.engine(tenant), self.enter(tenant)) as connection:
             return missing_tables(connection, self._server.metadata, where=f"file {self.place(tenant)}")

@@ -14,7 +14,6 @@ from tenantry.isolation.budget import Budget
 from tenantry.isolation.hooks import hook_asyncpg, hook_psycopg, hook_sqlite
 from tenantry.isolation.sqlite_connection import ConnectionFactory
 from tenantry.isolation.sqlite_library import LibraryConnection
-from tenantry.isolation.sqlite_returning import teach_returning
 from tenantry.settings import Config
 
 try:
@@ -141,7 +140,7 @@ def _async_budgeted(budget: Budget | None, make_room: AsyncMakeRoom, connect: Ca
     return creator
 
 
-def sqlite_engine(path: str, config: Config, *, factory: ConnectionFactory | None, walled: bool = False) -> Engine:
+def sqlite_engine(path: str, config: Config, *, factory: ConnectionFactory | None) -> Engine:
     """Returns an engine on one SQLite file; without *factory* it is the library's own and has no fence."""
     engine = create_engine(
         URL.create("sqlite", database=path),
@@ -150,13 +149,11 @@ def sqlite_engine(path: str, config: Config, *, factory: ConnectionFactory | Non
         poolclass=QueuePool,
         **_pool_options(config),
     )
-    _hook_sqlite(engine, walled=walled)
+    hook_sqlite(engine)
     return engine
 
 
-def async_sqlite_engine(
-    path: str, config: Config, *, factory: ConnectionFactory | None, walled: bool = False
-) -> AsyncEngine:
+def async_sqlite_engine(path: str, config: Config, *, factory: ConnectionFactory | None) -> AsyncEngine:
     """Returns an async engine on one SQLite file.
 
     Raises: ExtraMissing without aiosqlite.
@@ -173,14 +170,8 @@ def async_sqlite_engine(
         )
     except ModuleNotFoundError as error:
         raise ExtraMissing(module="The asynchronous SQLite door", extra="sqlite-async") from error
-    _hook_sqlite(engine.sync_engine, walled=walled)
+    hook_sqlite(engine.sync_engine)
     return engine
-
-
-def _hook_sqlite(engine: Engine, *, walled: bool) -> None:
-    if walled:
-        teach_returning(engine.dialect)
-    hook_sqlite(engine, walled=walled)
 
 
 def _sqlite_arguments(factory: ConnectionFactory | None) -> dict[str, Any]:

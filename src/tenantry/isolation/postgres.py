@@ -14,9 +14,10 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.engine import URL, Engine
 
 from tenantry.errors import ExtraMissing, LoginRequired, UnsafeLogin
-from tenantry.isolation.binding import OPTION, Binding
+from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.ddl import create_statements
 from tenantry.isolation.engines import Engines
+from tenantry.isolation.hooks import bound, bound_async
 from tenantry.isolation.pools import async_postgres_engine, postgres_engine
 from tenantry.isolation.sharing import copy_shared
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA, Capabilities, quote, table_statements
@@ -145,10 +146,8 @@ class PostgresServer:
     @contextlib.contextmanager
     def connection(self, login: str, *, action: str) -> Iterator[Connection]:
         """Opens one transaction of the library's own work under *login*."""
-        with self.engine(login, action=action).connect() as connection:
-            connection.execution_options(**{OPTION: self.unbound(login)})
-            with connection.begin():
-                yield connection
+        with bound(self.engine(login, action=action), self.unbound(login)) as connection:
+            yield connection
 
     @contextlib.contextmanager
     def owner(self, *, action: str, database: str | None = None) -> Iterator[Any]:
@@ -240,15 +239,13 @@ class PostgresServer:
         if self._checked:
             return
         engine = self.async_engine(APP, action="Opening a session", prepared=self.config.prepared_statements)
-        async with engine.connect() as connection:
-            await connection.execution_options(**{OPTION: Binding(None)})
+        async with bound_async(engine, UNBOUND) as connection:
             await connection.run_sync(self.check_login)
 
     @contextlib.contextmanager
     def _bare_connection(self) -> Iterator[Connection]:
         engine = self.engine(APP, action="Opening a session", prepared=self.config.prepared_statements)
-        with engine.connect() as connection:
-            connection.execution_options(**{OPTION: Binding(None)})
+        with bound(engine, UNBOUND) as connection:
             yield connection
 
     @cached_property
@@ -282,10 +279,8 @@ class PostgresServer:
         url = self.url(OWNER, action="Working as the owner", database=database)
         engine = self._make(url)
         try:
-            with engine.connect() as connection:
-                connection.execution_options(**{OPTION: self.unbound(OWNER)})
-                with connection.begin():
-                    yield connection
+            with bound(engine, self.unbound(OWNER)) as connection:
+                yield connection
         finally:
             engine.dispose()
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.engine import Engine
 
-from tenantry.isolation.binding import OPTION, Binding
+from tenantry.isolation.binding import Binding
 from tenantry.isolation.contents import delete_rows, missing_tables
+from tenantry.isolation.hooks import bound
 from tenantry.isolation.postgres import APP, PostgresServer
 from tenantry.isolation.sqlite import SqliteServer
 from tenantry.types import Finding, Isolation
@@ -39,10 +40,8 @@ class PostgresRows:
         """Makes nothing: the common tables stand since ``install()``."""
 
     def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
-        with self.engine(tenant).connect() as connection:
-            connection.execution_options(**{OPTION: self.enter(tenant)})
-            with connection.begin():
-                return delete_rows(connection, self._server.metadata)
+        with bound(self.engine(tenant), self.enter(tenant)) as connection:
+            return delete_rows(connection, self._server.metadata)
 
     def exists(self, tenant: uuid.UUID) -> bool:
         return not self.verify(tenant)
@@ -58,8 +57,7 @@ class PostgresRows:
         return self._server.async_engine(APP, action=_ACTION, prepared=prepared)
 
     def verify(self, tenant: uuid.UUID) -> list[Finding]:
-        with self.engine(tenant).connect() as connection:
-            connection.execution_options(**{OPTION: self.enter(tenant)})
+        with bound(self.engine(tenant), self.enter(tenant)) as connection:
             return missing_tables(connection, self._server.metadata, where=f"server {self._server.name}")
 
 
@@ -83,10 +81,8 @@ class SqliteRows:
         """Makes nothing: the common file stands since ``install()``."""
 
     def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
-        with self.engine(tenant).connect() as connection:
-            connection.execution_options(**{OPTION: self.enter(tenant)})
-            with connection.begin():
-                return delete_rows(connection, self._server.metadata)
+        with bound(self.engine(tenant), self.enter(tenant)) as connection:
+            return delete_rows(connection, self._server.metadata)
 
     def exists(self, tenant: uuid.UUID) -> bool:
         return self._server.common_file.exists()
@@ -101,6 +97,5 @@ class SqliteRows:
         return self._server.async_common_engine()
 
     def verify(self, tenant: uuid.UUID) -> list[Finding]:
-        with self.engine(tenant).connect() as connection:
-            connection.execution_options(**{OPTION: self.enter(tenant)})
+        with bound(self.engine(tenant), self.enter(tenant)) as connection:
             return missing_tables(connection, self._server.metadata, where=f"server {self._server.name}")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.engine import Engine
 
 from tenantry.ids import physical_name
-from tenantry.isolation.binding import OPTION, Binding
+from tenantry.isolation.binding import Binding
 from tenantry.isolation.contents import count_rows, missing_tables
+from tenantry.isolation.hooks import bound
 from tenantry.isolation.postgres import APP, PostgresServer
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA
 from tenantry.types import Finding, Isolation
@@ -55,8 +56,7 @@ class PostgresSchema:
     def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
         if not self.exists(tenant):
             return {}
-        with self.engine(tenant).connect() as connection:
-            connection.execution_options(**{OPTION: self.enter(tenant)})
+        with bound(self.engine(tenant), self.enter(tenant)) as connection:
             counts = count_rows(connection, self._server.metadata)
         with self._server.owner(action="Dropping a tenant's schema") as connection:
             connection.execute(f"DROP SCHEMA {self.place(tenant)} CASCADE")
@@ -78,8 +78,7 @@ class PostgresSchema:
         return self._server.async_engine(APP, action=_ACTION, prepared=False)
 
     def verify(self, tenant: uuid.UUID) -> list[Finding]:
-        with self.engine(tenant).connect() as connection:
-            connection.execution_options(**{OPTION: self.enter(tenant)})
+        with bound(self.engine(tenant), self.enter(tenant)) as connection:
             return missing_tables(connection, self._server.metadata, where=f"schema {self.place(tenant)}")
 
     def _path(self, tenant: uuid.UUID) -> str:

@@ -14,12 +14,14 @@ from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.engine import Engine
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
-from tenantry.isolation.binding import OPTION, UNBOUND
+from tenantry.isolation.binding import UNBOUND
 from tenantry.isolation.engines import Engines
+from tenantry.isolation.hooks import bound
 from tenantry.isolation.pools import async_sqlite_engine, sqlite_engine
 from tenantry.isolation.sharing import copy_shared
 from tenantry.isolation.sqlite_connection import ConnectionFactory, fenced_factory, walled_factory
 from tenantry.isolation.sqlite_library import operator_factory
+from tenantry.isolation.sqlite_returning import teach_returning
 from tenantry.isolation.sqlite_stored import stored_ddl
 from tenantry.isolation.sqlite_wall import WallScript
 from tenantry.models import SHARED_SCHEMA, Ownership, owned_tables
@@ -72,12 +74,12 @@ class SqliteServer:
 
     def common_engine(self) -> Engine:
         """Returns the engine on the common tables, each connection behind its wall."""
-        return self.engines.shared(COMMON, lambda: self._make(self.common_file, self._walled, walled=True))
+        return self.engines.shared(COMMON, lambda: self._make(self.common_file, self._walled))
 
     def async_common_engine(self) -> AsyncEngine:
         """Returns the same for the running event loop."""
         engines = self.engines.of_this_loop()
-        return engines.shared(COMMON, lambda: self._make_async(self.common_file, self._walled, walled=True))
+        return engines.shared(COMMON, lambda: self._make_async(self.common_file, self._walled))
 
     def platform_engine(self) -> Engine:
         """Returns the engine on Platform tables and the master copies of Shared ones."""
@@ -119,10 +121,8 @@ class SqliteServer:
     def connection(self, name: str) -> Iterator[Connection]:
         """Opens one transaction of the library's own work in one of the server's files."""
         bounded = name not in (CATALOG, PLATFORM, COMMON)
-        with self.library_engine(name, bounded=bounded).connect() as connection:
-            connection.execution_options(**{OPTION: UNBOUND}, **ONE_FILE)
-            with connection.begin():
-                yield connection
+        with bound(self.library_engine(name, bounded=bounded), UNBOUND) as connection:
+            yield connection
 
     def forget_check(self) -> None:
         """Forgets nothing: SQLite has no logins."""
@@ -139,7 +139,7 @@ class SqliteServer:
         with self.connection(PLATFORM) as connection:
             self.metadata.create_all(connection, tables=self._library_tables)
         if not self.common_file.exists():
-            with self._new_file(self.common_file) as engine, engine.begin() as connection:
+            with self._new_file(self.common_file) as connection:
                 for statement in stored_ddl(self.metadata):
                     connection.exec_driver_sql(statement)
         self.publish_shared()
@@ -150,7 +150,7 @@ class SqliteServer:
         if path.exists():
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._new_file(path) as engine, engine.begin() as connection:
+        with self._new_file(path) as connection:
             self.metadata.create_all(connection, tables=self._file_tables)
             self._copy_shared(connection)
 
@@ -196,12 +196,13 @@ class SqliteServer:
         return path
 
     @contextlib.contextmanager
-    def _new_file(self, path: Path) -> Iterator[Engine]:
-        """Yields an engine on a temporary file that gets the name *path* when everything went well (DESIGN D11)."""
+    def _new_file(self, path: Path) -> Iterator[Connection]:
+        """Yields a transaction on a temporary file that gets the name *path* when everything went well (DESIGN D11)."""
         scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         engine = sqlite_engine(str(scratch), self.config, factory=None)
         try:
-            yield engine.execution_options(**{OPTION: UNBOUND}, **ONE_FILE)
+            with bound(engine.execution_options(**ONE_FILE), UNBOUND) as connection:
+                yield connection
             engine.dispose()
             _sync(scratch)
             # A link fails where the name exists by now: two creators cannot overwrite each other.
@@ -224,11 +225,20 @@ class SqliteServer:
             with self.connection(PLATFORM) as source:
                 copy_shared(source, target, tables)
 
-    def _make(self, path: Path, factory: ConnectionFactory | None, *, walled: bool = False) -> Engine:
-        return sqlite_engine(str(path), self.config, factory=factory, walled=walled).execution_options(**ONE_FILE)
+    def _make(self, path: Path, factory: ConnectionFactory | None) -> Engine:
+        engine = sqlite_engine(str(path), self.config, factory=factory)
+        if factory is self._walled:
+            teach_returning(engine.dialect)
+        return engine.execution_options(**ONE_FILE) if self._translates(factory) else engine
 
-    def _make_async(self, path: Path, factory: ConnectionFactory | None, *, walled: bool = False) -> AsyncEngine:
-        return async_sqlite_engine(str(path), self.config, factory=factory, walled=walled).execution_options(**ONE_FILE)
+    def _make_async(self, path: Path, factory: ConnectionFactory | None) -> AsyncEngine:
+        engine = async_sqlite_engine(str(path), self.config, factory=factory)
+        if factory is self._walled:
+            teach_returning(engine.dialect)
+        return engine.execution_options(**ONE_FILE) if self._translates(factory) else engine
+
+    def _translates(self, factory: ConnectionFactory | None) -> bool:
+        return factory is None or bool(owned_tables(self.metadata, Ownership.SHARED))
 
 
 def _sync(path: Path) -> None:

@@ -86,6 +86,8 @@ class GuardedConnection(sqlite3.Connection):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "isolation_level": None})
+
+    def _prepare(self) -> None:
         for pragma, (value, expected) in _PREPARATION.items():
             super().execute(f"PRAGMA {pragma} = {value}").close()
             if super().execute(f"PRAGMA {pragma}").fetchall() != [(expected,)]:
@@ -94,6 +96,9 @@ class GuardedConnection(sqlite3.Connection):
                     fix="Use a standard build of SQLite 3.35 or newer and a file on a local disk.",
                 )
         super().setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+
+    def _authorize(self, authorizer: Authorizer) -> None:
+        super().set_authorizer(authorizer)
 
     def _refuse(self, *_: object, **__: object) -> Never:
         raise sqlite3.NotSupportedError("not available on a tenant's connection")
@@ -113,7 +118,8 @@ class FencedConnection(GuardedConnection):
 
     def __init__(self, *arguments: Any, authorizer: Authorizer, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        sqlite3.Connection.set_authorizer(self, authorizer)
+        self._prepare()
+        self._authorize(authorizer)
 
 
 class WalledCursor(sqlite3.Cursor):
@@ -166,7 +172,10 @@ class WalledConnection(GuardedConnection):
     def __init__(self, *arguments: Any, script: WallScript, **options: Any) -> None:
         self.wall = Wall(script)
         super().__init__(*arguments, **options)
+        self._authorize(_without_statistics)
+        self._prepare()
         self.wall.raise_on(self)
+        self._authorize(self.wall.authorize)
 
     def cursor(self, factory: type[WalledCursor] = WalledCursor) -> WalledCursor:  # type: ignore[override]
         """Returns a cursor of the wall's own kind.
@@ -180,6 +189,16 @@ class WalledConnection(GuardedConnection):
     iterdump: Any = GuardedConnection._refuse
     serialize: Any = GuardedConnection._refuse
     set_trace_callback: Any = GuardedConnection._refuse
+
+
+def _without_statistics(action: int, first: str | None, *_: object) -> int:
+    """Keeps what ANALYZE found from being loaded with the schema.
+
+    By its leave SQLite may scan a whole table and judge a condition of the user's on each row before the tenant's:
+    a condition that fails, or that has an effect, would tell what stands in the rows of others.
+    """
+    hidden = action == sqlite3.SQLITE_READ and (first or "").startswith("sqlite_stat")
+    return sqlite3.SQLITE_DENY if hidden else sqlite3.SQLITE_OK
 
 
 def file_authorizer(metadata: MetaData, *, writable: Iterable[str] = ()) -> Authorizer:

@@ -122,7 +122,7 @@ class Wall:
         self._tenant = tenant.hex
 
     def raise_on(self, connection: sqlite3.Connection) -> None:
-        """Puts the wall up on a connection that nobody has used yet."""
+        """Makes the views and triggers on a connection that nobody has used yet; ``authorize`` must follow."""
         connection.create_function(f"{self._secret}tenant", 0, lambda: self._tenant, deterministic=True)
         connection.create_function(f"{self._secret}count", 1, self._count)
         cursor = sqlite3.Cursor(connection)
@@ -131,7 +131,6 @@ class Wall:
         self._hidden = self._names_to_hide(cursor)
         cursor.executescript(self._script.statements.replace(_MARK, self._secret))
         cursor.close()
-        sqlite3.Connection.set_authorizer(connection, self._authorize)
 
     def check_statement(self, sql: str) -> None:
         """Lets a statement go to SQLite.
@@ -162,7 +161,7 @@ class Wall:
         modules = {name for (name,) in cursor.execute("SELECT lower(name) FROM pragma_module_list")}
         return frozenset((tables | modules) - {name.lower() for name in self._script.shared} - _JSON_TABLES)
 
-    def _authorize(
+    def authorize(
         self, action: int, first: str | None, second: str | None, database: str | None, on_behalf: str | None
     ) -> int:
         return sqlite3.SQLITE_OK if self._allows(action, first, second, database, on_behalf) else sqlite3.SQLITE_DENY

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from sqlalchemy import event, inspect
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Mapper, ORMExecuteState, Session, UOWTransaction
+from sqlalchemy.orm import Mapper, ORMExecuteState, Session, SessionTransaction, UOWTransaction
 from sqlalchemy.orm.util import LoaderCriteriaOption
 
 from tenantry.errors import (
@@ -22,6 +22,8 @@ from tenantry.errors import (
     StatementRefused,
     TransactionModeRefused,
 )
+from tenantry.isolation.binding import Binding
+from tenantry.isolation.hooks import enter
 from tenantry.models import TENANT_COLUMN, is_walled, stamp
 from tenantry.types import Tenant
 
@@ -62,12 +64,13 @@ class BoundSession(Session):
 
     _user: object = None
 
-    def __init__(self, bind: Engine, **options: Any) -> None:
+    def __init__(self, bind: Engine, *, binding: Binding, **options: Any) -> None:
         if options.get("twophase"):
             raise TransactionModeRefused(mode="A two-phase transaction", fix="Use one ordinary transaction per tenant.")
         options.setdefault("expire_on_commit", False)
         super().__init__(bind, **options)
         self._engine = bind
+        self._binding = binding
 
     def get_bind(self, *_: Any, bind: Any = None, **__: Any) -> Engine:
         """Returns the engine the session was opened with.
@@ -77,6 +80,10 @@ class BoundSession(Session):
         if bind is not None and bind is not self._engine:
             raise SessionBoundForLife
         return self._engine
+
+    def bind_transaction(self, connection: Connection) -> None:
+        """Begins the transaction of *connection* with what this session is bound to."""
+        enter(connection, self._binding)
 
     @_alone
     def _execute_internal(self, *args: Any, **kwargs: Any) -> Any:
@@ -109,9 +116,16 @@ class TenantSession(BoundSession):
     """A session of one tenant: gives new objects its ``tenant_id``, refuses foreign ones, sees its rows alone."""
 
     def __init__(
-        self, bind: Engine, *, tenant: Tenant, criteria: LoaderCriteriaOption, walled: bool = True, **options: Any
+        self,
+        bind: Engine,
+        *,
+        tenant: Tenant,
+        binding: Binding,
+        criteria: LoaderCriteriaOption,
+        walled: bool,
+        **options: Any,
     ) -> None:
-        super().__init__(bind, **options)
+        super().__init__(bind, binding=binding, **options)
         self.info["tenant"] = tenant
         self._tenant = tenant
         self._criteria = criteria
@@ -186,6 +200,13 @@ class TenantSession(BoundSession):
         """
         if not stamp(instance, self._tenant.id):
             raise CrossTenant(model=type(instance).__name__, tenant=self._tenant.id)
+
+
+@event.listens_for(BoundSession, "after_begin")
+def _bind(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    # A savepoint stands inside a transaction that is bound already.
+    if isinstance(session, BoundSession) and not transaction.nested:
+        session.bind_transaction(connection)
 
 
 @event.listens_for(TenantSession, "do_orm_execute")

@@ -10,7 +10,7 @@ from tenantry.catalog.resolver import Kept
 from tenantry.errors import TenantNotFound, TenantSuspended, TenantUnavailable
 from tenantry.ids import parse_key
 from tenantry.isolation.base import Strategy
-from tenantry.isolation.binding import OPTION, READ_ONLY_OPTION
+from tenantry.isolation.binding import READ_ONLY_OPTION
 from tenantry.isolation.control import Control
 from tenantry.isolation.servers import Servers
 from tenantry.session.criteria import tenant_criteria
@@ -30,32 +30,23 @@ _NEXT_STEPS: Final = {
 class Route:
     """Where one tenant's sessions go, with everything prepared that they share."""
 
-    __slots__ = ("_async_bound", "_bound", "binding", "criteria", "strategy", "tenant")
+    __slots__ = ("binding", "criteria", "strategy", "tenant")
 
     def __init__(self, tenant: Tenant, strategy: Strategy) -> None:
         self.tenant = tenant
         self.strategy = strategy
         self.binding = strategy.enter(tenant.id)
         self.criteria = tenant_criteria(tenant.id)
-        self._bound: tuple[Engine, Engine] | None = None
-        self._async_bound: tuple[AsyncEngine, AsyncEngine] | None = None
 
     def engine(self, *, read_only: bool = False, isolation_level: str | None = None) -> Engine:
-        """Returns the engine whose transactions are bound to the tenant."""
+        """Returns the engine that reaches the tenant's rows."""
         engine = self.strategy.engine(self.tenant.id)
-        bound = self._bound
-        # A tenant's own engine may have made way for another and come back since.
-        if bound is None or bound[0] is not engine:
-            bound = self._bound = (engine, engine.execution_options(**{OPTION: self.binding}))
-        return bound[1].execution_options(**extra) if (extra := _extra(read_only, isolation_level)) else bound[1]
+        return engine.execution_options(**extra) if (extra := _extra(read_only, isolation_level)) else engine
 
     def async_engine(self, *, read_only: bool = False, isolation_level: str | None = None) -> AsyncEngine:
-        """Returns the engine of the running event loop whose transactions are bound to the tenant."""
+        """Returns the engine of the running event loop that reaches the tenant's rows."""
         engine = self.strategy.async_engine(self.tenant.id)
-        bound = self._async_bound
-        if bound is None or bound[0] is not engine:
-            bound = self._async_bound = (engine, engine.execution_options(**{OPTION: self.binding}))
-        return bound[1].execution_options(**extra) if (extra := _extra(read_only, isolation_level)) else bound[1]
+        return engine.execution_options(**extra) if (extra := _extra(read_only, isolation_level)) else engine
 
 
 class Router:

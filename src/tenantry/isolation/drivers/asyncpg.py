@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from tenantry.errors import ContextLost
+from tenantry.errors import ContextLost, TenantRequired
 from tenantry.isolation.binding import SWEEP, Binding
 
 
@@ -19,15 +19,18 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
 
     armed: Binding | None = None
     binding: Binding | None = None
+    # SQLAlchemy asks a new connection a few questions before it is ever checked out.
+    unbound_allowed = True
     on_close: Callable[[], None] | None = None
 
     def arm(self, binding: Binding) -> None:
         """Has the next BEGIN carry *binding*, once."""
         self.armed = binding
 
-    def disarm(self) -> None:
-        """Forgets a binding that no BEGIN has carried."""
+    def close_to_unbound(self) -> None:
+        """Has every transaction from now on need a binding."""
         self.armed = self.binding = None
+        self.unbound_allowed = False
 
     def watch(self) -> None:
         """Lets a statement pass while its transaction stands.
@@ -59,7 +62,11 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
         if query in ("COMMIT;", "ROLLBACK;"):
             self.binding = None
             return f"{query} {SWEEP}"
-        if self.armed is None or not query.startswith("BEGIN"):
+        if not query.startswith("BEGIN"):
+            return query
+        if self.armed is None:
+            if not self.unbound_allowed:
+                raise TenantRequired
             return query
         self.binding, self.armed = self.armed, None
         return f"{query} {self.binding.preamble}"

@@ -9,9 +9,9 @@ from typing import Any, Final, Self
 
 import psycopg
 from psycopg.abc import Params, Query
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 
-from tenantry.errors import ContextLost
+from tenantry.errors import ContextLost, TenantRequired
 from tenantry.isolation.binding import SWEEP, Binding
 
 IDLE: Final = TransactionStatus.IDLE
@@ -33,18 +33,28 @@ class _Watched:
 
     binding: Binding | None = None
     residue = False
+    # SQLAlchemy asks a new connection a few questions before it is ever checked out.
+    unbound_allowed = True
     on_close: Callable[[], None] | None = None
 
     def watch(self, query: object) -> None:
-        """Refuses a statement that would run after its transaction was ended by text.
+        """Refuses a statement that nobody bound, and one that would run after its transaction was ended by text.
 
-        Raises: ContextLost.
+        Raises: TenantRequired, ContextLost.
         """
-        if self.binding is not None and self.pgconn.transaction_status == IDLE:  # type: ignore[attr-defined]  # a mix-in of psycopg connections
+        if self.binding is None:
+            if not self.unbound_allowed:
+                raise TenantRequired
+        elif self.pgconn.transaction_status == IDLE:  # type: ignore[attr-defined]  # a mix-in of psycopg connections
             self.residue = True
             raise ContextLost(tenant=self.binding.tenant)
         if not self.residue:
             self.residue = not isinstance(query, str) or may_leave_residue(query)
+
+    def close_to_unbound(self) -> None:
+        """Has every statement from now on need a binding."""
+        self.binding = None
+        self.unbound_allowed = False
 
     def bound_to(self, binding: Binding) -> None:
         """Notes the binding of the transaction that begins."""
@@ -101,7 +111,11 @@ class BoundConnection(_Watched, psycopg.Connection[Any]):
     def enter(self, begin: str, binding: Binding) -> None:
         """Sends BEGIN and the binding as one message."""
         self.bound_to(binding)
-        psycopg.Cursor(self).execute(f"{begin}; {binding.preamble}" if binding.preamble else begin)
+        message = f"{begin}; {binding.preamble}" if binding.preamble else begin
+        # Below the cursor: no result is read from this message, and a cursor would cost a tenth of a short read.
+        result = self.pgconn.exec_(message.encode())
+        if result.status != ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result)
 
     def commit(self) -> None:
         self.binding = None
