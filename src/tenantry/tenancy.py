@@ -129,18 +129,13 @@ class Tenancy:
         """
         return make_login(self.servers.get(server), name, role=role)
 
-    @contextlib.contextmanager
-    def session(
-        self, key: TenantKey, *, read_only: bool = False, isolation_level: str | None = None
-    ) -> Iterator[TenantSession]:
-        """Opens a session bound to one tenant; the caller commits, leaving rolls back what was not committed.
+    def session(self, key: TenantKey, *, read_only: bool = False, isolation_level: str | None = None) -> TenantSession:
+        """Opens a session bound to one tenant, for a ``with`` block: the caller commits, leaving rolls back the rest.
 
         Raises: InvalidKey, TenantNotFound, TenantSuspended, TenantUnavailable, TransactionModeRefused, UnsafeLogin.
         """
         route = self.router.route(key)
-        engine = route.engine(read_only=read_only, isolation_level=isolation_level)
-        with self._session_on(route, engine) as session:
-            yield session
+        return self._session_on(route, route.engine(read_only=read_only, isolation_level=isolation_level))
 
     @contextlib.contextmanager
     def transaction(
