@@ -6,6 +6,7 @@ import enum
 from typing import Final
 
 from sqlalchemy import MetaData, Table
+from sqlalchemy.schema import sort_tables_and_constraints
 
 TENANT_COLUMN: Final = "tenant_id"
 SHARED_SCHEMA: Final = "tenantry_shared"
@@ -41,4 +42,7 @@ def is_walled(table: Table) -> bool:
 def owned_tables(metadata: MetaData, *kinds: Ownership) -> list[Table]:
     """Returns the tables of these kinds (of all kinds, when none is given), those referred to before the referring."""
     wanted = kinds or tuple(Ownership)
-    return [table for table in metadata.sorted_tables if ownership(table) in wanted]
+    # metadata.sorted_tables warns of tables that refer to each other; create_all() sorts this way and does not.
+    tables = sorted(metadata.tables.values(), key=lambda table: table.key)
+    in_order = (table for table, _ in sort_tables_and_constraints(tables))  # type: ignore[no-untyped-call]  # untyped there
+    return [table for table in in_order if table is not None and ownership(table) in wanted]

@@ -34,7 +34,7 @@ def to_dict(row: object, *, exclude: Collection[str] = (), reveal: Collection[st
         attribute.key: json_safe(getattr(row, attribute.key))
         for attribute in object_mapper(row).column_attrs
         if attribute.key not in exclude
-        and (attribute.key in reveal or not _is_secret(attribute))
+        and (attribute.key in reveal or not is_secret(attribute))
         and not _is_deferred(row, attribute)
     }
 
@@ -68,7 +68,8 @@ def _from_array(value: Any) -> Any:
     return str(value)
 
 
-def _is_secret(attribute: ColumnProperty[Any]) -> bool:
+def is_secret(attribute: ColumnProperty[Any]) -> bool:
+    """Returns whether a mapped column holds a secret, by its mark or else by its name."""
     column = attribute.columns[0]
     if isinstance(column, Column) and SECRET in column.info:
         return bool(column.info[SECRET])
