@@ -11,7 +11,7 @@ from tenantry.errors import ExtraMissing, OutcomeUnknown
 from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
 from tenantry.isolation.servers import MAIN
-from tenantry.types import Outcomes, Tenant, TenantKey
+from tenantry.types import Isolation, Outcomes, Tenant, TenantKey
 
 try:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -44,6 +44,8 @@ class AsyncTenancy:
         """
         route = await self._tenancy.router.route_async(key)
         engine = route.async_engine(read_only=read_only, isolation_level=isolation_level)
+        if route.tenant.isolation is Isolation.DATABASE:
+            await self._tenancy.servers.get(route.tenant.server).engines.of_this_loop().retire()
         async with AsyncTenantSession(
             engine,
             tenant=route.tenant,

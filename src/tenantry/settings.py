@@ -52,6 +52,11 @@ class Config:
             _check_name("extensions", extension)
         for field in ("route_limit", "pool_size", "engine_limit", "connection_budget"):
             _check_positive(field, getattr(self, field))
+        if self.statement_timeout is not None and self.statement_timeout <= 0:
+            raise ConfigurationError(
+                what=f"statement_timeout={self.statement_timeout} is not a time.",
+                fix="Give a number of seconds above nought, or None for no limit.",
+            )
         if self.max_tenants is not None:
             _check_positive("max_tenants", self.max_tenants)
 

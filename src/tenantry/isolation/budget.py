@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -78,14 +79,13 @@ class Budget:
         """Counts from zero again, as a forked child holds none of its parent's connections."""
         self._used = 0
         self._changed = threading.Condition()
-        self._endings: list[tuple[socket.socket, float]] = []
+        self._endings: deque[tuple[socket.socket, float]] = deque()
 
     def close(self) -> None:
         """Lets go of the connections whose end the server has not confirmed yet."""
         with self._changed:
-            for ending, _ in self._endings:
-                self._free(ending)
-            self._endings = []
+            while self._endings:
+                self._free(self._endings.popleft()[0])
 
     def _ended(self, ending: socket.socket, counted_by: threading.Condition) -> None:
         if counted_by is not self._changed:
@@ -95,9 +95,8 @@ class Budget:
         with contextlib.suppress(OSError):
             ending.shutdown(socket.SHUT_WR)
         ending.setblocking(False)
-        with self._changed:
-            self._endings.append((ending, time.monotonic() + _LONGEST_ENDING))
-            self._settle()
+        # No lock: the garbage collector may call this inside any other method.
+        self._endings.append((ending, time.monotonic() + _LONGEST_ENDING))
 
     def _take(self) -> bool:
         with self._changed:
@@ -108,13 +107,12 @@ class Budget:
             return True
 
     def _settle(self) -> None:
-        open_ones = []
-        for ending, deadline in self._endings:
+        for _ in range(len(self._endings)):
+            ending, deadline = self._endings.popleft()
             if _is_over(ending) or time.monotonic() > deadline:
                 self._free(ending)
             else:
-                open_ones.append((ending, deadline))
-        self._endings = open_ones
+                self._endings.append((ending, deadline))
 
     def _free(self, ending: socket.socket) -> None:
         ending.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import weakref
@@ -14,6 +15,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.util import greenlet_spawn
 
 from tenantry.isolation.budget import Budget
+from tenantry.isolation.queues import Pool
 from tenantry.settings import Config
 
 E = TypeVar("E")
@@ -55,16 +57,17 @@ class Engines:
         with self._lock:
             found = self._bounded.pop(key, None)
         if found is not None:
-            found.dispose()
+            pool_of(found).retire()
 
     def make_room(self) -> None:
-        """Closes the idle connections of the bounded engine that was used longest ago and has any."""
-        with self._lock:
-            for engine in self._bounded.values():
-                if checked_in(engine):
-                    # Only idle connections are closed; the pool stays usable for those that are out.
-                    engine.pool.dispose()
-                    return
+        """Closes the idle connections of a bounded engine that was used longest ago, of either door."""
+        if not self._close_idle():
+            self._ask_loops()
+
+    async def make_room_async(self) -> None:
+        """Does the same from an event loop, beginning with its own engines."""
+        if not await self.of_this_loop().make_room() and not self._close_idle():
+            self._ask_loops()
 
     def of_this_loop(self) -> AsyncEngines:
         """Returns the async engines of the running event loop."""
@@ -81,7 +84,8 @@ class Engines:
             self._shared.clear()
             self._bounded.clear()
         for engine in engines:
-            engine.dispose()
+            pool_of(engine).retire()
+        self.budget.close()
 
     def after_fork(self) -> None:
         """Leaves the parent's connections alone: a child that used or closed them would break the parent's (L08)."""
@@ -93,9 +97,21 @@ class Engines:
 
     def _retire(self) -> None:
         excess = len(self._bounded) + 1 - self._limit
-        idle = [key for key, engine in self._bounded.items() if not checked_out(engine)]
-        for key in idle[: max(excess, 0)]:
-            self._bounded.pop(key).dispose()
+        for key in _idle(self._bounded)[: max(excess, 0)]:
+            pool_of(self._bounded.pop(key)).retire()
+
+    def _close_idle(self) -> bool:
+        with self._lock:
+            return any(pool_of(engine).close_idle() for engine in self._bounded.values())
+
+    def _ask_loops(self) -> None:
+        with self._lock:
+            busy = [(loop, engines) for loop, engines in self._loops.items() if engines.has_idle()]
+        for loop, engines in busy:
+            if loop.is_running():
+                # A loop may end between the question and the call.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(engines.begin_making_room)
 
 
 class AsyncEngines:
@@ -105,6 +121,8 @@ class AsyncEngines:
         self._limit = limit
         self._shared: dict[Hashable, Any] = {}
         self._bounded: OrderedDict[Hashable, Any] = OrderedDict()
+        self._excess: list[Any] = []
+        self._tasks: set[asyncio.Task[bool]] = set()
 
     def shared(self, key: Hashable, make: Callable[[], E]) -> E:
         """Returns the engine that stays under *key* until the door is closed."""
@@ -113,50 +131,73 @@ class AsyncEngines:
         return self._shared[key]  # type: ignore[no-any-return]  # made by *make*
 
     def bounded(self, key: Hashable, make: Callable[[], E]) -> E:
-        """Returns the engine under *key*; callers trim the excess with ``retire``."""
+        """Returns the engine under *key*; idle ones beyond the limit are closed by ``retire``, which is awaited."""
         if key not in self._bounded:
+            self._mark_excess()
             self._bounded[key] = make()
         self._bounded.move_to_end(key)
         return self._bounded[key]  # type: ignore[no-any-return]  # made by *make*
 
     async def retire(self) -> None:
-        """Closes the least recently used idle engines beyond the limit."""
-        excess = len(self._bounded) - self._limit
-        idle = [key for key, engine in self._bounded.items() if not checked_out(engine.sync_engine)]
-        for key in idle[: max(excess, 0)]:
-            await self._bounded.pop(key).dispose()
+        """Closes the engines that made way."""
+        while self._excess:
+            await greenlet_spawn(pool_of(self._excess.pop().sync_engine).retire)
 
-    async def make_room(self) -> None:
+    async def make_room(self) -> bool:
         """Closes the idle connections of the bounded engine that was used longest ago and has any."""
         for engine in list(self._bounded.values()):
-            if checked_in(engine.sync_engine):
-                # Not engine.dispose(): that would replace the pool under connections that are out.
-                await greenlet_spawn(engine.sync_engine.pool.dispose)
-                return
+            if checked_in(engine.sync_engine) and await greenlet_spawn(pool_of(engine.sync_engine).close_idle):
+                return True
+        return False
 
-    async def forget(self, key: Hashable) -> None:
-        """Closes the bounded engine under *key*."""
-        engine = self._bounded.pop(key, None)
-        if engine is not None:
-            await engine.dispose()
+    def begin_making_room(self) -> None:
+        """Has the loop make room in a task of its own, one at a time."""
+        if not self._tasks:
+            task = asyncio.ensure_future(self.make_room())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def has_idle(self) -> bool:
+        """Whether a bounded engine holds an idle connection; may be asked from any thread."""
+        # A copy of the keys cannot change while it is walked through.
+        engines = (self._bounded.get(key) for key in tuple(self._bounded))
+        return any(engine is not None and checked_in(engine.sync_engine) for engine in engines)
 
     async def close(self) -> None:
-        """Closes every engine of this loop."""
+        """Closes every engine of this loop; connections that are out close on their return."""
         engines = [*self._shared.values(), *self._bounded.values()]
         self._shared.clear()
         self._bounded.clear()
+        await self.retire()
         for engine in engines:
-            await engine.dispose()
+            await greenlet_spawn(pool_of(engine.sync_engine).retire)
+
+    def _mark_excess(self) -> None:
+        excess = len(self._bounded) + 1 - self._limit
+        for key in _idle(self._bounded)[: max(excess, 0)]:
+            self._excess.append(self._bounded.pop(key))
+
+
+def pool_of(engine: Engine) -> Pool:
+    """Returns the engine's pool, which is one of ours."""
+    pool = engine.pool
+    assert isinstance(pool, Pool)  # noqa: S101  # pools.py makes no other
+    return pool
 
 
 def checked_in(engine: Engine) -> int:
     """Returns how many idle connections the engine's pool holds."""
-    return engine.pool.checkedin()  # type: ignore[attr-defined,no-any-return]  # every pool of ours is a QueuePool
+    return pool_of(engine).checkedin()
 
 
 def checked_out(engine: Engine) -> int:
     """Returns how many of the engine's connections are in use."""
-    return engine.pool.checkedout()  # type: ignore[attr-defined,no-any-return]  # every pool of ours is a QueuePool
+    return pool_of(engine).checkedout()
+
+
+def _idle(engines: OrderedDict[Hashable, Any]) -> list[Hashable]:
+    """Returns the keys of the engines of which nothing is in use, the one used longest ago first."""
+    return [key for key, engine in engines.items() if not checked_out(getattr(engine, "sync_engine", engine))]
 
 
 def _after_fork() -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from tenantry.errors import ContextLost
+from tenantry.errors import ContextLost, QueryTimeout
 from tenantry.isolation.binding import READ_ONLY_OPTION, Binding, begin_statement, checked_level
 from tenantry.isolation.sqlite_connection import bind, wall_of
+from tenantry.settings import Config
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -47,34 +49,55 @@ async def bound_async(engine: AsyncEngine, binding: Binding) -> AsyncIterator[As
         yield connection
 
 
-def hook_psycopg(engine: Engine) -> None:
+def hook_psycopg(engine: Engine, config: Config) -> None:
     """Has a psycopg engine's pool refuse connections that come back inside a transaction."""
     event.listen(engine, "checkout", _refuse_dirty_psycopg)
+    _hook_limits(engine, config)
 
 
-def hook_asyncpg(engine: Engine) -> None:
+def hook_asyncpg(engine: Engine, config: Config) -> None:
     """Has an asyncpg engine refuse the same, and statements whose transaction was ended by text."""
     event.listen(engine, "checkout", _refuse_dirty_asyncpg)
     event.listen(engine, "before_cursor_execute", _watch_asyncpg)
+    _hook_limits(engine, config)
 
 
-def hook_sqlite(engine: Engine) -> None:
+def hook_sqlite(engine: Engine, config: Config) -> None:
     """Has an SQLite engine refuse the same."""
     event.listen(engine, "checkout", _refuse_dirty_sqlite)
     event.listen(engine, "before_cursor_execute", _watch_sqlite)
+    _hook_limits(engine, config)
+
+
+def _hook_limits(engine: Engine, config: Config) -> None:
+    if config.statement_timeout is not None:
+        event.listen(engine, "handle_error", functools.partial(_type_timeout, seconds=config.statement_timeout))
+
+
+def _type_timeout(context: ExceptionContext, *, seconds: float) -> BaseException | None:
+    error = context.original_exception
+    # 57014 is query_canceled: the limit's, unless somebody asked for it.
+    stopped = getattr(error, "sqlstate", None) == "57014" and "user request" not in str(error)
+    if stopped or getattr(error, "sqlite_errorname", None) == "SQLITE_INTERRUPT":
+        return QueryTimeout(seconds=seconds)
+    return None
 
 
 def _enter_psycopg(connection: Connection, binding: Binding) -> None:
     begin = begin_statement(connection)
-    with _typed(connection):
+    try:
         connection.connection.driver_connection.enter(begin, binding)  # type: ignore[union-attr]  # a BoundConnection
+    except BaseException as error:
+        _give_up(connection, error)
 
 
 def _enter_psycopg_async(connection: Connection, binding: Binding) -> None:
     begin = begin_statement(connection)
     adapted: Any = connection.connection.dbapi_connection
-    with _typed(connection):
+    try:
         adapted.run_async(lambda driver: driver.enter(begin, binding))
+    except BaseException as error:
+        _give_up(connection, error)
 
 
 def _enter_asyncpg(connection: Connection, binding: Binding) -> None:
@@ -102,19 +125,15 @@ _ENTRANCES: Final = {
 }
 
 
-@contextlib.contextmanager
-def _typed(connection: Connection) -> Iterator[None]:
-    """Gives up the connection on any failure to begin, and raises the driver's error as SQLAlchemy types it."""
+def _give_up(connection: Connection, error: BaseException) -> NoReturn:
+    """Closes a connection that failed to begin, and raises the driver's error as SQLAlchemy types it."""
     dialect = connection.dialect
-    try:
-        yield
-    except BaseException as error:
-        connection.invalidate(error)
-        if not isinstance(error, dialect.loaded_dbapi.Error):
-            raise
-        raise DBAPIError.instance(
-            "BEGIN", None, error, dialect.loaded_dbapi.Error, connection_invalidated=True, dialect=dialect
-        ) from error
+    connection.invalidate(error)
+    if not isinstance(error, dialect.loaded_dbapi.Error):
+        raise error
+    raise DBAPIError.instance(
+        "BEGIN", None, error, dialect.loaded_dbapi.Error, connection_invalidated=True, dialect=dialect
+    ) from error
 
 
 def _refuse_dirty_psycopg(_: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, create_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from tenantry.errors import ExtraMissing
 from tenantry.isolation.budget import Budget
 from tenantry.isolation.hooks import hook_asyncpg, hook_psycopg, hook_sqlite
+from tenantry.isolation.queues import AsyncPool, Pool
 from tenantry.isolation.sqlite_connection import ConnectionFactory
 from tenantry.isolation.sqlite_library import LibraryConnection
 from tenantry.settings import Config
@@ -46,7 +46,7 @@ def postgres_engine(url: URL, config: Config, *, budget: Budget | None = None, m
         url.set(drivername="postgresql+psycopg"),
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
-        poolclass=QueuePool,
+        poolclass=Pool,
         **_pool_options(config),
     )
 
@@ -54,7 +54,7 @@ def postgres_engine(url: URL, config: Config, *, budget: Budget | None = None, m
         return _budgeted(budget, make_room, lambda: psycopg_driver.BoundConnection.connect(*arguments, **options))
 
     event.listen(engine, "do_connect", connect)
-    hook_psycopg(engine)
+    hook_psycopg(engine, config)
     return engine
 
 
@@ -67,7 +67,7 @@ def _budgeted(budget: Budget | None, make_room: MakeRoom, connect: Callable[[], 
     except BaseException:
         budget.release()
         raise
-    connection.on_close = budget.release
+    connection.on_close = budget.hold(connection, connection.fileno())
     return connection
 
 
@@ -93,11 +93,11 @@ def _async_psycopg_engine(url: URL, config: Config, *, budget: Budget | None, ma
         url.set(drivername="postgresql+psycopg_async"),
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
-        poolclass=AsyncAdaptedQueuePool,
+        poolclass=AsyncPool,
         connect_args={"async_creator_fn": _async_budgeted(budget, make_room, connect)},
         **_pool_options(config),
     )
-    hook_psycopg(engine.sync_engine)
+    hook_psycopg(engine.sync_engine, config)
     return engine
 
 
@@ -111,16 +111,18 @@ def _asyncpg_engine(
         "connection_class": asyncpg_driver.BoundConnection,
     }
     if not prepared:
-        # A plan kept for one schema answers another with "cached plan must not change result type" (HAZARDS B11).
-        arguments["prepared_statement_cache_size"] = 0
+        # A plan kept for one schema answers another with "cached plan must not change result type" (HAZARDS B11);
+        # a statement named on one server connection is unknown, or another's, on the next behind a transaction pooler.
+        arguments |= {"prepared_statement_cache_size": 0, "statement_cache_size": 0}
+        arguments["prepared_statement_name_func"] = str
     engine = create_async_engine(
         url,
         hide_parameters=True,
-        poolclass=AsyncAdaptedQueuePool,
+        poolclass=AsyncPool,
         connect_args=arguments,
         **_pool_options(config),
     )
-    hook_asyncpg(engine.sync_engine)
+    hook_asyncpg(engine.sync_engine, config)
     return engine
 
 
@@ -134,7 +136,7 @@ def _async_budgeted(budget: Budget | None, make_room: AsyncMakeRoom, connect: Ca
         except BaseException:
             budget.release()
             raise
-        connection.on_close = budget.release
+        connection.on_close = budget.hold(connection, connection.fileno())
         return connection
 
     return creator
@@ -146,10 +148,10 @@ def sqlite_engine(path: str, config: Config, *, factory: ConnectionFactory | Non
         URL.create("sqlite", database=path),
         connect_args=_sqlite_arguments(factory),
         hide_parameters=True,
-        poolclass=QueuePool,
+        poolclass=Pool,
         **_pool_options(config),
     )
-    hook_sqlite(engine)
+    hook_sqlite(engine, config)
     return engine
 
 
@@ -165,12 +167,12 @@ def async_sqlite_engine(path: str, config: Config, *, factory: ConnectionFactory
             URL.create("sqlite+aiosqlite", database=path),
             connect_args=_sqlite_arguments(factory),
             hide_parameters=True,
-            poolclass=AsyncAdaptedQueuePool,
+            poolclass=AsyncPool,
             **_pool_options(config),
         )
     except ModuleNotFoundError as error:
         raise ExtraMissing(module="The asynchronous SQLite door", extra="sqlite-async") from error
-    hook_sqlite(engine.sync_engine)
+    hook_sqlite(engine.sync_engine, config)
     return engine
 
 

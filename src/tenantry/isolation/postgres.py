@@ -131,6 +131,7 @@ class PostgresServer:
             path,
             # A DBA sees whose statement burns.
             f"application_name = 'tenantry:{tenant}'",
+            *_limits(self.config),
         )
         wanted = prepared and self.config.prepared_statements
         return Binding(tenant, self.preamble(*settings), prepared=wanted)
@@ -295,9 +296,15 @@ class PostgresServer:
         return postgres_engine(url, self.config, budget=budget, make_room=self.engines.make_room)
 
     def _make_async(self, url: URL, *, prepared: bool, budgeted: bool = False) -> AsyncEngine:
-        engines = self.engines.of_this_loop()
-        budget = self.engines.budget if budgeted else None
-        return async_postgres_engine(url, self.config, budget=budget, make_room=engines.make_room, prepared=prepared)
+        budget, make_room = self.engines.budget if budgeted else None, self.engines.make_room_async
+        return async_postgres_engine(url, self.config, budget=budget, make_room=make_room, prepared=prepared)
+
+
+def _limits(config: Config) -> list[str]:
+    if config.statement_timeout is None:
+        return []
+    # Nought would mean no limit at all.
+    return [f"statement_timeout = {max(1, round(config.statement_timeout * 1000))}"]
 
 
 def _unsafe(row: Any) -> str | None:

@@ -170,12 +170,12 @@ class SqliteServer:
 
     @cached_property
     def _walled(self) -> ConnectionFactory:
-        return walled_factory(WallScript.for_metadata(self.metadata))
+        return walled_factory(WallScript.for_metadata(self.metadata), seconds=self.config.statement_timeout)
 
     @cached_property
     def _fenced(self) -> ConnectionFactory:
         # The counters number a tenant's rows, so its own sessions write them.
-        return fenced_factory(self.metadata, writable=(COUNTERS,))
+        return fenced_factory(self.metadata, writable=(COUNTERS,), seconds=self.config.statement_timeout)
 
     @cached_property
     def _operating(self) -> ConnectionFactory:

@@ -15,6 +15,7 @@ from typing import Any, Final, Never, Self
 from sqlalchemy import MetaData
 
 from tenantry.errors import ConfigurationError
+from tenantry.isolation.sqlite_clock import INSTRUCTIONS_BETWEEN_LOOKS, Clock, ClockedCursor
 from tenantry.isolation.sqlite_stored import shared_tables
 from tenantry.isolation.sqlite_wall import DENIED_FUNCTIONS, HARMLESS, WRITES, Wall, WallScript
 
@@ -42,18 +43,26 @@ _PREPARATION: Final = {
 }
 
 
-def walled_factory(script: WallScript) -> ConnectionFactory:
-    """Returns what to pass as ``factory`` to sqlite3's, aiosqlite's or an engine's connect for the common file."""
-    return functools.partial(WalledConnection, script=script)
+def walled_factory(script: WallScript, *, seconds: float | None = None) -> ConnectionFactory:
+    """Returns what to pass as ``factory`` to sqlite3's, aiosqlite's or an engine's connect for the common file.
+
+    Args:
+        seconds: how long a statement may run.
+    """
+    return functools.partial(WalledConnection, script=script, seconds=seconds)
 
 
-def fenced_factory(metadata: MetaData, *, writable: Iterable[str] = ()) -> ConnectionFactory:
+def fenced_factory(
+    metadata: MetaData, *, writable: Iterable[str] = (), seconds: float | None = None
+) -> ConnectionFactory:
     """Returns what to pass as ``factory`` to connect to a tenant's own file.
 
     Args:
         writable: library tables that a tenant's session may write.
+        seconds: how long a statement may run.
     """
-    return functools.partial(FencedConnection, authorizer=file_authorizer(metadata, writable=writable))
+    authorizer = file_authorizer(metadata, writable=writable)
+    return functools.partial(FencedConnection, authorizer=authorizer, seconds=seconds)
 
 
 def wall_of(connection: object) -> Wall | None:
@@ -84,8 +93,13 @@ def bind(connection: object, tenant: uuid.UUID | None) -> None:
 class GuardedConnection(sqlite3.Connection):
     """A connection with foreign keys on, whose authorizer stays, and from which no other file can be reached."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    clock: Clock | None = None
+
+    def __init__(self, *arguments: Any, seconds: float | None, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "isolation_level": None})
+        if seconds is not None:
+            self.clock = Clock(seconds)
+            super().set_progress_handler(self.clock.is_over, INSTRUCTIONS_BETWEEN_LOOKS)
 
     def _prepare(self) -> None:
         for pragma, (value, expected) in _PREPARATION.items():
@@ -109,6 +123,7 @@ class GuardedConnection(sqlite3.Connection):
     enable_load_extension: Any = _refuse
     load_extension: Any = _refuse
     set_authorizer: Any = _refuse
+    set_progress_handler: Any = _refuse
     setconfig: Any = _refuse
     setlimit: Any = _refuse
 
@@ -120,6 +135,17 @@ class FencedConnection(GuardedConnection):
         super().__init__(*arguments, **options)
         self._prepare()
         self._authorize(authorizer)
+
+    def cursor(self, factory: type[sqlite3.Cursor] | None = None) -> sqlite3.Cursor:  # type: ignore[override]
+        """Returns a cursor, of the connection's own kind where a statement's time is limited.
+
+        Raises: sqlite3.NotSupportedError for another kind there.
+        """
+        if self.clock is None:
+            return super().cursor(factory or sqlite3.Cursor)
+        if factory is not None and not issubclass(factory, ClockedCursor):
+            raise sqlite3.NotSupportedError("a connection with a limit of time makes its own cursors")
+        return super().cursor(factory or ClockedCursor)
 
 
 class WalledCursor(sqlite3.Cursor):
@@ -166,6 +192,12 @@ class WalledCursor(sqlite3.Cursor):
         return self._changed if reported >= 0 or self._changed else reported
 
 
+class ClockedWalledCursor(WalledCursor, ClockedCursor):
+    """A walled cursor whose statements have a limit of time."""
+
+    connection: WalledConnection
+
+
 class WalledConnection(GuardedConnection):
     """A connection to the common file whose wall is up from its first statement on."""
 
@@ -177,14 +209,15 @@ class WalledConnection(GuardedConnection):
         self.wall.raise_on(self)
         self._authorize(self.wall.authorize)
 
-    def cursor(self, factory: type[WalledCursor] = WalledCursor) -> WalledCursor:  # type: ignore[override]
+    def cursor(self, factory: type[WalledCursor] | None = None) -> WalledCursor:  # type: ignore[override]
         """Returns a cursor of the wall's own kind.
 
         Raises: sqlite3.NotSupportedError for another kind.
         """
-        if not issubclass(factory, WalledCursor):
+        own = WalledCursor if self.clock is None else ClockedWalledCursor
+        if factory is not None and not issubclass(factory, own):
             raise sqlite3.NotSupportedError("a walled connection makes its own cursors")
-        return super().cursor(factory)
+        return super().cursor(factory or own)
 
     iterdump: Any = GuardedConnection._refuse
     serialize: Any = GuardedConnection._refuse

@@ -21,7 +21,16 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
     binding: Binding | None = None
     # SQLAlchemy asks a new connection a few questions before it is ever checked out.
     unbound_allowed = True
-    on_close: Callable[[], None] | None = None
+    on_close: Callable[[], object] | None = None
+
+    def __init__(self, protocol: Any, transport: Any, *args: Any) -> None:
+        super().__init__(protocol, transport, *args)
+        self._socket = transport.get_extra_info("socket")
+
+    def fileno(self) -> int:
+        """Returns the descriptor of the connection's socket."""
+        descriptor: int = self._socket.fileno()
+        return descriptor
 
     def arm(self, binding: Binding) -> None:
         """Has the next BEGIN carry *binding*, once."""

@@ -35,7 +35,7 @@ class _Watched:
     residue = False
     # SQLAlchemy asks a new connection a few questions before it is ever checked out.
     unbound_allowed = True
-    on_close: Callable[[], None] | None = None
+    on_close: Callable[[], object] | None = None
 
     def watch(self, query: object) -> None:
         """Refuses a statement that nobody bound, and one that would run after its transaction was ended by text.
@@ -111,7 +111,7 @@ class BoundConnection(_Watched, psycopg.Connection[Any]):
     def enter(self, begin: str, binding: Binding) -> None:
         """Sends BEGIN and the binding as one message."""
         self.bound_to(binding)
-        message = f"{begin}; {binding.preamble}" if binding.preamble else begin
+        message = f"{begin}; {binding.preamble}"
         # Below the cursor: no result is read from this message, and a cursor would cost a tenth of a short read.
         result = self.pgconn.exec_(message.encode())
         if result.status != ExecStatus.COMMAND_OK:
@@ -181,7 +181,7 @@ class AsyncBoundConnection(_Watched, psycopg.AsyncConnection[Any]):
     async def enter(self, begin: str, binding: Binding) -> None:
         """Sends BEGIN and the binding as one message."""
         self.bound_to(binding)
-        await psycopg.AsyncCursor(self).execute(f"{begin}; {binding.preamble}" if binding.preamble else begin)
+        await psycopg.AsyncCursor(self).execute(f"{begin}; {binding.preamble}")
 
     async def commit(self) -> None:
         self.binding = None
