@@ -35,7 +35,7 @@ FORGETFUL = {
 }
 
 
-def prepare(home: Hold, programs: Path, account: Account) -> str:
+def prepare(home: Hold, programs: Path, *, account: Account) -> str:
     """Returns the superuser's password; afterwards ``data`` is whole and nothing of a dead server is in its way.
 
     Raises: EmbeddedServerError.
@@ -51,7 +51,7 @@ def prepare(home: Hold, programs: Path, account: Account) -> str:
     return password
 
 
-def configure(data: Path, account: Account, settings: Mapping[str, str]) -> None:
+def configure(data: Path, settings: Mapping[str, str], *, account: Account) -> None:
     """Writes the settings with which the next start of the server runs.
 
     Raises: EmbeddedServerError for a name or a value that cannot be written.

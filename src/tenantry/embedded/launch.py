@@ -94,10 +94,10 @@ def _launch(wish: Wish, stack: contextlib.ExitStack) -> Run:
     account = Account.of(data)
     _open_the_way(home, account)
     programs = binaries.runnable(binaries.find(wish.programs), account, home=home.path)
-    password = cluster.prepare(home, programs, account)
+    password = cluster.prepare(home, programs, account=account)
     held, sockets = _make_socket_directory(home, account, stack)
     port = _free_port()
-    cluster.configure(data, account, _settings(wish, home, sockets=sockets, port=port))
+    cluster.configure(data, _settings(wish, home, sockets=sockets, port=port), account=account)
     version = binaries.version(programs)
     keeper = _start_keeper([str(programs / "postgres"), "-D", str(data)], account, held)
     # Leaving by an error, Ctrl-C included, the server ends first, and then its directories go.
