@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 
+def mark_of(home: str) -> str:
+    """Returns the comment on a tenant's database, by which an installation knows its own among others of one server."""
+    return f"tenantry: {home}"
+
+
 class PostgresDatabase:
     """Databases named after tenants' identifiers, within the server's connection budget."""
 
@@ -45,7 +50,9 @@ class PostgresDatabase:
                 connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY wal_log")
         if self._complete(tenant):
             return
+        mark = mark_of(self._server.database).replace("'", "''")
         statements = [
+            f"COMMENT ON DATABASE {name} IS '{mark}'",
             *database_statements(config, name),
             *self._server.shared_tables_statements(),
             f"SET LOCAL search_path = {quote(config.common_schema)}, pg_temp",
