@@ -18,7 +18,8 @@ class TenantryError(Exception):
 
     def __init__(self, **fields: Any) -> None:
         self.fields = fields
-        self.__dict__.update(fields)
+        for name, value in fields.items():  # AttributeError and ImportError hold a name of their own
+            setattr(self, name, value)
         template = inspect.cleandoc(type(self).__doc__ or type(self).__name__)
         super().__init__(" ".join(template.format_map(fields).split()))
 
@@ -205,11 +206,23 @@ class OutcomeUnknown(TenantryError):
 
 
 class RecordNotFound(TenantryError, LookupError):
-    """This tenant has no {model} with that key. Check the key, or create the {model} first."""
+    """This tenant has no such {model}. Check the key or the filters, or create the {model} first."""
+
+
+class SeveralFound(TenantryError, LookupError):
+    """More than one {model} matches where exactly one was asked for. Narrow the filters, or use find() or list()."""
 
 
 class UnknownField(TenantryError, AttributeError):
     """{model} has no field {name!r} that can be {use}. Known fields: {known}."""
+
+
+class InvalidFilter(TenantryError, ValueError):
+    """{model}.{name} cannot be compared with that value: {reason}"""
+
+
+class UpsertRefused(TenantryError, ValueError):
+    """A {model} cannot be upserted by {key}: {reason} Keys that tell its rows apart: {known}."""
 
 
 class InvalidPage(TenantryError, ValueError):

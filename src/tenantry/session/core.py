@@ -34,6 +34,7 @@ except ImportError:  # without greenlet there is no async door, and threads are 
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E")
 S = TypeVar("S", bound="BoundSession")
 
 _WHOLE_KEY: Final = (tuple, list)
@@ -140,7 +141,7 @@ class TenantSession(BoundSession):
         """The tenant this session belongs to."""
         return self._tenant
 
-    def get(self, entity: Any, ident: Any, **options: Any) -> Any:
+    def get(self, entity: type[E] | Mapper[E], ident: Any, **options: Any) -> E | None:
         """Returns the row with this own id, or None; a row of another tenant is None, like a missing one."""
         self._by_key, before = True, self._by_key
         try:
@@ -148,7 +149,7 @@ class TenantSession(BoundSession):
         finally:
             self._by_key = before
 
-    def get_one(self, entity: Any, ident: Any, **options: Any) -> Any:
+    def get_one(self, entity: type[E] | Mapper[E], ident: Any, **options: Any) -> E:
         """Returns the row with this own id.
 
         Raises: sqlalchemy.exc.NoResultFound for a missing row and a row of another tenant alike.

@@ -1,0 +1,126 @@
+"""Upserts: which key tells rows apart, what changes in a row that is there already, and PostgreSQL's one statement."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Column, Index, Table, UniqueConstraint
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapper, class_mapper
+from sqlalchemy.sql.dml import ReturningInsert
+
+from tenantry.errors import CrossTenant, UpsertRefused
+from tenantry.models import TENANT_COLUMN
+from tenantry.repository.fields import Use, field, fit, is_walled
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert(Generic[M]):
+    """A row that is to be there afterwards: all *values* if it is new, the *changes* if *key* finds it."""
+
+    model: type[M]
+    values: Mapping[str, Any]
+    key: Mapping[str, Any]
+    changes: Mapping[str, Any]
+
+    @property
+    def one_table(self) -> bool:
+        """Whether one statement can write the row."""
+        return len(class_mapper(self.model).tables) == 1
+
+
+def upsert(model: type[M], values: Mapping[str, Any], *, key: Sequence[str]) -> Upsert[M]:
+    """Returns what an upsert writes; the key and the primary key of a row that is there already stay.
+
+    Raises: UnknownField, and UpsertRefused for a key that is not unique or has no value.
+    """
+    mapper = class_mapper(model)
+    attributes = {name: field(model, name, Use.WRITE) for name in (*values, *key)}
+    _check_key(model, [attributes[name].key for name in key], values)
+    fixed = {
+        *(attributes[name].key for name in key),
+        *(mapper.get_property_by_column(column).key for column in mapper.primary_key),
+    }
+    changes = {name: value for name, value in values.items() if attributes[name].key not in fixed}
+    found = {name: fit(attributes[name], values[name]) for name in key}
+    return Upsert(
+        model,
+        values={**values, **found},
+        key=found,
+        changes={**dict(_renewed(mapper, changes)), **changes},
+    )
+
+
+def on_conflict(wanted: Upsert[M], tenant: uuid.UUID | None) -> ReturningInsert[Any]:
+    """Returns the one statement that inserts or changes the row, on PostgreSQL, and gives it back.
+
+    Raises: CrossTenant for a row that names another tenant.
+    """
+    row = dict(wanted.values)
+    unique = list(wanted.key)
+    if is_walled(wanted.model):
+        if row.setdefault(TENANT_COLUMN, tenant) != tenant:
+            raise CrossTenant(model=wanted.model.__name__, tenant=tenant)
+        unique = [TENANT_COLUMN, *(name for name in unique if name != TENANT_COLUMN)]
+    statement = insert(wanted.model).values(_by_column(wanted.model, row))
+    # A row without changes is still to come back, and only an updated one does.
+    changes = wanted.changes or wanted.key
+    statement = statement.on_conflict_do_update(
+        index_elements=[_column(wanted.model, name) for name in unique],
+        set_={_column(wanted.model, name).name: value for name, value in changes.items()},
+    )
+    return statement.returning(wanted.model)
+
+
+def _check_key(model: type[Any], key: Sequence[str], values: Mapping[str, Any]) -> None:
+    known = list(_unique_keys(class_mapper(model)))
+    reason = None
+    if set(key) - {TENANT_COLUMN} not in known:
+        reason = "no unique constraint stands on exactly these."
+    elif missing := [name for name in key if values.get(name) is None]:
+        reason = f"the values say nothing of {', '.join(missing)}."
+    if reason:
+        shown = "; ".join(sorted(", ".join(sorted(names)) for names in known))
+        raise UpsertRefused(model=model.__name__, key=", ".join(key) or "nothing", reason=reason, known=shown)
+
+
+def _unique_keys(mapper: Mapper[Any]) -> Iterator[set[str]]:
+    for table in mapper.tables:
+        if isinstance(table, Table):
+            for columns in _unique_columns(table):
+                if all(column in mapper.columns.values() for column in columns):
+                    yield {mapper.get_property_by_column(column).key for column in columns} - {TENANT_COLUMN}
+
+
+def _unique_columns(table: Table) -> Iterator[list[Column[Any]]]:
+    yield list(table.primary_key)
+    yield from (list(found.columns) for found in table.constraints if isinstance(found, UniqueConstraint))
+    yield from (list(found.columns) for found in table.indexes if _tells_apart(found))
+
+
+def _tells_apart(index: Index) -> bool:
+    partial = any(index.dialect_options[name]["where"] is not None for name in ("postgresql", "sqlite"))
+    return bool(index.unique) and not partial and len(index.expressions) == len(index.columns)
+
+
+def _renewed(mapper: Mapper[Any], changes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yields what the columns with an ``onupdate`` get, which ON CONFLICT does not fill."""
+    for attribute in mapper.column_attrs:
+        column = attribute.columns[0]
+        renewal = column.onupdate if isinstance(column, Column) else None
+        if renewal is not None and attribute.key not in changes:
+            value: Any = renewal.arg  # type: ignore[attr-defined]  # every onupdate has it but a Sequence
+            yield attribute.key, value(None) if renewal.is_callable else value
+
+
+def _by_column(model: type[Any], row: Mapping[str, Any]) -> dict[Any, Any]:
+    return {_column(model, name): value for name, value in row.items()}
+
+
+def _column(model: type[Any], name: str) -> Any:
+    return field(model, name, Use.WRITE).property.columns[0]
