@@ -12,8 +12,7 @@ from tenantry.errors import TransactionModeRefused
 
 READ_ONLY_OPTION: Final = "postgresql_readonly"
 
-# Everything that survives a ROLLBACK on a connection; also asyncpg's own reset query (HAZARDS A19).
-SWEEP: Final = "CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); RESET ALL"
+PLAIN_BEGIN: Final = "BEGIN"
 
 _LEVELS: Final = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
@@ -36,7 +35,9 @@ def begin_statement(connection: Connection) -> str:
     Raises: TransactionModeRefused for AUTOCOMMIT and for a level PostgreSQL does not have.
     """
     options = connection.get_execution_options()
-    words = ["BEGIN"]
+    if not options:
+        return PLAIN_BEGIN
+    words = [PLAIN_BEGIN]
     if "isolation_level" in options:
         words.append(f"ISOLATION LEVEL {checked_level(str(options['isolation_level']))}")
     if options.get(READ_ONLY_OPTION):

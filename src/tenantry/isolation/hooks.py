@@ -21,6 +21,7 @@ from tenantry.settings import Config
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+_DIRTY: Final = "the pooled connection came back inside a transaction, or with something left on it"
 _BEGINS: Final = "tenantry_begins"
 
 
@@ -140,15 +141,15 @@ def _refuse_dirty_psycopg(_: DBAPIConnection, entry: ConnectionPoolEntry, __: ob
     # SQLAlchemy can hand out a connection inside another's open transaction (HAZARDS S1, sqlalchemy#13381).
     driver: Any = entry.driver_connection
     driver.close_to_unbound()
-    if driver.info.transaction_status:
-        raise DisconnectionError("the pooled connection was inside a transaction")
+    if driver.info.transaction_status or driver.residue:
+        raise DisconnectionError(_DIRTY)
 
 
 def _refuse_dirty_asyncpg(_: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:
     driver: Any = entry.driver_connection
     driver.close_to_unbound()
-    if driver.is_in_transaction():
-        raise DisconnectionError("the pooled connection was inside a transaction")
+    if driver.is_in_transaction() or driver.residue:
+        raise DisconnectionError(_DIRTY)
 
 
 def _refuse_dirty_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:
@@ -156,11 +157,12 @@ def _refuse_dirty_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry
     if wall_of(connection) is not None:
         bind(connection, None)
     if driver.in_transaction:
-        raise DisconnectionError("the pooled connection was inside a transaction")
+        raise DisconnectionError(_DIRTY)
 
 
-def _watch_asyncpg(connection: Connection, *_: object) -> None:
-    connection.connection.driver_connection.watch()  # type: ignore[union-attr]  # a BoundConnection
+def _watch_asyncpg(connection: Connection, _: object, statement: str, *__: object) -> None:
+    # A statement that the driver has prepared before is not prepared again, so it is watched here.
+    connection.connection.driver_connection.watch(statement)  # type: ignore[union-attr]  # a BoundConnection
 
 
 def _watch_sqlite(connection: Connection, _: Any, __: str, ___: Any, context: Any, ____: bool) -> None:

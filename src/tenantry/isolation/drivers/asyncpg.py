@@ -1,4 +1,4 @@
-"""asyncpg connections whose BEGIN carries the tenant and whose COMMIT and ROLLBACK sweep the connection."""
+"""asyncpg connections whose BEGIN carries the tenant and whose COMMIT and ROLLBACK sweep what was left behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 
 from tenantry.errors import ContextLost, TenantRequired
-from tenantry.isolation.binding import SWEEP, Binding
+from tenantry.isolation.binding import Binding
+from tenantry.isolation.residue import SWEEP, may_leave_residue
 
 
 class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is untyped
@@ -19,6 +20,7 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
 
     armed: Binding | None = None
     binding: Binding | None = None
+    residue = False
     # SQLAlchemy asks a new connection a few questions before it is ever checked out.
     unbound_allowed = True
     on_close: Callable[[], object] | None = None
@@ -41,17 +43,45 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
         self.armed = self.binding = None
         self.unbound_allowed = False
 
-    def watch(self) -> None:
+    def watch(self, query: str) -> None:
         """Lets a statement pass while its transaction stands.
 
         Raises: ContextLost when the transaction was ended by text.
         """
         if self.binding is not None and not self.is_in_transaction():
+            self.residue = True
             raise ContextLost(tenant=self.binding.tenant)
+        if not self.residue:
+            self.residue = may_leave_residue(query)
+
+    # What a program can call on the driver itself passes no event of SQLAlchemy's.
+
+    async def prepare(self, query: str, **options: Any) -> Any:
+        self.watch(query)
+        return await super().prepare(query, **options)
+
+    async def _execute(self, query: str, *args: Any, **options: Any) -> Any:
+        self.watch(query)
+        return await super()._execute(query, *args, **options)
+
+    async def _executemany(self, query: str, *args: Any, **options: Any) -> Any:
+        self.watch(query)
+        return await super()._executemany(query, *args, **options)
+
+    async def add_listener(self, channel: str, callback: Any) -> None:
+        self.residue = True
+        await super().add_listener(channel, callback)
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
-        status: str = await super().execute(query if args else self._extended(query), *args, timeout=timeout)
+        message = query if args else self._extended(query)
+        status: str = await super().execute(message, *args, timeout=timeout)
+        if message.endswith(SWEEP):
+            self.residue = False
         return status
+
+    async def copy_from_query(self, query: str, *args: Any, **options: Any) -> Any:
+        self.residue = True
+        return await super().copy_from_query(query, *args, **options)
 
     async def close(self, *, timeout: float | None = None) -> None:
         await super().close(timeout=timeout)
@@ -69,9 +99,9 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
 
     def _extended(self, query: str) -> str:
         if query in ("COMMIT;", "ROLLBACK;"):
-            self.binding = None
-            return f"{query} {SWEEP}"
+            return self._ending(query)
         if not query.startswith("BEGIN"):
+            self.watch(query)
             return query
         if self.armed is None:
             if not self.unbound_allowed:
@@ -79,6 +109,10 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
             return query
         self.binding, self.armed = self.armed, None
         return f"{query} {self.binding.preamble}"
+
+    def _ending(self, query: str) -> str:
+        self.binding = None
+        return f"{query} {SWEEP}" if self.residue else query
 
 
 connect = asyncpg.connect

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Any, Final, Self
 
 import psycopg
@@ -12,20 +10,10 @@ from psycopg.abc import Params, Query
 from psycopg.pq import ExecStatus, TransactionStatus
 
 from tenantry.errors import ContextLost, TenantRequired
-from tenantry.isolation.binding import SWEEP, Binding
+from tenantry.isolation.binding import Binding
+from tenantry.isolation.residue import SWEEP, may_leave_residue
 
 IDLE: Final = TransactionStatus.IDLE
-
-# Statements that can leave nothing on a connection once their transaction has ended: plain DML and savepoints,
-# without the functions that reach outside the transaction. Anything unknown is swept, at the price of no extra trip.
-_PLAIN: Final = re.compile(r"\s*(?:select|insert|update|delete|with|values|savepoint|release|rollback\s+to)\b", re.I)
-_REACHING: Final = re.compile(r";|advisory|set_config|dblink|\blo_|\binto\s+(?:temp|unlogged)|\bdo\b\s*\$", re.I)
-
-
-@lru_cache(maxsize=4096)
-def may_leave_residue(statement: str) -> bool:
-    """Whether session state may survive the end of the transaction that runs *statement*."""
-    return not _PLAIN.match(statement) or bool(_REACHING.search(statement))
 
 
 class _Watched:
