@@ -13,20 +13,28 @@ from sqlalchemy.orm import Session
 from tenantry.models import SHARED_SCHEMA, Walled, stamp
 
 
+@pytest.fixture(scope="module")
+def module_engine(postgres: Any) -> Iterator[Engine]:
+    """An engine on a PostgreSQL database that the tests of one module use in turn."""
+    with postgres.lend_database() as url:
+        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+        yield engine
+        engine.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, postgres: Any) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest, module_engine: Engine) -> Iterator[Engine]:
     """An engine on an empty database: SQLite in memory, then PostgreSQL."""
     if request.param == "sqlite":
         engine = sqlite_engine()
         yield engine
         engine.dispose()
         return
-    with postgres.lend_database() as url:
-        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"CREATE SCHEMA {SHARED_SCHEMA}")
-        yield engine
-        engine.dispose()
+    with module_engine.begin() as connection:
+        for schema in ("public", SHARED_SCHEMA):
+            connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+            connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+    yield module_engine
 
 
 def sqlite_engine() -> Engine:

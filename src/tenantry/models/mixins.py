@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import CheckConstraint, Column, MetaData, Table
+from sqlalchemy import CheckConstraint, Column, MetaData, Table, and_
 from sqlalchemy.orm import Mapped, MappedColumn, declared_attr
 from sqlalchemy.orm.base import opt_manager_of_class
 from sqlalchemy.schema import conv
@@ -141,5 +141,15 @@ def _with_inherited_key(cls: type, items: tuple[Any, ...]) -> tuple[Any, ...]:
     columns = [item for item in items if isinstance(item, Column)]
     if any(column.name == TENANT_COLUMN for column in columns):
         return items
+    tenant = keys.tenant_column()
+    _compare_tenants(cls, parent, tenant)
     own_key = () if any(column.primary_key for column in columns) else keys.inherited_key_columns(parent)
-    return keys.tenant_column(), *own_key, *items
+    return tenant, *own_key, *items
+
+
+def _compare_tenants(cls: Any, parent: Table, tenant: Column[Any]) -> None:
+    """Completes an ``inherit_condition`` that the application gives, where two keys lead to the parent."""
+    arguments = dict(getattr(cls, "__mapper_args__", {}))
+    if arguments.get("inherit_condition") is not None:
+        own = arguments["inherit_condition"]
+        cls.__mapper_args__ = {**arguments, "inherit_condition": and_(parent.c[TENANT_COLUMN] == tenant, own)}

@@ -47,7 +47,7 @@ def _guard_tenant(mapper: Mapper[Any], model: type) -> None:
 def _refuse_other_tenant(row: object, value: Any, held: Any, _initiator: object) -> None:
     if not isinstance(held, uuid.UUID) or value == held:
         return
-    if value is not None or inspect(row, raiseerr=True).persistent:
+    if value is not None or inspect(row, raiseerr=True).has_identity:
         raise TenantImmutable(model=type(row).__name__)
 
 
