@@ -259,9 +259,12 @@ class PostgresServer:
         return [line for table in tables for line in table_statements(table, self.config, capabilities)]
 
     def shared_tables_statements(self) -> list[str]:
-        """Returns what makes the Shared tables in their schema, without rows."""
+        """Returns what makes the Shared tables in their schema, with their grants and without rows."""
         tables = owned_tables(self.metadata, Ownership.SHARED)
-        return create_statements(self.metadata, tables, "postgresql") if tables else []
+        if not tables:
+            return []
+        grants = [line for table in tables for line in table_statements(table, self.config, self.capabilities())]
+        return [*create_statements(self.metadata, tables, "postgresql"), *grants]
 
     def publish_shared(self, database: str) -> None:
         """Brings the copies of Shared rows in a tenant's own database to what the platform wrote."""

@@ -1,0 +1,196 @@
+"""One PostgreSQL server examined: its logins, its common database, and the database of each tenant that has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from tenantry.catalog.tables import CATALOG_SCHEMA
+from tenantry.doctor import bypasses, grants, keys, logins, placements, questions, versions, walls
+from tenantry.doctor.connecting import pooler_version, reading
+from tenantry.doctor.logins import Staff, read_roles
+from tenantry.doctor.placements import Census
+from tenantry.doctor.scene import PHYSICAL, Scene
+from tenantry.doctor.snapshot import Snapshot, take
+from tenantry.events import announce
+from tenantry.isolation.database import mark_of
+from tenantry.isolation.postgres import APP, OPERATOR, OWNER, PLATFORM, PostgresServer
+from tenantry.isolation.servers import MAIN
+from tenantry.types import Finding, Isolation, Tenant
+
+_ACTION: Final = "Examining"
+_WHO: Final = """
+select current_user::text as name, r.rolsuper as superuser,
+       coalesce(current_setting('tenantry.embedded', true), '') = 'on' as embedded, inet_server_port() as port
+from pg_roles r where r.rolname = current_user
+"""
+
+
+@dataclass(frozen=True)
+class Ward:
+    """What is known of a server once its logins have been tried."""
+
+    server: PostgresServer
+    urls: Mapping[str, URL]
+    given: Mapping[str, Any]
+
+    @property
+    def prefix(self) -> str:
+        """What stands before each name of a server that is not the main one."""
+        return "" if self.server.name == MAIN else f"{self.server.name}: "
+
+    @property
+    def reader(self) -> URL:
+        """The login that sees most."""
+        return self.urls[OWNER if OWNER in self.given else next(iter(self.given))]
+
+    @property
+    def demoted(self) -> bool:
+        """Whether sessions of the app's login step down to the app's role."""
+        app = self.given.get(APP)
+        return app is not None and app.superuser and (app.embedded or self.server.config.demote)
+
+    @property
+    def revocable(self) -> bool:
+        """Whether install() ran with the right to take what PUBLIC has of pg_catalog."""
+        owner = self.given.get(OWNER) or self.given.get(APP)
+        return owner is not None and owner.superuser
+
+    def staff(self, connection: Connection) -> Staff:
+        """Returns the logins of the server."""
+        names = {kind: row.name for kind, row in self.given.items()}
+        return Staff(read_roles(connection), self.server.config, names, self.demoted, self.prefix)
+
+
+def examine(server: PostgresServer, census: Census, *, jobs: int) -> Iterator[Finding]:
+    """Yields all that is found on one server, in its common database and in its tenants' own."""
+    urls = {kind: server.url(kind, action=_ACTION) for kind in _kinds(server)}
+    tried = {kind: _try(url) for kind, url in urls.items()}
+    ward = Ward(server, urls, {kind: row for kind, row in tried.items() if not isinstance(row, str)})
+    for kind, row in tried.items():
+        if isinstance(row, str):
+            yield _silent(ward, f"{kind} login", row)
+    if not ward.given:
+        return
+    announce("doctor", "look", what=f"{ward.prefix}{server.database}")
+    with reading(ward.reader) as connection:
+        staff = ward.staff(connection)
+        missing = staff.missing_groups()
+        if missing:
+            message = f"The roles {', '.join(missing)} do not exist."
+            yield Finding("D108", ward.prefix + server.database, message, "Run `tenantry install`.")
+            return
+        snapshot = take(connection, staff.audience().everybody)
+        databases = {row.name: row.comment for row in connection.execute(text(questions.DATABASES))}
+    scene = _scene(ward, staff, snapshot, _tenant_schemas(snapshot, census), home=True)
+    yield from _judge_server(ward, scene, staff)
+    yield from _judge_placements(ward, scene, census, databases=databases)
+    yield from _examine_databases(ward, staff, _standing_databases(census, databases), jobs=jobs)
+
+
+def _kinds(server: PostgresServer) -> list[str]:
+    return [APP, *(kind for kind in (OWNER, PLATFORM, OPERATOR) if server.has_login(kind))]
+
+
+def _try(url: URL) -> Any:
+    """Returns who a login is, or why it cannot come in."""
+    try:
+        with reading(url) as connection:
+            return connection.execute(text(_WHO)).one()
+    except DBAPIError as error:
+        return str(error.orig).splitlines()[0]
+
+
+def _silent(ward: Ward, what: str, reason: str) -> Finding:
+    fix = "Check that the server runs, and the host, database, login and password of the URL."
+    return Finding("D901", f"{ward.prefix}{what}", f"{ward.server.location} does not let it in: {reason}", fix)
+
+
+def _tenant_schemas(snapshot: Snapshot, census: Census) -> frozenset[str]:
+    """Returns the schemas whose tables are judged: those of living tenants, or all that look like one."""
+    if census.tenants is None:
+        return frozenset(name for name in snapshot.schemas if PHYSICAL.fullmatch(name))
+    return snapshot.schemas & {tenant.physical for tenant in census.standing(Isolation.SCHEMA)}
+
+
+def _scene(ward: Ward, staff: Staff, snapshot: Snapshot, tenant_schemas: frozenset[str], *, home: bool) -> Scene:
+    return Scene(
+        snapshot=snapshot,
+        metadata=ward.server.metadata,
+        config=ward.server.config,
+        audience=staff.audience(),
+        prefix=ward.prefix if home else f"{ward.prefix}{snapshot.database}/",
+        tenant_schemas=tenant_schemas,
+        home=home,
+        holds_catalog=home and ward.server.name == MAIN,
+    )
+
+
+def _judge_server(ward: Ward, scene: Scene, staff: Staff) -> Iterator[Finding]:
+    snapshot = scene.snapshot
+    owners = frozenset(relation.owner for relation in scene.walled.values())
+    yield from logins.judge(staff, owners)
+    if scene.holds_catalog and CATALOG_SCHEMA not in snapshot.schemas:
+        message = "The schema of the catalog is not there."
+        yield Finding("D108", scene.title(snapshot.database), message, "Run `tenantry install`.")
+    yield from versions.judge_postgres(snapshot.version, embedded=snapshot.embedded, where=ward.server.location)
+    yield from _judge_pooler(ward)
+    yield from _judge_database(ward, scene)
+
+
+def _judge_database(ward: Ward, scene: Scene) -> Iterator[Finding]:
+    yield from walls.judge(scene)
+    yield from grants.judge(scene, revocable=ward.revocable)
+    yield from keys.judge(scene)
+    yield from bypasses.judge(scene)
+
+
+def _judge_pooler(ward: Ward) -> Iterator[Finding]:
+    """Asks what stands between for its version, where the server says that it listens elsewhere."""
+    url, app = ward.urls[APP], ward.given.get(APP)
+    if app is None or app.port == (url.port or 5432) or not url.host or url.host.startswith("/"):
+        return
+    banner = pooler_version(url)
+    if banner:
+        yield from versions.judge_pgbouncer(banner, where=f"{url.host}:{url.port}")
+
+
+def _judge_placements(ward: Ward, scene: Scene, census: Census, *, databases: Mapping[str, str]) -> Iterator[Finding]:
+    schemas = {name for name in scene.snapshot.schemas if PHYSICAL.fullmatch(name)}
+    drop = "DROP SCHEMA {name} CASCADE;"
+    yield from placements.judge(census, Isolation.SCHEMA, schemas, title=scene.title, drop=drop)
+    known = {tenant.physical for tenant in census.tenants or ()}
+    mark = mark_of(ward.server.database)
+    ours = {name for name, comment in databases.items() if comment == mark or name in known}
+    drop = "DROP DATABASE {name} WITH (FORCE);"
+    yield from placements.judge(census, Isolation.DATABASE, ours, title=scene.title, drop=drop)
+    for name in sorted(name for name, comment in databases.items() if not comment and name not in known):
+        message = (
+            "It is named like a tenant's database, bears no installation's mark, and no tenant of ours lives in it."
+        )
+        yield Finding("N603", scene.title(name), message, f"If nobody needs it: DROP DATABASE {name};")
+
+
+def _standing_databases(census: Census, databases: Mapping[str, str]) -> list[Tenant]:
+    return [tenant for tenant in census.standing(Isolation.DATABASE) if tenant.physical in databases]
+
+
+def _examine_databases(ward: Ward, staff: Staff, tenants: Iterable[Tenant], *, jobs: int) -> Iterator[Finding]:
+    def look(tenant: Tenant) -> list[Finding]:
+        announce("doctor", "look", what=f"{ward.prefix}{tenant.physical}")
+        try:
+            with reading(ward.reader.set(database=tenant.physical)) as connection:
+                snapshot = take(connection, staff.audience().everybody)
+        except DBAPIError as error:
+            return [_silent(ward, tenant.physical, str(error.orig).splitlines()[0])]
+        return list(_judge_database(ward, _scene(ward, staff, snapshot, frozenset(), home=False)))
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        for found in pool.map(look, tenants):
+            yield from found

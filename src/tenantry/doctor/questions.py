@@ -1,0 +1,169 @@
+"""What the doctor asks a PostgreSQL database: its system catalog alone, which every login may read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_OURS: Final = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
+
+
+def _of_extension(catalog: str, oid: str) -> str:
+    return (
+        f"exists(select 1 from pg_depend d where d.classid = '{catalog}'::regclass "
+        f"and d.objid = {oid} and d.deptype = 'e')"
+    )
+
+
+ROLES: Final = """
+select rolname as name, rolsuper as superuser, rolbypassrls as bypass, rolcreaterole as creates_roles,
+       rolcreatedb as creates_databases, rolreplication as replicates, rolcanlogin as logs_in
+from pg_roles
+"""
+
+# Before 16 a membership had no options and could always be used.
+MEMBERSHIPS: Final = """
+select m.rolname as member, r.rolname as role,
+       coalesce((to_jsonb(a) ->> 'inherit_option')::bool, true)
+       or coalesce((to_jsonb(a) ->> 'set_option')::bool, true) as usable
+from pg_auth_members a join pg_roles m on m.oid = a.member join pg_roles r on r.oid = a.roleid
+"""
+
+SEARCH_PATHS: Final = """
+select r.rolname, s.setting from pg_db_role_setting d join pg_roles r on r.oid = d.setrole
+cross join lateral unnest(d.setconfig) as s(setting)
+where s.setting like 'search_path=%'
+  and d.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+"""
+
+RELATIONS: Final = f"""
+select c.oid::bigint as oid, n.nspname as schema, c.relname as name, c.relkind::text as kind,
+       c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
+       coalesce(c.reloptions, '{{}}')::text[] as options, pg_get_userbyid(c.relowner)::text as owner,
+       {_of_extension("pg_class", "c.oid")} as of_extension
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and {_OURS}
+"""
+
+POLICIES: Final = """
+select p.polrelid::bigint as relation, p.polname::text as name, p.polpermissive as permissive,
+       p.polcmd::text as command,
+       array(select coalesce(r.rolname, 'public')::text from unnest(p.polroles) as u(role)
+             left join pg_roles r on r.oid = u.role order by 1) as roles,
+       pg_get_expr(p.polqual, p.polrelid) as using_test, pg_get_expr(p.polwithcheck, p.polrelid) as check_test
+from pg_policy p
+"""
+
+GRANTS: Final = f"""
+with entries as (
+    select c.oid, a.grantee, a.privilege_type
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join lateral aclexplode(c.relacl) a
+    where c.relkind in ('r', 'p', 'v', 'm', 'f') and {_OURS}
+    union
+    select c.oid, a.grantee, a.privilege_type
+    from pg_attribute t join pg_class c on c.oid = t.attrelid join pg_namespace n on n.oid = c.relnamespace
+    cross join lateral aclexplode(t.attacl) a
+    where t.attacl is not null and {_OURS}
+)
+select e.oid::bigint as relation, coalesce(r.rolname, 'public')::text as grantee,
+       array_agg(e.privilege_type::text order by e.privilege_type) as privileges
+from entries e left join pg_roles r on r.oid = e.grantee
+where e.grantee = 0 or r.rolname = any(:watched)
+group by 1, 2
+"""
+
+UNIQUES: Final = f"""
+select i.indrelid::bigint as relation, ic.relname::text as name, i.indisprimary as is_primary,
+       array(select pg_get_indexdef(i.indexrelid, k, true) from generate_series(1, i.indnkeyatts) k) as columns
+from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_namespace n on n.oid = ic.relnamespace
+where (i.indisunique or i.indisexclusion) and {_OURS}
+"""
+
+FOREIGN_KEYS: Final = f"""
+select k.conrelid::bigint as relation, k.confrelid::bigint as target, k.conname::text as name,
+       array(select a.attname::text || '>' || b.attname::text
+             from unnest(k.conkey, k.confkey) as p(own, other)
+             join pg_attribute a on a.attrelid = k.conrelid and a.attnum = p.own
+             join pg_attribute b on b.attrelid = k.confrelid and b.attnum = p.other) as pairs
+from pg_constraint k join pg_namespace n on n.oid = k.connamespace
+where k.contype = 'f' and {_OURS}
+"""
+
+TENANT_COLUMNS: Final = """
+select attrelid::bigint as relation, format_type(atttypid, null) as type, attnotnull as required
+from pg_attribute where attname = 'tenant_id' and attnum > 0 and not attisdropped
+"""
+
+CHILDREN: Final = "select inhrelid::bigint as child, inhparent::bigint as parent from pg_inherits"
+
+VIEWS: Final = """
+select distinct r.ev_class::bigint as view, d.refobjid::bigint as relation
+from pg_rewrite r join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+where d.refclassid = 'pg_class'::regclass and d.refobjid <> r.ev_class
+"""
+
+FUNCTIONS: Final = f"""
+select n.nspname::text as schema, p.oid::regprocedure::text as signature,
+       exists(select 1 from unnest(p.proconfig) as s(setting) where s.setting like 'search_path=%') as pinned
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+where p.prosecdef and {_OURS} and not {_of_extension("pg_proc", "p.oid")}
+"""
+
+SCHEMA_CREATORS: Final = f"""
+select n.nspname::text as schema, coalesce(r.rolname, 'public')::text as grantee
+from pg_namespace n cross join lateral aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+left join pg_roles r on r.oid = a.grantee
+where a.privilege_type = 'CREATE' and {_OURS} and (a.grantee = 0 or r.rolname = any(:watched))
+"""
+
+SCHEMAS: Final = f"select n.nspname::text from pg_namespace n where {_OURS}"
+
+DATABASE_GRANTS: Final = """
+select coalesce(r.rolname, 'public')::text as grantee, array_agg(a.privilege_type::text order by 1) as privileges
+from pg_database d cross join lateral aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+left join pg_roles r on r.oid = a.grantee
+where d.datname = current_database() and (a.grantee = 0 or r.rolname = any(:watched))
+group by 1
+"""
+
+LARGE_OBJECT_FUNCTIONS: Final = """
+select p.oid::regprocedure::text as signature, coalesce(r.rolname, 'public')::text as grantee
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+left join pg_roles r on r.oid = a.grantee
+where n.nspname = 'pg_catalog' and a.privilege_type = 'EXECUTE'
+  and p.proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_import', 'lo_put', 'lo_get', 'lo_open')
+  and (a.grantee = 0 or r.rolname = any(:watched))
+"""
+
+DEFAULT_PRIVILEGES: Final = """
+select pg_get_userbyid(d.defaclrole)::text as creator, coalesce(n.nspname, '')::text as schema,
+       coalesce(r.rolname, 'public')::text as grantee
+from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
+cross join lateral aclexplode(d.defaclacl) a left join pg_roles r on r.oid = a.grantee
+where d.defaclobjtype = 'r' and a.grantee <> d.defaclrole and (a.grantee = 0 or r.rolname = any(:watched))
+group by 1, 2, 3
+"""
+
+TYPES: Final = f"""
+select n.nspname::text as schema, t.typname::text as name
+from pg_type t join pg_namespace n on n.oid = t.typnamespace left join pg_class c on c.oid = t.typrelid
+where (t.typtype in ('e', 'd', 'r') or c.relkind = 'c') and {_OURS} and not {_of_extension("pg_type", "t.oid")}
+"""
+
+# Their functions open files, other connections or Python, none of which the wall can see.
+REACHING: Final = """
+select 'extension ' || extname from pg_extension where extname in ('dblink', 'postgres_fdw', 'file_fdw', 'adminpack')
+union all
+select 'language ' || lanname from pg_language where not lanpltrusted and lanname not in ('internal', 'c')
+"""
+
+ABOUT: Final = """
+select current_database()::text as database, current_setting('server_version_num')::int as version,
+       coalesce(current_setting('tenantry.embedded', true), '') = 'on' as embedded,
+       (select count(*) from pg_largeobject_metadata) as large_objects
+"""
+
+DATABASES: Final = """
+select d.datname::text as name, coalesce(shobj_description(d.oid, 'pg_database'), '') as comment
+from pg_database d where d.datname ~ '^t_[0-9a-f]{32}$'
+"""

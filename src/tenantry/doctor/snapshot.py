@@ -1,0 +1,190 @@
+"""One PostgreSQL database as its system catalog describes it, read in one transaction that changes nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, text
+
+from tenantry.doctor import questions
+
+T = TypeVar("T")
+
+PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table, partitioned table, view, materialized view or foreign table."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    enabled: bool
+    forced: bool
+    options: list[str]
+    owner: str
+    of_extension: bool
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it holds rows of its own, or a foreign server's."""
+        return self.kind in "rpf"
+
+    @property
+    def title(self) -> str:
+        """Its name with its schema."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy of one table."""
+
+    relation: int
+    name: str
+    permissive: bool
+    command: str
+    roles: list[str]
+    using_test: str | None
+    check_test: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """A unique or excluding index."""
+
+    relation: int
+    name: str
+    is_primary: bool
+    columns: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key, its columns as pairs ``own>other``."""
+
+    relation: int
+    target: int
+    name: str
+    pairs: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantColumn:
+    """The tenant_id of one relation."""
+
+    relation: int
+    type: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A SECURITY DEFINER function."""
+
+    schema: str
+    signature: str
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one database holds."""
+
+    database: str
+    version: int
+    embedded: bool
+    large_objects: int
+    relations: Mapping[int, Relation]
+    policies: Mapping[int, list[Policy]]
+    grants: Mapping[int, Mapping[str, list[str]]]
+    uniques: list[Unique]
+    foreign_keys: list[ForeignKey]
+    tenant_columns: Mapping[int, TenantColumn]
+    parents: Mapping[int, set[int]]
+    views: Mapping[int, set[int]]
+    functions: list[Function]
+    schemas: frozenset[str]
+    schema_creators: list[tuple[str, str]]
+    database_grants: Mapping[str, list[str]]
+    large_object_functions: list[tuple[str, str]]
+    default_privileges: list[tuple[str, str, str]]
+    types: list[tuple[str, str]]
+    reaching: list[str]
+
+
+class Reader:
+    """Asks one connection and gives typed answers."""
+
+    def __init__(self, connection: Connection, watched: Iterable[str]) -> None:
+        self._connection = connection
+        self._watched = sorted(watched)
+
+    def rows(self, question: str) -> list[Any]:
+        """Returns the rows of one question."""
+        given = {"watched": self._watched} if ":watched" in question else {}
+        return list(self._connection.execute(text(question), given))
+
+    def all(self, question: str, kind: type[T]) -> list[T]:
+        """Returns the rows of one question as objects of *kind*."""
+        return [kind(**row._mapping) for row in self.rows(question)]
+
+    @cached_property
+    def about(self) -> Any:
+        """The database's name, version and kind."""
+        return self.rows(questions.ABOUT)[0]
+
+
+def take(connection: Connection, watched: Iterable[str]) -> Snapshot:
+    """Returns the snapshot of the connection's database, with the rights of PUBLIC and of the *watched* roles."""
+    reader = Reader(connection, watched)
+    about = reader.about
+    return Snapshot(
+        database=about.database,
+        version=about.version,
+        embedded=about.embedded,
+        large_objects=about.large_objects,
+        relations={relation.oid: relation for relation in reader.all(questions.RELATIONS, Relation)},
+        policies=_by_relation(reader.all(questions.POLICIES, Policy)),
+        grants=_nested(reader.rows(questions.GRANTS)),
+        uniques=reader.all(questions.UNIQUES, Unique),
+        foreign_keys=reader.all(questions.FOREIGN_KEYS, ForeignKey),
+        tenant_columns={column.relation: column for column in reader.all(questions.TENANT_COLUMNS, TenantColumn)},
+        parents=_sets(reader.rows(questions.CHILDREN)),
+        views=_sets(reader.rows(questions.VIEWS)),
+        functions=reader.all(questions.FUNCTIONS, Function),
+        schemas=frozenset(row[0] for row in reader.rows(questions.SCHEMAS)),
+        schema_creators=[tuple(row) for row in reader.rows(questions.SCHEMA_CREATORS)],
+        database_grants={row.grantee: row.privileges for row in reader.rows(questions.DATABASE_GRANTS)},
+        large_object_functions=[tuple(row) for row in reader.rows(questions.LARGE_OBJECT_FUNCTIONS)],
+        default_privileges=[tuple(row) for row in reader.rows(questions.DEFAULT_PRIVILEGES)],
+        types=[tuple(row) for row in reader.rows(questions.TYPES)],
+        reaching=[row[0] for row in reader.rows(questions.REACHING)],
+    )
+
+
+def _by_relation(policies: Iterable[Policy]) -> dict[int, list[Policy]]:
+    found: dict[int, list[Policy]] = defaultdict(list)
+    for policy in policies:
+        found[policy.relation].append(policy)
+    return dict(found)
+
+
+def _nested(rows: Iterable[Any]) -> dict[int, dict[str, list[str]]]:
+    found: dict[int, dict[str, list[str]]] = defaultdict(dict)
+    for row in rows:
+        found[row.relation][row.grantee] = row.privileges
+    return dict(found)
+
+
+def _sets(rows: Iterable[Any]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = defaultdict(set)
+    for key, value in rows:
+        found[key].add(value)
+    return dict(found)

@@ -1,0 +1,136 @@
+"""What the tables of an SQLite file look like, against what the models and the wall expect."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import MetaData, Table
+
+from tenantry.doctor.placements import Census
+from tenantry.isolation.sqlite_stored import (
+    quote,
+    stored_ddl,
+    stored_name,
+    walled_tables,
+)
+from tenantry.models import TENANT_COLUMN, is_walled
+from tenantry.types import Finding, Isolation, Tenant
+
+Shape = dict[tuple[str, str], object]
+
+_BOOKKEEPING: Final = frozenset({"alembic_version"})
+_REINSTALL: Final = "Bring the file to what the models say with a migration; it must not be changed by hand."
+
+
+def judge_own(
+    path: Path, connection: sqlite3.Connection, tables: Sequence[Table], *, tenant: Tenant
+) -> Iterator[Finding]:
+    """Yields what is wrong with the tables of a tenant's own file."""
+    names = _names(connection)
+    wanted = {table.name for table in tables}
+    if missing := sorted(wanted - names):
+        yield Finding("D311", str(path), f"It lacks {', '.join(missing)}.", "Run the migrations for this placement.")
+    if unknown := sorted(names - wanted - _BOOKKEEPING):
+        message = f"The models do not know {', '.join(unknown)}, so nobody copies or moves what they hold."
+        yield Finding("D310", str(path), message, "Declare them in the models, or drop them.")
+    for table in tables:
+        if is_walled(table) and table.name in names:
+            yield from _judge_keys(path, connection, table.name)
+            yield from _judge_strangers(path, connection, table.name, tenant)
+
+
+def judge_common(path: Path, connection: sqlite3.Connection, metadata: MetaData, census: Census) -> Iterator[Finding]:
+    """Yields what in the common file does not fit its wall, and rows of tenants that do not live there."""
+    reference = sqlite3.connect(":memory:")
+    reference.executescript(";\n".join(stored_ddl(metadata)))
+    wanted, found = _shape(reference), _shape(connection)
+    reference.close()
+    for kind, name in sorted(wanted.keys() - found.keys()):
+        yield Finding("D806", f"{path}: {name}", f"The {kind} is missing.", _REINSTALL)
+    for kind, name in sorted(found.keys() - wanted.keys()):
+        if name not in _BOOKKEEPING:
+            message = f"The wall does not know this {kind}, so nothing decides whose its rows are."
+            yield Finding("D806", f"{path}: {name}", message, f"DROP {kind.upper()} {quote(name)};")
+    for kind, name in sorted(wanted.keys() & found.keys()):
+        if wanted[kind, name] != found[kind, name]:
+            yield Finding("D806", f"{path}: {name}", f"The {kind} differs from what the wall expects.", _REINSTALL)
+    for table in walled_tables(metadata):
+        if ("table", stored_name(table)) in found:
+            yield from _judge_keys(path, connection, stored_name(table))
+            yield from _judge_residents(path, connection, stored_name(table), census)
+
+
+def _names(connection: sqlite3.Connection) -> set[str]:
+    question = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+    return {name for (name,) in connection.execute(question)}
+
+
+def _shape(connection: sqlite3.Connection) -> Shape:
+    """Returns tables with their columns, and triggers and views with their text; indexes are judged as keys."""
+    question = (
+        "SELECT type, name, sql FROM sqlite_schema WHERE type <> 'index' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+    )
+    return {
+        (kind, name): _columns(connection, name) if kind == "table" else " ".join(str(sql).split())
+        for kind, name, sql in connection.execute(question).fetchall()
+    }
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[str, int]]:
+    rows = connection.execute(f"PRAGMA table_xinfo({quote(table)})")
+    return sorted((str(row[1]), int(row[5])) for row in rows)
+
+
+def _judge_keys(path: Path, connection: sqlite3.Connection, table: str) -> Iterator[Finding]:
+    key = [name for name, position in sorted(_columns(connection, table), key=lambda pair: pair[1]) if position]
+    if not key or key[0] != TENANT_COLUMN:
+        message = f"Its primary key is ({', '.join(key)}); the tenant does not come first."
+        yield Finding("D402", f"{path}: {table}", message, _REINSTALL)
+    for _, index, unique, origin, *_ in connection.execute(f"PRAGMA index_list({quote(table)})").fetchall():
+        columns = [row[2] for row in connection.execute(f"PRAGMA index_info({quote(index)})")]
+        if unique and origin != "pk" and TENANT_COLUMN not in columns:
+            message = "Its violation tells one tenant of another's row."
+            yield Finding("D403", f"{path}: {table}.{index}", message, f"Put {TENANT_COLUMN} first in it.")
+    for target, pairs in _foreign_keys(connection, table).items():
+        if (TENANT_COLUMN, TENANT_COLUMN) not in pairs and TENANT_COLUMN in dict(_columns(connection, target[1])):
+            message = f"A row may refer to another tenant's row of {target[1]}."
+            yield Finding("D401", f"{path}: {table}", message, _REINSTALL)
+
+
+def _foreign_keys(connection: sqlite3.Connection, table: str) -> dict[tuple[int, str], list[tuple[str, str]]]:
+    found: dict[tuple[int, str], list[tuple[str, str]]] = {}
+    for number, _, target, own, other, *_ in connection.execute(f"PRAGMA foreign_key_list({quote(table)})"):
+        found.setdefault((number, target), []).append((own, other))
+    return found
+
+
+def _judge_strangers(path: Path, connection: sqlite3.Connection, table: str, tenant: Tenant) -> Iterator[Finding]:
+    question = f"SELECT min({TENANT_COLUMN}), max({TENANT_COLUMN}) FROM {quote(table)}"
+    strangers = {value for value in connection.execute(question).fetchone() if value not in (None, tenant.id.hex)}
+    if strangers:
+        message = f"It holds rows of {', '.join(sorted(map(str, strangers)))}."
+        fix = "Find out how they came here before anything is deleted; a session of Tenancy cannot write them."
+        yield Finding("D807", f"{path}: {table}", message, fix)
+
+
+def _judge_residents(path: Path, connection: sqlite3.Connection, table: str, census: Census) -> Iterator[Finding]:
+    if census.tenants is None:
+        return
+    here = {tenant.id.hex for tenant in census.tenants if tenant.isolation is Isolation.ROWS}
+    for resident in sorted(_residents(connection, table) - here):
+        message = f"It holds rows of {resident}, and no tenant of that identifier has its rows here."
+        fix = f"DELETE FROM {quote(table)} WHERE {TENANT_COLUMN} = '{resident}'; after a look at what they are."
+        yield Finding("D601", f"{path}: {table}", message, fix)
+
+
+def _residents(connection: sqlite3.Connection, table: str) -> set[str]:
+    # One step of the primary key's index per tenant, not one per row.
+    question = (
+        f"WITH RECURSIVE found(tenant) AS (SELECT min({TENANT_COLUMN}) FROM {quote(table)} UNION ALL "
+        f"SELECT (SELECT min({TENANT_COLUMN}) FROM {quote(table)} WHERE {TENANT_COLUMN} > tenant) FROM found "
+        "WHERE tenant IS NOT NULL) SELECT tenant FROM found WHERE tenant IS NOT NULL"
+    )
+    return {str(tenant) for (tenant,) in connection.execute(question)}
