@@ -84,7 +84,9 @@ def _lift(table: Table, constraint: ForeignKeyConstraint) -> bool:
     if target is None:
         return False
     if is_walled(table) and is_walled(target):
-        if not is_lifted(constraint) and _has_tenant(table) and _has_tenant(target):
+        # A key that uses the tenant column for something else is left for the linter.
+        plain = TENANT_COLUMN not in constraint.column_keys
+        if plain and TENANT_COLUMN in table.c and TENANT_COLUMN in target.c:
             _replace(table, constraint, target, with_tenant=True)
     elif target.schema == SHARED_SCHEMA and _names_plainly(constraint, target):
         _replace(table, constraint, target, with_tenant=False)
@@ -93,10 +95,6 @@ def _lift(table: Table, constraint: ForeignKeyConstraint) -> bool:
 
 def _names_plainly(constraint: ForeignKeyConstraint, target: Table) -> bool:
     return any(element.target_fullname.rpartition(".")[0] != target.key for element in constraint.elements)
-
-
-def _has_tenant(table: Table) -> bool:
-    return TENANT_COLUMN in table.c
 
 
 def _replace(table: Table, constraint: ForeignKeyConstraint, target: Table, *, with_tenant: bool) -> None:
