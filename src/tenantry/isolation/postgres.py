@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.engine import URL, Engine
 
-from tenantry.errors import ExtraMissing, LoginRequired, UnsafeLogin
+from tenantry.errors import ConfigurationError, ExtraMissing, LoginRequired, UnsafeLogin
 from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.ddl import create_statements
 from tenantry.isolation.engines import Engines
@@ -167,7 +167,7 @@ class PostgresServer:
         with self.owner(action=action, database=database) as connection, connection.transaction():
             connection.execute(f"SELECT pg_advisory_xact_lock({INSTALL_LOCK})")
             for statement in statements:
-                connection.execute(statement)
+                _run_as_owner(connection, statement)
 
     def run_each(self, statements: Sequence[str], *, action: str) -> None:
         """Runs the owner's statements on what the whole server shares, each by itself, again where two collide."""
@@ -318,10 +318,21 @@ def _unsafe(row: Any) -> str | None:
     return "owns the tenants' tables" if row.owns else None
 
 
+def _run_as_owner(connection: Any, statement: str) -> None:
+    try:
+        connection.execute(statement)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            what=f"The owner's login may not do this: {error.diag.message_primary} ({statement.splitlines()[0][:120]}).",
+            fix="It needs CREATEROLE and to own the database. Where the roles belong to another installation of the "
+            "same server, choose Config(role_prefix=...). A DBA can run `tenantry install --sql` instead.",
+        ) from error
+
+
 def _run_until_alone(connection: Any, statement: str, attempts: int = 20) -> None:
     for attempt in range(attempts):
         try:
-            connection.execute(statement)
+            _run_as_owner(connection, statement)
         except psycopg.errors.InternalError_ as error:
             # "tuple concurrently updated": another database of this server is installing the same roles.
             if attempt + 1 == attempts or "concurrently" not in str(error):

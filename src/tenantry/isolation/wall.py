@@ -71,16 +71,18 @@ def context(config: Config) -> str:
 def role_statements(config: Config, capabilities: Capabilities) -> list[str]:
     """Returns what makes the group roles; running it again, or twice at once, is safe."""
     statements = [_create_role(config.role(name)) for name in ROLES]
-    owner, operator = config.role("owner"), config.role("operator")
+    owner = config.role("owner")
+    # The owner may step down to each of the others by SET ROLE, and has none of their rights without it.
+    others = ", ".join(config.role(name) for name in ROLES if name != "owner")
     if capabilities.inherit_option:
         statements.append(f"GRANT {owner} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE")
-        statements.append(f"GRANT {operator} TO {owner} WITH INHERIT FALSE, SET TRUE")
+        statements.append(f"GRANT {others} TO {owner} WITH INHERIT FALSE, SET TRUE")
     else:
         statements.append(f"ALTER ROLE {owner} NOINHERIT")
         statements.append(f"GRANT {owner} TO CURRENT_USER")
-        statements.append(f"GRANT {operator} TO {owner}")
+        statements.append(f"GRANT {others} TO {owner}")
     if capabilities.may_bypass:
-        statements.append(f"ALTER ROLE {operator} BYPASSRLS")
+        statements.append(f"ALTER ROLE {config.role('operator')} BYPASSRLS")
     return statements
 
 
