@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -17,26 +16,30 @@ from psycopg import sql
 PRISTINE = "leak_pristine"
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """A digest per table: of the rows that are not tenant A's, and of those that are."""
+
+    foreign: dict[str, str]
+    own: dict[str, str]
+
+
 class Outside(Protocol):
     """Sees and repairs the databases of a world without going through the library.
 
     ``unmarked`` names tables whose rows do not say whose they are; they are repaired, but no change there is a leak.
     """
 
+    remembered: State
+
     def remember(self) -> None:
         """Takes the present rows as the state that ``repair`` brings back."""
 
-    def foreign(self) -> dict[str, str]:
-        """Returns a digest per table of every row that is not tenant A's."""
-
-    def own(self) -> dict[str, str]:
-        """Returns a digest per table of tenant A's rows."""
+    def state(self) -> State:
+        """Returns what stands in the tables now."""
 
     def repair(self) -> None:
         """Brings back the remembered rows."""
-
-    def holds(self, text: str) -> bool:
-        """Says whether any remembered table holds *text*."""
 
     def close(self) -> None: ...
 
@@ -50,6 +53,8 @@ class PostgresOutside:
     unmarked: tuple[str, ...] = ()
     connections: list[psycopg.Connection] = field(default_factory=list)
     tables: dict[int, list[tuple[sql.Identifier, str, bool]]] = field(default_factory=dict)
+    queries: list[sql.Composed] = field(default_factory=list)
+    remembered: State = field(default_factory=lambda: State({}, {}))
 
     def __post_init__(self) -> None:
         self.connections = [psycopg.connect(url, autocommit=True) for url in self.urls]
@@ -65,12 +70,15 @@ class PostgresOutside:
             for place, (table, _, _) in enumerate(self.tables[number]):
                 copy = sql.Identifier(PRISTINE, f"t{place}")
                 connection.execute(sql.SQL("CREATE TABLE {} AS TABLE {}").format(copy, table))
+        self.queries = [self._query(number) for number in self.tables]
+        self.remembered = self.state()
 
-    def foreign(self) -> dict[str, str]:
-        return self._digests("IS DISTINCT FROM", whole=True)
-
-    def own(self) -> dict[str, str]:
-        return self._digests("=", whole=False)
+    def state(self) -> State:
+        found = State({}, {})
+        for connection, query in zip(self.connections, self.queries, strict=True):
+            for own, name, digest in connection.execute(query).fetchall():
+                (found.own if own else found.foreign)[name] = digest
+        return found
 
     def repair(self) -> None:
         for number, connection in enumerate(self.connections):
@@ -82,14 +90,6 @@ class PostgresOutside:
                     copy = sql.Identifier(PRISTINE, f"t{place}")
                     statement = sql.SQL("INSERT INTO {} OVERRIDING SYSTEM VALUE TABLE {}").format(table, copy)
                     connection.execute(statement)
-
-    def holds(self, text: str) -> bool:
-        found = sql.SQL("SELECT EXISTS (SELECT FROM {} t WHERE t::text LIKE {})")
-        return any(
-            connection.execute(found.format(table, sql.Literal(f"%{text}%"))).fetchone()[0]
-            for number, connection in enumerate(self.connections)
-            for table, _, _ in self.tables[number]
-        )
 
     def catalog(self) -> list[Any]:
         """Returns the catalog's tenants."""
@@ -117,17 +117,15 @@ class PostgresOutside:
         for connection in self.connections:
             connection.close()
 
-    def _digests(self, comparison: str, *, whole: bool) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for number, connection in enumerate(self.connections):
-            parts = [
-                _digest_of(f"{number}.{name}", table, comparison if owned else None, self.own_tenant)
-                for table, name, owned in self.tables[number]
-                if owned or whole is not name.endswith(self.unmarked)
-            ]
-            if parts:
-                found.update(connection.execute(sql.SQL(" UNION ALL ").join(parts)).fetchall())
-        return found
+    def _query(self, number: int) -> sql.Composed:
+        parts = [_digest_of(f"{number}.{name}", table, self._owner(name, owned)) for table, name, owned in self.tables[number]]
+        return sql.SQL(" UNION ALL ").join(parts)
+
+    def _owner(self, name: str, owned: bool) -> sql.Composable:
+        """Whether a row is tenant A's, as an expression."""
+        if owned:
+            return sql.SQL("t.tenant_id IS NOT DISTINCT FROM {}").format(sql.Literal(self.own_tenant))
+        return sql.Literal(name.endswith(self.unmarked))
 
 
 def _tables(connection: psycopg.Connection) -> Iterator[tuple[sql.Identifier, str, bool]]:
@@ -143,11 +141,11 @@ def _tables(connection: psycopg.Connection) -> Iterator[tuple[sql.Identifier, st
         yield sql.Identifier(schema, table), f"{schema}.{table}", owned
 
 
-def _digest_of(name: str, table: sql.Identifier, comparison: str | None, tenant: uuid.UUID) -> sql.Composed:
-    where = sql.SQL(f"WHERE tenant_id {comparison} {{}}").format(sql.Literal(tenant)) if comparison else sql.SQL("")
+def _digest_of(name: str, table: sql.Identifier, owner: sql.Composable) -> sql.Composed:
     return sql.SQL(
-        "SELECT {}, count(*) || ' rows ' || md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {} t {}"
-    ).format(sql.Literal(name), table, where)
+        "SELECT o.own, {}, count(t) || ' rows ' || md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), ''))"
+        " FROM (VALUES (true), (false)) o (own) LEFT JOIN {} t ON ({}) = o.own GROUP BY o.own"
+    ).format(sql.Literal(name), table, owner)
 
 
 @dataclass
@@ -158,15 +156,20 @@ class SQLiteOutside:
     own_tenant: uuid.UUID
     unmarked: tuple[str, ...] = ()
     pristine: dict[tuple[Path, str], list[tuple[Any, ...]]] = field(default_factory=dict)
+    remembered: State = field(default_factory=lambda: State({}, {}))
 
     def remember(self) -> None:
-        self.pristine = self._rows()
+        self.pristine = {place: rows for place, (_, rows) in self._tables().items()}
+        self.remembered = self.state()
 
-    def foreign(self) -> dict[str, str]:
-        return self._digests(own=False)
-
-    def own(self) -> dict[str, str]:
-        return self._digests(own=True)
+    def state(self) -> State:
+        found = State({}, {})
+        for (file, table), (columns, rows) in self._tables().items():
+            place = columns.index("tenant_id") if "tenant_id" in columns else None
+            for own, digests in ((True, found.own), (False, found.foreign)):
+                chosen = sorted(repr(row) for row in rows if self._is_own(table, row, place) is own)
+                digests[f"{file.name}.{table}"] = f"{len(chosen)} rows {hash(tuple(chosen))}"
+        return found
 
     def repair(self) -> None:
         for file in self.files:
@@ -183,14 +186,8 @@ class SQLiteOutside:
                         connection.executemany(f'INSERT INTO "{table}" VALUES ({marks})', rows)
                 connection.execute("COMMIT")
 
-    def holds(self, text: str) -> bool:
-        return any(text in repr(row) for rows in self.pristine.values() for row in rows)
-
     def close(self) -> None:
         self.pristine = {}
-
-    def _rows(self) -> dict[tuple[Path, str], list[tuple[Any, ...]]]:
-        return {place: rows for place, (_, rows) in self._tables().items()}
 
     def _tables(self) -> dict[tuple[Path, str], tuple[list[str], list[tuple[Any, ...]]]]:
         found = {}
@@ -201,15 +198,6 @@ class SQLiteOutside:
                     if not table.startswith("sqlite_"):
                         rows = connection.execute(f'SELECT * FROM "{table}"')
                         found[file, table] = [column[0] for column in rows.description], rows.fetchall()
-        return found
-
-    def _digests(self, *, own: bool) -> dict[str, str]:
-        found = {}
-        for (file, table), (columns, rows) in self._tables().items():
-            place = columns.index("tenant_id") if "tenant_id" in columns else None
-            chosen = sorted(repr(row) for row in rows if self._is_own(table, row, place) is own)
-            digest = hashlib.sha256("|".join(chosen).encode()).hexdigest()
-            found[f"{file.name}.{table}"] = f"{len(chosen)} rows {digest}"
         return found
 
     def _is_own(self, table: str, row: tuple[Any, ...], place: int | None) -> bool:

@@ -96,23 +96,24 @@ def _warnings(trial: Trial) -> pytest.MarkDecorator:
 
 
 def _judge(trial: Trial, world: World, record: dict[str, str]) -> None:
-    before = world.ground.outside.foreign(), world.ground.outside.own()
+    outside = world.ground.outside
     try:
         attempt = run(trial, world)
-        after = world.ground.outside.foreign()
-        leaks = [*attempt.leaks, *_changes(before[0], after)]
+        present = outside.state()
+        leaks = [*attempt.leaks, *_changes(outside.remembered.foreign, present.foreign)]
+        if present != outside.remembered:
+            outside.repair()
         record |= {"result": "leak" if leaks else "held", "refusal": attempt.refusal, "leaks": "; ".join(leaks[:3])}
         _verdict(trial, world, attempt, leaks)
+        if world.walled:
+            check_next_borrowers(world)
     except BaseException:
         world.ground.discard()
+        if outside.state() != outside.remembered:
+            outside.repair()
         raise
-    finally:
-        if not world.walled:
-            world.ground.discard()
-        if (world.ground.outside.foreign(), world.ground.outside.own()) != before:
-            world.ground.outside.repair()
-    if world.walled:
-        check_next_borrowers(world)
+    if not world.walled:
+        world.ground.discard()
 
 
 def _verdict(trial: Trial, world: World, attempt: Attempt, leaks: list[str]) -> None:

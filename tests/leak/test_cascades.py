@@ -80,7 +80,7 @@ def test_orm_delete_of_an_own_row_with_foreign_children_loaded(session, world):
 
 @route
 def test_orphaned_foreign_child(session, world):
-    ticket = session.get(world.Ticket, world.key(world.b, world.b.tickets[0]))
+    ticket = session.scalars(select(world.Ticket).where(world.Ticket.id == world.b.tickets[0])).one()
     ticket.comments.clear()
     session.commit()
 

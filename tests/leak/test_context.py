@@ -26,7 +26,10 @@ def _next_sessions(world, looks=4):
 def test_session_after_its_end(session, world):
     with world.borrow(world.a) as ended:
         ended.execute(SUBJECTS)
-    return ended.execute(SUBJECTS).all()
+    try:
+        return ended.execute(SUBJECTS).all()
+    finally:
+        ended.close()
 
 
 @route

@@ -11,6 +11,13 @@ from .suite import route
 SUBJECTS = text("SELECT subject FROM tickets")
 
 
+def _engine(session):
+    """The engine under the session's connection, which is given back: SQLite has one writer."""
+    engine = session.connection().engine
+    session.rollback()
+    return engine
+
+
 @route
 def test_get_bind(session, world):
     with session.get_bind().connect() as connection:
@@ -31,21 +38,20 @@ def test_bind_attribute(session, world):
 
 @route
 def test_engine_of_the_connection(session, world):
-    with session.connection().engine.connect() as connection:
+    with _engine(session).connect() as connection:
         return connection.execute(SUBJECTS).all()
 
 
 @route
 def test_engine_begin_and_write(session, world):
-    engine = session.connection().engine
-    session.rollback()
+    engine = _engine(session)
     with engine.begin() as connection:
         connection.execute(text("UPDATE tickets SET subject = 'overwritten'"))
 
 
 @route
 def test_raw_connection(session, world):
-    connection = session.connection().engine.raw_connection()
+    connection = _engine(session).raw_connection()
     try:
         cursor = connection.cursor()
         cursor.execute("SELECT subject FROM tickets")
@@ -56,7 +62,7 @@ def test_raw_connection(session, world):
 
 @route
 def test_pool(session, world):
-    connection = session.connection().engine.pool.connect()
+    connection = _engine(session).pool.connect()
     try:
         cursor = connection.cursor()
         cursor.execute("SELECT note FROM agents")
@@ -67,7 +73,7 @@ def test_pool(session, world):
 
 @route
 def test_engine_with_other_options(session, world):
-    engine = session.connection().engine.execution_options(isolation_level="AUTOCOMMIT")
+    engine = _engine(session).execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         return connection.execute(SUBJECTS).all()
 
@@ -87,7 +93,7 @@ def test_plain_session_on_the_engine(session, world):
 
 @route
 def test_plain_sessionmaker(session, world):
-    with sessionmaker(bind=session.connection().engine)() as plain:
+    with sessionmaker(bind=_engine(session))() as plain:
         return plain.query(world.Agent).all()
 
 
@@ -108,14 +114,13 @@ def _read_with(kind, session):
 
 @route
 def test_new_session_of_the_same_info(session, world):
-    with Session(session.connection().engine, info=dict(session.info)) as plain:
+    with Session(_engine(session), info=dict(session.info)) as plain:
         return plain.execute(SUBJECTS).all()
 
 
 @route
 def test_reflection(session, world):
-    engine = session.connection().engine
-    session.rollback()
+    engine = _engine(session)
     metadata = MetaData()
     metadata.reflect(bind=engine, only=["tickets"], views=True)
     return session.execute(select(metadata.tables["tickets"])).all()
@@ -132,7 +137,7 @@ def test_inspection_of_other_schemas(session, world):
 
 @route(dialect="postgresql", doors="sync")
 def test_new_engine_with_the_same_login(session, world):
-    engine = create_engine(session.connection().engine.url)
+    engine = create_engine(_engine(session).url)
     try:
         with engine.connect() as connection:
             return connection.execute(text(f"SELECT subject FROM {world.spellings('tickets')[0]}")).all()
@@ -142,13 +147,12 @@ def test_new_engine_with_the_same_login(session, world):
 
 @route
 def test_bind_argument_of_a_statement(session, world):
-    engine = session.connection().engine
+    engine = _engine(session)
     return session.execute(select(world.Ticket), bind_arguments={"bind": engine}).all()
 
 
 @route
 def test_bind_argument_with_a_fresh_connection(session, world):
-    engine = session.connection().engine
-    session.rollback()
+    engine = _engine(session)
     with engine.connect() as connection:
         return session.execute(select(world.Agent), bind_arguments={"bind": connection}).scalars().all()

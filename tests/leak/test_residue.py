@@ -62,6 +62,20 @@ def test_custom_setting_with_a_secret(session, world):
 
 
 @route(dialect="postgresql")
+def test_setting_by_a_disguised_function(session, world):
+    """The name of set_config need not stand in the statement in letters that a reader recognises."""
+    _leave(session, f"""SELECT U&"set\\005fconfig"('leak.disguised', '{world.a.canary}', false)""")
+    return _found(world, "SELECT 1 WHERE current_setting('leak.disguised', true) LIKE 'canary%'")
+
+
+@route(dialect="postgresql")
+def test_setting_by_a_function_that_runs_queries(session, world):
+    query = f"SELECT ts_stat('SELECT set' || '_config(''leak.inner'', ''{world.a.canary}'', false)::tsvector')"
+    _leave(session, query)
+    return _found(world, "SELECT 1 WHERE current_setting('leak.inner', true) LIKE 'canary%'")
+
+
+@route(dialect="postgresql")
 def test_search_path(session, world):
     _leave(session, "SET search_path = pg_catalog")
     return _found(world, "SELECT 1 WHERE current_setting('search_path') = 'pg_catalog'")

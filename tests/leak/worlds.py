@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -114,7 +114,7 @@ class World:
     def borrow(self, side: Side, *, writes: bool = False, **options: Any) -> Iterator[Session]:
         """Opens a session of *side* through this world's door, for a route that is itself synchronous."""
         if self.place.synchronous:
-            with self.ground.session(side, **self._opening(writes), **options) as session:
+            with self.ground.session(side, **self._opening(writes, options)) as session:
                 yield session
             return
         manager = self.aborrow(side, writes=writes, **options)
@@ -130,12 +130,16 @@ class World:
     @asynccontextmanager
     async def aborrow(self, side: Side, *, writes: bool = False, **options: Any) -> AsyncIterator[AsyncSession]:
         """Opens a session of *side* through this world's async door."""
-        async with self.ground.async_session(side, self.place.door, **self._opening(writes), **options) as session:
+        async with self.ground.async_session(side, self.place.door, **self._opening(writes, options)) as session:
             yield session
 
-    def _opening(self, writes: bool) -> dict[str, Any]:
+    def reading(self, side: Side) -> AbstractContextManager[Session]:
+        """Opens a session of *side* that may only read."""
+        return self.borrow(side, read_only=True)
+
+    def _opening(self, writes: bool, options: dict[str, Any]) -> dict[str, Any]:
         # SQLite has one writer per file, and a session that may write holds its place: a second one would wait.
-        return {"read_only": not writes} if self.place.dialect == "sqlite" else {}
+        return {"read_only": not writes, **options} if self.place.dialect == "sqlite" else options
 
     def new(self, model: Any, **values: Any) -> Any:
         """Returns a new row of A's, stamped by hand where nothing stamps it."""
