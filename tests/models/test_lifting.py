@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     Uuid,
+    create_mock_engine,
     func,
     inspect,
     select,
@@ -135,6 +136,16 @@ def test_the_triggers_come_and_go_with_their_tables(engine: Engine) -> None:
     assert inspect(engine).get_table_names() == []
 
 
+def test_a_mock_engine_records_the_triggers_after_the_tables() -> None:
+    base = new_base()
+    declare_tickets(base, ondelete="SET NULL")
+    recorded: list[str] = []
+    mock = create_mock_engine("sqlite://", lambda statement, *_: recorded.append(str(statement.compile(mock)).strip()))
+    base.metadata.create_all(mock, checkfirst=False)
+    assert [statement.split()[1] for statement in recorded] == ["TABLE", "TABLE", "TRIGGER"]
+    assert recorded[-1] == sqlite_triggers(base.metadata.tables["tickets"])[0]
+
+
 def test_odd_names_are_quoted(engine: Engine) -> None:
     base = new_base()
 
@@ -142,7 +153,7 @@ def test_odd_names_are_quoted(engine: Engine) -> None:
         __tablename__ = "Order"
 
     class Child(TenantOwned, base):
-        __tablename__ = "order line"
+        __tablename__ = "order % line"
         order_id: Mapped[uuid.UUID | None] = mapped_column("Order Id", ForeignKey("Order.id", ondelete="SET NULL"))
 
     created(base.metadata, engine)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, ForeignKey, ForeignKeyConstraint, Table, event, inspect
+from sqlalchemy import DDL, Connection, ForeignKey, ForeignKeyConstraint, MetaData, Table, event, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import DDLCompiler
 
-from tenantry.models.ownership import SHARED_SCHEMA, TENANT_COLUMN, is_walled
+from tenantry.models.ownership import SHARED_SCHEMA, TENANT_COLUMN, is_walled, owned_tables
 
 # The wall of SQLite's common tables lets triggers of this name write.
 SET_NULL_TRIGGER: Final = "tenantry_set_null_"
@@ -156,15 +156,27 @@ def _quoted(name: str) -> str:
     return sqlite.dialect().identifier_preparer.quote(name)
 
 
-@event.listens_for(Table, "after_create")
-def _create_triggers(table: Table, connection: Connection, **_options: Any) -> None:
-    if connection.dialect.name != "sqlite" or not is_walled(table):
+def _verbatim(statement: str) -> DDL:
+    return DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it bare
+
+
+@event.listens_for(MetaData, "after_create")
+def _create_triggers(metadata: MetaData, connection: Connection, *, tables: Sequence[Table], **_options: Any) -> None:
+    if connection.dialect.name != "sqlite" or not any(is_walled(table) for table in tables):
         return
-    standing = set(inspect(connection).get_table_names())
-    for other in table.metadata.tables.values():
-        for key in nulling_keys(other):
-            if table in (other, key.referred_table) and {other.name, key.referred_table.name} <= standing:
-                connection.exec_driver_sql(_set_null_trigger(key, str))
+    # A mock engine, which only records statements, knows no tables but those just created.
+    real = isinstance(connection, Connection)
+    standing = set(inspect(connection).get_table_names()) if real else {table.name for table in tables}
+    for key in (key for table in owned_tables(metadata) for key in nulling_keys(table)):
+        ends = {key.table, key.referred_table}
+        if ends & set(tables) and {table.name for table in ends} <= standing:
+            connection.execute(_verbatim(_set_null_trigger(key, str)))
+
+
+@event.listens_for(Table, "after_create")
+def _create_triggers_of_one(table: Table, connection: Connection, **options: Any) -> None:
+    if not options.get("_is_metadata_operation"):
+        _create_triggers(table.metadata, connection, tables=[table])
 
 
 @event.listens_for(Table, "before_drop")
@@ -172,4 +184,4 @@ def _drop_triggers(table: Table, connection: Connection, **_options: Any) -> Non
     if connection.dialect.name != "sqlite" or not is_walled(table):
         return
     for key in nulling_keys(table):
-        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {_trigger_name(key)}")
+        connection.execute(_verbatim(f"DROP TRIGGER IF EXISTS {_trigger_name(key)}"))
