@@ -100,8 +100,6 @@ class GuardedConnection(sqlite3.Connection):
         if seconds is not None:
             self.clock = Clock(seconds)
             super().set_progress_handler(self.clock.is_over, INSTRUCTIONS_BETWEEN_LOOKS)
-
-    def _prepare(self) -> None:
         for pragma, (value, expected) in _PREPARATION.items():
             super().execute(f"PRAGMA {pragma} = {value}").close()
             if super().execute(f"PRAGMA {pragma}").fetchall() != [(expected,)]:
@@ -111,8 +109,15 @@ class GuardedConnection(sqlite3.Connection):
                 )
         super().setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
 
-    def _authorize(self, authorizer: Authorizer) -> None:
-        super().set_authorizer(authorizer)
+    def close(self) -> None:
+        """Closes the connection, and ends its transaction although a cursor may live on.
+
+        SQLite keeps a connection with such a cursor open out of sight, as a cancelled task leaves it until the garbage
+        collector comes; its transaction would lock the file for all others.
+        """
+        if self.in_transaction:
+            self.rollback()
+        super().close()
 
     def _refuse(self, *_: object, **__: object) -> Never:
         raise sqlite3.NotSupportedError("not available on a tenant's connection")
@@ -133,8 +138,7 @@ class FencedConnection(GuardedConnection):
 
     def __init__(self, *arguments: Any, authorizer: Authorizer, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._prepare()
-        self._authorize(authorizer)
+        sqlite3.Connection.set_authorizer(self, authorizer)
 
     def cursor(self, factory: type[sqlite3.Cursor] | None = None) -> sqlite3.Cursor:  # type: ignore[override]
         """Returns a cursor, of the connection's own kind where a statement's time is limited.
@@ -204,10 +208,7 @@ class WalledConnection(GuardedConnection):
     def __init__(self, *arguments: Any, script: WallScript, **options: Any) -> None:
         self.wall = Wall(script)
         super().__init__(*arguments, **options)
-        self._authorize(_without_statistics)
-        self._prepare()
         self.wall.raise_on(self)
-        self._authorize(self.wall.authorize)
 
     def cursor(self, factory: type[WalledCursor] | None = None) -> WalledCursor:  # type: ignore[override]
         """Returns a cursor of the wall's own kind.
@@ -222,16 +223,6 @@ class WalledConnection(GuardedConnection):
     iterdump: Any = GuardedConnection._refuse
     serialize: Any = GuardedConnection._refuse
     set_trace_callback: Any = GuardedConnection._refuse
-
-
-def _without_statistics(action: int, first: str | None, *_: object) -> int:
-    """Keeps what ANALYZE found from being loaded with the schema.
-
-    By its leave SQLite may scan a whole table and judge a condition of the user's on each row before the tenant's:
-    a condition that fails, or that has an effect, would tell what stands in the rows of others.
-    """
-    hidden = action == sqlite3.SQLITE_READ and (first or "").startswith("sqlite_stat")
-    return sqlite3.SQLITE_DENY if hidden else sqlite3.SQLITE_OK
 
 
 def file_authorizer(metadata: MetaData, *, writable: Iterable[str] = ()) -> Authorizer:

@@ -122,15 +122,17 @@ class Wall:
         self._tenant = tenant.hex
 
     def raise_on(self, connection: sqlite3.Connection) -> None:
-        """Makes the views and triggers on a connection that nobody has used yet; ``authorize`` must follow."""
+        """Puts the wall up on a connection that nobody has used yet."""
         connection.create_function(f"{self._secret}tenant", 0, lambda: self._tenant, deterministic=True)
         connection.create_function(f"{self._secret}count", 1, self._count)
         cursor = sqlite3.Cursor(connection)
         # A table-valued function writes its declaration when it is first used, which the authorizer would stop.
         cursor.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')")
         self._hidden = self._names_to_hide(cursor)
+        _forget_statistics(cursor)
         cursor.executescript(self._script.statements.replace(_MARK, self._secret))
         cursor.close()
+        sqlite3.Connection.set_authorizer(connection, self._authorize)
 
     def check_statement(self, sql: str) -> None:
         """Lets a statement go to SQLite.
@@ -161,7 +163,7 @@ class Wall:
         modules = {name for (name,) in cursor.execute("SELECT lower(name) FROM pragma_module_list")}
         return frozenset((tables | modules) - {name.lower() for name in self._script.shared} - _JSON_TABLES)
 
-    def authorize(
+    def _authorize(
         self, action: int, first: str | None, second: str | None, database: str | None, on_behalf: str | None
     ) -> int:
         return sqlite3.SQLITE_OK if self._allows(action, first, second, database, on_behalf) else sqlite3.SQLITE_DENY
@@ -210,6 +212,20 @@ class Wall:
 
     def _is_trigger(self, name: str | None) -> bool:
         return name is not None and name.startswith(self._triggers)
+
+
+def _forget_statistics(cursor: sqlite3.Cursor) -> None:
+    """Drops what ANALYZE found out about stored tables.
+
+    By its leave SQLite may scan a whole table and judge a condition of the user's on a row before the tenant's (seen
+    with OR); a condition that fails on some values would tell what stands in the rows of others.
+    """
+    found = "SELECT name FROM main.sqlite_master WHERE name IN ('sqlite_stat1', 'sqlite_stat4')"
+    stored = f"substr(tbl, -{len(STORED_SUFFIX)}) = '{STORED_SUFFIX}'"
+    for (table,) in cursor.execute(found).fetchall():
+        if cursor.execute(f"SELECT 1 FROM main.{table} WHERE {stored}").fetchone():
+            cursor.execute(f"DELETE FROM main.{table} WHERE {stored}")
+            cursor.execute("ANALYZE main.sqlite_master")
 
 
 def _statements(number: int, table: Table) -> Iterator[str]:
