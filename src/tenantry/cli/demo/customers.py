@@ -1,0 +1,67 @@
+"""Who the demo's tenants are: where each is placed, and the rows it brings along."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tenantry.types import Isolation
+
+Row = dict[str, Any]
+
+MAIN: Final = "main"
+FILES: Final = "files"
+
+
+class Place(enum.Enum):
+    """Where a tenant may live in the demo: the name shown, the server, the isolation."""
+
+    ROWS = ("rows", MAIN, Isolation.ROWS)
+    SCHEMA = ("schema", MAIN, Isolation.SCHEMA)
+    DATABASE = ("database", MAIN, Isolation.DATABASE)
+    SQLITE_ROWS = ("rows", FILES, Isolation.ROWS)
+    SQLITE_FILE = ("file", FILES, Isolation.DATABASE)
+
+    @property
+    def label(self) -> str:
+        """What the place is called in a table."""
+        return self.value[0]
+
+    @property
+    def server(self) -> str:
+        """The server's name in the tenancy."""
+        return self.value[1]
+
+    @property
+    def isolation(self) -> Isolation:
+        """How far apart the tenant stands there."""
+        return self.value[2]
+
+    @property
+    def title(self) -> str:
+        """What the place is called where it stands alone."""
+        return f"{self.kind} {self.label}"
+
+    @property
+    def kind(self) -> str:
+        """The database behind it."""
+        return "SQLite" if self.server == FILES else "PostgreSQL"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """One tenant of the demo with everything it brings; rows are ready to insert, but for the tenant."""
+
+    slug: str
+    company: Mapping[str, Any]
+    place: Place
+    agents: Sequence[Row]
+    tickets: Sequence[Row]
+    conversations: Sequence[Row]
+
+    @property
+    def size(self) -> int:
+        """How many rows there are to load."""
+        return len(self.agents) + len(self.tickets) + len(self.conversations)

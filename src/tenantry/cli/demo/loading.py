@@ -1,0 +1,104 @@
+"""Customers' rows brought in, several tenants at a time, then counted and fingerprinted through their own sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import func, insert, select, text
+
+from tenantry import Tenancy, TenantSession
+from tenantry.cli.demo.customers import Customer, Row
+from tenantry.models import Ownership, owned_tables
+from tenantry.packs.helpdesk import Agent, Conversation, HelpdeskBase, Ticket
+from tenantry.packs.helpdesk.base import OfCompany
+from tenantry.types import Tenant
+
+BATCH: Final = 2_000
+JOBS: Final = 3
+
+Told = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows one tenant has."""
+
+    agents: int
+    tickets: int
+    conversations: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.agents + self.tickets + self.conversations
+
+
+def load(tenancy: Tenancy, customers: Sequence[Customer], *, told: Told = lambda _: None) -> None:
+    """Inserts every customer's rows, telling *told* how many came in; when interrupted, ends after the open batches."""
+    stop = threading.Event()
+    largest_first = sorted(customers, key=lambda customer: -customer.size)
+    with ThreadPoolExecutor(JOBS) as pool:
+        futures = [pool.submit(_load_customer, tenancy, customer, told=told, stop=stop) for customer in largest_first]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        finally:
+            stop.set()
+
+
+def expected_counts(customer: Customer) -> Counts:
+    """Returns how many rows a customer brought."""
+    return Counts(len(customer.agents), len(customer.tickets), len(customer.conversations))
+
+
+def counted(db: TenantSession) -> Counts:
+    """Returns how many rows a session sees."""
+    found = [db.scalar(select(func.count()).select_from(model)) or 0 for model in (Agent, Ticket, Conversation)]
+    return Counts(*found)
+
+
+def fingerprint(db: TenantSession) -> str:
+    """Returns a digest of every row that a session sees, table by table, in the order of their keys."""
+    digest = hashlib.blake2b(digest_size=16)
+    # PostgreSQL spells a whole row as text much faster than Python does.
+    columns = "{0}::text" if db.get_bind().dialect.name == "postgresql" else "{0}.*"
+    for table in owned_tables(HelpdeskBase.metadata, Ownership.RECORD, Ownership.TENANT):
+        whole = text(f"SELECT {columns.format(table.name)} FROM {table.name} ORDER BY tenant_id, id")
+        digest.update(table.name.encode())
+        for row in db.execute(whole, execution_options={"yield_per": BATCH}):
+            digest.update(repr(tuple(row)).encode())
+    return digest.hexdigest()
+
+
+def fingerprints(tenancy: Tenancy, customers: Sequence[Customer]) -> Mapping[str, str]:
+    """Returns the digest of each customer's rows, by slug, each through its own session."""
+    found = {}
+    for customer in customers:
+        with tenancy.session(customer.slug, read_only=True) as db:
+            found[customer.slug] = fingerprint(db)
+    return found
+
+
+def _load_customer(tenancy: Tenancy, customer: Customer, *, told: Told, stop: threading.Event) -> None:
+    tenant = tenancy.tenants.get(customer.slug)
+    for model, rows in ((Agent, customer.agents), (Ticket, customer.tickets), (Conversation, customer.conversations)):
+        for batch in _batches(rows):
+            if stop.is_set():
+                return
+            _insert(tenancy, tenant, model, batch)
+            told(len(batch))
+
+
+def _insert(tenancy: Tenancy, tenant: Tenant, model: type[OfCompany], rows: Sequence[Row]) -> None:
+    own = {"tenant_id": tenant.id, "company_id": tenant.id}
+    with tenancy.transaction(tenant) as db:
+        db.execute(insert(model), [row | own for row in rows])
+
+
+def _batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))

@@ -1,0 +1,81 @@
+"""The helpdesk's repositories over a tenant's session; ``aio`` has their awaited faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tenantry.packs.helpdesk.models import Agent, Company, Conversation, Ticket
+from tenantry.repository import Repository
+
+
+class CompanyRepository(Repository[Company]):
+    """The tenant's own company."""
+
+    def get_own(self) -> Company | None:
+        """Returns the company of this tenant, or None while it has none."""
+        return self.find()
+
+
+class AgentRepository(Repository[Agent]):
+    """The company's agents."""
+
+    def get_by_agent_id(self, agent_id: str) -> Agent | None:
+        """Returns the agent whom the platform calls so, or None."""
+        return self.find(agent_id=agent_id)
+
+
+class TicketRepository(Repository[Ticket]):
+    """The company's tickets; lists come with the latest first."""
+
+    def get_recent_tickets(self, limit: int = 10) -> list[Ticket]:
+        """Returns the latest tickets.
+
+        Raises: InvalidPage for a limit below 0.
+        """
+        return self.list(order_by="-created_at", limit=limit)
+
+    def get_by_priority(self, priority: str) -> list[Ticket]:
+        """Returns the tickets of one priority."""
+        return self.list(priority=priority, order_by="-created_at")
+
+    def get_by_agent(self, agent_id: str) -> list[Ticket]:
+        """Returns the tickets of the agent whom the platform calls so."""
+        return self.list(Ticket.agent.has(Agent.agent_id == agent_id), order_by="-created_at")
+
+    def search_tickets(self, query: str, filters: Mapping[str, Any] | None = None, *, limit: int = 50) -> list[Ticket]:
+        """Returns tickets whose subject or description holds *query*, whatever its case.
+
+        Args:
+            filters: by field, a value that it equals or a list of values, one of which it equals.
+
+        Raises: UnknownField, InvalidFilter, InvalidPage.
+        """
+        found = self.query().search(query, ["subject", "description"]).filter_by(**filters or {})
+        return found.order_by("-created_at").limit(limit).all()
+
+    def create_ticket(self, ticket_data: Mapping[str, Any]) -> Ticket:
+        """Returns a new ticket; company, platform, number, status and priority are filled in where they are missing.
+
+        Raises: UnknownField, CrossTenant.
+        """
+        return self.create(ticket_data)
+
+
+class ConversationRepository(Repository[Conversation]):
+    """What was said about the company's tickets, each found by the platform's name for the ticket."""
+
+    def get_by_ticket(self, ticket_id: str) -> list[Conversation]:
+        """Returns all that was said about a ticket, in the order it was said."""
+        return self.list(ticket_id=ticket_id, order_by="created_at")
+
+    def get_latest_conversation(self, ticket_id: str) -> Conversation | None:
+        """Returns what was said last about a ticket, or None."""
+        return self.query().filter_by(ticket_id=ticket_id).order_by("-created_at").first()
+
+    def search_conversations(self, query: str, limit: int = 50) -> list[Conversation]:
+        """Returns what holds *query*, whatever its case, the latest first.
+
+        Raises: InvalidPage for a limit below 0.
+        """
+        return self.query().search(query, "content").order_by("-created_at").limit(limit).all()
