@@ -22,6 +22,8 @@ import pytest
 
 from tenantry.embedded import PostgresServer, binaries
 
+from .leak.table import LeakTable
+
 GIVEN = [url.strip() for url in os.environ.get("TENANTRY_TEST_URLS", "").split(",") if url.strip()]
 NO_SKIPS = bool(os.environ.get("TENANTRY_NO_SKIPS"))
 LIBRARIES = ("tenantry", "SQLAlchemy", "psycopg", "asyncpg", "aiosqlite")
@@ -108,6 +110,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         given = _given(metafunc.config)
         names = [f"server{number}" for number in range(len(given))] or ["embedded"]
         metafunc.parametrize("postgres", range(len(names)), indirect=True, scope="session", ids=names)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Here, since under xdist the process that prints the table loads no conftest further down.
+    config.pluginmanager.register(LeakTable())
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -150,6 +150,17 @@ class PostgresInstallation:
         }
 
 
+def _take_large_objects_away(url: str) -> None:
+    """Does what the doctor asks of a DBA where the owner is no superuser: PUBLIC may keep no large objects."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        functions = connection.execute(
+            "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace"
+            " AND (proname LIKE 'lo\\_%' OR proname IN ('loread', 'lowrite'))"
+        ).fetchall()
+        for (function,) in functions:
+            connection.execute(f"REVOKE EXECUTE ON FUNCTION pg_catalog.{function} FROM PUBLIC")
+
+
 def _with_driver(url: str, driver: str) -> str:
     return f"postgresql+{driver}://{url.partition('://')[2]}"
 
@@ -166,6 +177,7 @@ class PostgresGround(Ground):
             databases += [tenant.physical for tenant in self.tenants.values()]
             installation.tenancies["sync"].publish()
         for database in databases:
+            _take_large_objects_away(installation.url(database))
             schemas = self._schemas() if database == installation.database else ["public"]
             plant_in_postgres(installation.url(database), schemas)
         self.outside = PostgresOutside([installation.url(database) for database in databases], self.a.id)
