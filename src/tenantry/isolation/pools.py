@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, create_engine
@@ -30,6 +32,8 @@ try:
     from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 except ImportError:  # greenlet is missing
     AsyncEngine = create_async_engine = None  # type: ignore[assignment,misc]
+
+_closings: Final[set[asyncio.Future[None]]] = set()
 
 MakeRoom = Callable[[], None]
 AsyncMakeRoom = Callable[[], Awaitable[None]]
@@ -129,17 +133,39 @@ def _asyncpg_engine(
 def _async_budgeted(budget: Budget | None, make_room: AsyncMakeRoom, connect: Callable[..., Any]) -> Callable[..., Any]:
     async def creator(*arguments: Any, **options: Any) -> Any:
         if budget is None:
-            return await connect(*arguments, **options)
+            return await _whole(connect(*arguments, **options))
         await budget.acquire_async(make_room)
-        try:
-            connection = await connect(*arguments, **options)
-        except BaseException:
-            budget.release()
-            raise
-        connection.on_close = budget.hold(connection, connection.fileno())
-        return connection
+        return await _whole(_held(budget, connect(*arguments, **options)))
 
     return creator
+
+
+async def _held(budget: Budget, connecting: Awaitable[Any]) -> Any:
+    try:
+        connection = await connecting
+    except BaseException:
+        budget.release()
+        raise
+    connection.on_close = budget.hold(connection, connection.fileno())
+    return connection
+
+
+async def _whole(connecting: Awaitable[Any]) -> Any:
+    """Connects to the end, whoever waits: a connection dropped half made stays on the server for a minute (B02)."""
+    task = asyncio.ensure_future(connecting)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        closing = asyncio.ensure_future(_close_when_made(task))
+        _closings.add(closing)
+        closing.add_done_callback(_closings.discard)
+        raise
+
+
+async def _close_when_made(task: asyncio.Future[Any]) -> None:
+    # Nobody waits for this connection any more, nor for why it could not be made.
+    with contextlib.suppress(Exception):
+        await (await task).close()
 
 
 def sqlite_engine(path: str, config: Config, *, factory: ConnectionFactory | None) -> Engine:

@@ -21,6 +21,12 @@ class LibraryConnection(sqlite3.Connection):
         for setting in _SETTINGS:
             self.execute(f"PRAGMA {setting}").close()
 
+    def close(self) -> None:
+        """Closes the connection and ends its transaction, as a tenant's connection does."""
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
 
 class OperatorConnection(LibraryConnection):
     """A connection to the common file on which the plain names show every tenant's rows, to read and not to change."""
