@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from tenantry.errors import ExtraMissing, OutcomeUnknown
 from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
 from tenantry.isolation.servers import MAIN
+from tenantry.provision.tenants import Tenants
 from tenantry.types import Isolation, Outcomes, Tenant, TenantKey
 
 try:
@@ -24,12 +26,16 @@ if TYPE_CHECKING:
     from tenantry.tenancy import Tenancy
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
 class AsyncTenancy:
     """The awaited face of a ``Tenancy``; make it through ``tenancy.aio``."""
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._tenancy = tenancy
-        self.tenants = AsyncTenants(tenancy)
+        self.tenants = AsyncTenants(tenancy.tenants)
 
     def __repr__(self) -> str:
         return f"{self._tenancy!r}.aio"
@@ -143,16 +149,30 @@ class AsyncTenancy:
         return server.async_platform_engine(), UNBOUND
 
 
+def _awaited(
+    method: Callable[Concatenate[Tenants, P], R],
+) -> Callable[Concatenate[AsyncTenants, P], Coroutine[Any, Any, R]]:
+    """Returns *method* with the same parameters, run in a thread, off the event loop."""
+
+    @functools.wraps(method)
+    async def awaited(self: AsyncTenants, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.to_thread(method, self.tenants, *args, **kwargs)
+
+    return awaited
+
+
 class AsyncTenants:
-    """The awaited face of ``tenancy.tenants``; each call runs in a thread, off the event loop."""
+    """The awaited face of ``tenancy.tenants``."""
 
-    def __init__(self, tenancy: Tenancy) -> None:
-        self._tenancy = tenancy
+    def __init__(self, tenants: Tenants) -> None:
+        self.tenants = tenants
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        method = getattr(self._tenancy.tenants, name)
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            return await asyncio.to_thread(method, *args, **kwargs)
-
-        return call
+    add_identity = _awaited(Tenants.add_identity)
+    create = _awaited(Tenants.create)
+    erase = _awaited(Tenants.erase)
+    get = _awaited(Tenants.get)
+    identities = _awaited(Tenants.identities)
+    list = _awaited(Tenants.list)
+    rename = _awaited(Tenants.rename)
+    resume = _awaited(Tenants.resume)
+    suspend = _awaited(Tenants.suspend)
