@@ -60,6 +60,7 @@ class World:
             __tablename__ = "countries"
             code: Mapped[str] = mapped_column(primary_key=True)
 
+        self.classes: list[type] = []
         self.base: Any = Base
         self.company: Any = Company
         self.vendor: Any = Vendor
@@ -72,11 +73,16 @@ class World:
     def owned(self, *arguments: Any, mixin: type = TenantOwned, name: str = "things", **columns: Any) -> Any:
         """Declares one more class with these columns and table arguments."""
         attributes = {"__tablename__": name, "__table_args__": arguments, "__module__": __name__, **columns}
-        return type("Thing" if name == "things" else name.title(), (mixin, self.base), attributes)
+        return self.keep(type("Thing" if name == "things" else name.title(), (mixin, self.base), attributes))
+
+    def keep(self, model: Any) -> Any:
+        """Keeps a class alive, which SQLAlchemy does not."""
+        self.classes.append(model)
+        return model
 
 
 def ownerless(world: World) -> None:
-    type("Lost", (world.base,), {"__tablename__": "lost", "id": mapped_column(Integer, primary_key=True)})
+    world.keep(type("Lost", (world.base,), {"__tablename__": "lost", "id": mapped_column(Integer, primary_key=True)}))
 
 
 def ownerless_links(world: World) -> None:
@@ -89,7 +95,7 @@ def ownerless_links(world: World) -> None:
 
 
 def two_owners(world: World) -> None:
-    type("Both", (TenantOwned, TenantRecord, world.base), {"__tablename__": "both"})
+    world.keep(type("Both", (TenantOwned, TenantRecord, world.base), {"__tablename__": "both"}))
 
 
 def tenant_as_text(world: World) -> None:
@@ -106,12 +112,20 @@ def tenant_that_may_be_null(world: World) -> None:
 
 def own_table_without_a_tenant(world: World) -> None:
     table = Table("own", world.metadata, Column("id", Uuid, primary_key=True))
-    world.base.registry.map_imperatively(type("Own", (TenantOwned,), {}), table)
+    world.base.registry.map_imperatively(world.keep(type("Own", (TenantOwned,), {})), table)
 
 
 def nothing_but_the_tenant(world: World) -> None:
     table = Table("own", world.metadata, Column("tenant_id", Uuid, primary_key=True), Column("note", String))
-    world.base.registry.map_imperatively(type("Own", (TenantOwned,), {}), table)
+    world.base.registry.map_imperatively(world.keep(type("Own", (TenantOwned,), {})), table)
+
+
+def record_with_a_number(world: World) -> None:
+    world.owned(mixin=TenantRecord, id=mapped_column(Integer, primary_key=True))
+
+
+def record_with_another_key(world: World) -> None:
+    world.owned(mixin=TenantRecord, code=mapped_column(String, primary_key=True))
 
 
 def no_primary_key(world: World) -> None:
@@ -267,7 +281,7 @@ def class_without_owner_on_adopted_links(world: World) -> None:
         "a": mapped_column(ForeignKey("companies.id"), primary_key=True),
         "b": mapped_column(ForeignKey(other.id), primary_key=True),
     }
-    type("Link", (world.base,), {"__tablename__": "links", **columns})
+    world.keep(type("Link", (world.base,), {"__tablename__": "links", **columns}))
 
 
 CASES: list[tuple[str, str, Callable[[World], None]]] = [
@@ -279,6 +293,8 @@ CASES: list[tuple[str, str, Callable[[World], None]]] = [
     ("M003", "things", tenant_that_may_be_null),
     ("M003", "own", own_table_without_a_tenant),
     ("M003", "own", nothing_but_the_tenant),
+    ("M003", "things", record_with_a_number),
+    ("M003", "things", record_with_another_key),
     ("M004", "report", no_primary_key),
     ("M005", "things(tenant_id, target_id)", key_by_hand),
     ("M006", "things(vendor_id)", key_to_the_platform),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from sqlalchemy import Column, ForeignKey, Index, MetaData, String, Table, Uuid, inspect
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Uuid, inspect
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -33,6 +33,9 @@ from tenantry.models import (
     references,
     tenant_table,
 )
+
+
+Number = Annotated[int, mapped_column(primary_key=True)]
 
 
 def new_base() -> Any:
@@ -154,6 +157,35 @@ def test_an_association_class_with_a_key_of_its_own_gets_no_id() -> None:
 
     assert key_of(Member.__table__) == ["tenant_id", "user", "team"]
     assert lint(base.metadata) == []
+
+
+def test_a_key_may_be_declared_by_its_annotation_alone() -> None:
+    class Invoice(TenantOwned, new_base()):
+        __tablename__ = "invoices"
+        id: Mapped[Number]
+
+    class Code(TenantOwned, new_base()):
+        __tablename__ = "codes"
+        code: Mapped[Number]
+
+    assert (key_of(Invoice.__table__), key_of(Code.__table__)) == (["tenant_id", "id"], ["tenant_id", "code"])
+    assert isinstance(Invoice.__table__.c.id.type, Integer)
+    assert Invoice().id is None
+
+
+def test_a_base_may_carry_the_mixin_for_all_its_classes() -> None:
+    class Base(TenantOwned, DeclarativeBase):
+        pass
+
+    class Thing(Base):
+        __tablename__ = "things"
+
+    class Last(new_base(), TenantOwned):
+        __tablename__ = "lasts"
+
+    for model in (Thing, Last):
+        assert key_of(model.__table__) == ["tenant_id", "id"]
+        assert model().id.version == 7
 
 
 def test_a_joined_child_gets_the_tenant_and_where_it_declares_none_the_key() -> None:

@@ -25,16 +25,14 @@ def mapped_tenant_column() -> MappedColumn[Any]:
     return mapped_column(TENANT_COLUMN, Uuid(), primary_key=True, nullable=False, sort_order=-100)
 
 
-def mapped_id_column() -> MappedColumn[Any]:
+def id_column() -> Column[Any]:
     """Returns the id that a row gets at construction: a version 7 UUID."""
-    return mapped_column(
-        "id", Uuid(), primary_key=True, nullable=False, default=uuid7, sort_order=-99, info={OWN_ID: True}
-    )
+    return Column("id", Uuid(), primary_key=True, nullable=False, default=uuid7, info={OWN_ID: True})
 
 
-def mapped_record_id_column() -> MappedColumn[Any]:
+def record_id_column() -> Column[Any]:
     """Returns the id of a tenant's own record, which is the tenant's id."""
-    return mapped_column("id", Uuid(), primary_key=True, nullable=False, default=tenant_of_row, sort_order=-99)
+    return Column("id", Uuid(), primary_key=True, nullable=False, default=tenant_of_row)
 
 
 def tenant_of_row(context: DefaultExecutionContext) -> Any:

@@ -72,6 +72,9 @@ def _judge_shape(table: Table) -> Iterator[Finding]:
     if fault is not None:
         fix = "Drop your own tenant_id and inherit the one of the mixin; synonym('tenant_id') gives it another name."
         yield Finding("M003", table.fullname, fault, fix)
+    elif ownership(table) is Ownership.RECORD and not isinstance(getattr(table.c.get("id"), "type", None), Uuid):
+        message = "The id of a tenant's record is the tenant's id, a UUID, and this one cannot be."
+        yield Finding("M003", table.fullname, message, "Keep the mixin's id; give a number of your own another name.")
     elif len(table.primary_key.columns) < 2:
         message = "The primary key holds nothing but tenant_id."
         yield Finding("M003", table.fullname, message, "Keep the mixin's id, or declare a key column of your own.")

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import CheckConstraint, Column, MetaData, Table, and_
-from sqlalchemy.orm import Mapped, MappedColumn, declared_attr
+from sqlalchemy.orm import Mapped, declared_attr
 from sqlalchemy.orm.base import opt_manager_of_class
 from sqlalchemy.schema import conv
 
@@ -55,7 +55,7 @@ class Walled(Owned):
 
     @classmethod
     def __table_cls__(cls, name: str, metadata: MetaData, *items: Any, **options: Any) -> Table:
-        return super().__table_cls__(name, metadata, *_with_inherited_key(cls, items), **options)
+        return super().__table_cls__(name, metadata, *_with_key(cls, items), **options)
 
     if TYPE_CHECKING:
         tenant_id: Mapped[uuid.UUID]
@@ -65,20 +65,14 @@ class Walled(Owned):
         @KeyAttribute
         @classmethod
         def tenant_id(cls):
-            return None if _has_table(cls) else keys.mapped_tenant_column()
+            # A class that brings its own Table brings the key columns with it.
+            return None if "__table__" in vars(cls) else keys.mapped_tenant_column()
 
 
 class TenantOwned(Walled):
     """A tenant's rows: the class gets ``tenant_id``, and an ``id`` unless it declares its own key."""
 
     __tenantry_ownership__ = Ownership.TENANT
-
-    if not TYPE_CHECKING:
-
-        @KeyAttribute
-        @classmethod
-        def id(cls):
-            return None if _has_table(cls) or _declares_key(cls) else keys.mapped_id_column()
 
 
 class TenantRecord(Walled):
@@ -90,13 +84,6 @@ class TenantRecord(Walled):
     def __table_cls__(cls, name: str, metadata: MetaData, *items: Any, **options: Any) -> Table:
         check = CheckConstraint(f"{TENANT_COLUMN} = id", name=conv(shortened(f"ck_{name}_is_tenant")))
         return super().__table_cls__(name, metadata, *items, check, **options)
-
-    if not TYPE_CHECKING:
-
-        @KeyAttribute
-        @classmethod
-        def id(cls):
-            return None if _has_table(cls) else keys.mapped_record_id_column()
 
 
 class Platform(Owned):
@@ -121,30 +108,30 @@ def ownership_of(model: type) -> Ownership | None:
     return getattr(model, "__tenantry_ownership__", None)
 
 
-def _has_table(cls: type) -> bool:
-    """A class that brings its own Table brings the key columns with it."""
-    return "__table__" in vars(cls)
+def _with_key(cls: type[Walled], items: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Adds the key columns that the class does not declare; the mapper gives each the attribute of its name."""
+    declared = [item for item in items if isinstance(item, Column)]
+    tenant = next((column for column in declared if column.name == TENANT_COLUMN), None)
+    rest = [item for item in items if item is not tenant]
+    parent = _walled_parent(cls)
+    if parent is not None and tenant is None:
+        # A joined-inheritance child declares no tenant column, since its parent's attribute is mapped already.
+        tenant = keys.tenant_column()
+        _compare_tenants(cls, parent, tenant)
+    if not any(column.primary_key for column in declared if column is not tenant):
+        rest = [*_own_key(cls, parent), *rest]
+    return tuple(rest) if tenant is None else (tenant, *rest)
 
 
-def _declares_key(cls: type) -> bool:
-    declared = [value for base in cls.__mro__ if base.__module__ != __name__ for value in vars(base).values()]
-    columns = [value.column if isinstance(value, MappedColumn) else value for value in declared]
-    return any(isinstance(column, Column) and column.primary_key for column in columns)
+def _own_key(cls: type[Walled], parent: Table | None) -> list[Column[Any]]:
+    if parent is not None:
+        return keys.inherited_key_columns(parent)
+    return [keys.record_id_column() if cls.__tenantry_ownership__ is Ownership.RECORD else keys.id_column()]
 
 
-def _with_inherited_key(cls: type, items: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A joined-inheritance child declares no tenant column, since its parent's attribute is mapped already."""
+def _walled_parent(cls: type) -> Table | None:
     tables = (vars(base).get("__table__") for base in cls.__mro__[1:])
-    parent = next((table for table in tables if isinstance(table, Table)), None)
-    if parent is None or not is_walled(parent):
-        return items
-    columns = [item for item in items if isinstance(item, Column)]
-    if any(column.name == TENANT_COLUMN for column in columns):
-        return items
-    tenant = keys.tenant_column()
-    _compare_tenants(cls, parent, tenant)
-    own_key = () if any(column.primary_key for column in columns) else keys.inherited_key_columns(parent)
-    return tenant, *own_key, *items
+    return next((table for table in tables if isinstance(table, Table) and is_walled(table)), None)
 
 
 def _compare_tenants(cls: Any, parent: Table, tenant: Column[Any]) -> None:
