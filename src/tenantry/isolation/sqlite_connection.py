@@ -153,10 +153,14 @@ class FencedConnection(GuardedConnection):
 
 
 class WalledCursor(sqlite3.Cursor):
-    """A cursor that reports how many rows of the stored tables a statement changed itself."""
+    """A cursor that reports how many rows of the stored tables a statement changed itself.
+
+    It ends with the binding: once the connection is bound to another tenant, it yields nothing more.
+    """
 
     connection: WalledConnection
     _changed = 0
+    _tenant: str | None = None
 
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
         """Runs a statement.
@@ -165,7 +169,7 @@ class WalledCursor(sqlite3.Cursor):
         """
         wall = self.connection.wall
         wall.check_statement(sql)
-        wall.changed = 0
+        wall.changed, self._tenant = 0, wall.spelled
         super().execute(sql, parameters)
         self._changed = wall.changed
         return self
@@ -177,7 +181,7 @@ class WalledCursor(sqlite3.Cursor):
         """
         wall = self.connection.wall
         wall.check_statement(sql)
-        wall.changed = 0
+        wall.changed, self._tenant = 0, wall.spelled
         super().executemany(sql, parameters)
         self._changed = wall.changed
         return self
@@ -188,6 +192,39 @@ class WalledCursor(sqlite3.Cursor):
         Raises: sqlite3.NotSupportedError.
         """
         raise sqlite3.NotSupportedError("a script is not available on a walled connection")
+
+    def fetchone(self) -> Any:
+        """Returns the next row, or None.
+
+        Raises: sqlite3.ProgrammingError once the connection is bound to another tenant.
+        """
+        self._check_binding()
+        return super().fetchone()
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """Returns the next rows.
+
+        Raises: sqlite3.ProgrammingError once the connection is bound to another tenant.
+        """
+        self._check_binding()
+        return super().fetchmany(self.arraysize if size is None else size)
+
+    def fetchall(self) -> list[Any]:
+        """Returns the rows that are left.
+
+        Raises: sqlite3.ProgrammingError once the connection is bound to another tenant.
+        """
+        self._check_binding()
+        return super().fetchall()
+
+    def __next__(self) -> Any:
+        self._check_binding()
+        return super().__next__()
+
+    def _check_binding(self) -> None:
+        # A part of a statement that has not run yet would find the rows of the tenant who is bound by then.
+        if self._tenant != self.connection.wall.spelled:
+            raise sqlite3.ProgrammingError("the cursor belongs to another tenant's transaction")
 
     @property
     def rowcount(self) -> int:

@@ -98,7 +98,7 @@ class Wall:
         self._triggers = (f"{self._secret}trigger", TRIGGER_PREFIX)
         self._hidden: frozenset[str] = frozenset()
         self._allowed: set[str] = set()
-        self._tenant: str | None = None
+        self.spelled: str | None = None
         self.changed = 0
 
     def __repr__(self) -> str:
@@ -106,24 +106,24 @@ class Wall:
 
     @property
     def tenant(self) -> uuid.UUID | None:
-        """The bound tenant."""
-        return None if self._tenant is None else uuid.UUID(self._tenant)
+        """The bound tenant; ``spelled`` is the same as SQLAlchemy's ``Uuid`` stores it."""
+        return None if self.spelled is None else uuid.UUID(self.spelled)
 
     def bind(self, tenant: uuid.UUID | None) -> None:
         """Shows this tenant's rows, or nobody's, from the next statement on; callable from any thread.
 
         Raises: TypeError for anything but a UUID or None, and then nobody is bound.
         """
-        self._tenant = None
+        self.spelled = None
         if tenant is None:
             return
         if not isinstance(tenant, uuid.UUID):
             raise TypeError(f"a tenant is bound by its UUID, not by a {type(tenant).__name__}")
-        self._tenant = tenant.hex
+        self.spelled = tenant.hex
 
     def raise_on(self, connection: sqlite3.Connection) -> None:
         """Puts the wall up on a connection that nobody has used yet."""
-        connection.create_function(f"{self._secret}tenant", 0, lambda: self._tenant, deterministic=True)
+        connection.create_function(f"{self._secret}tenant", 0, lambda: self.spelled, deterministic=True)
         connection.create_function(f"{self._secret}count", 1, self._count)
         cursor = sqlite3.Cursor(connection)
         # A table-valued function writes its declaration when it is first used, which the authorizer would stop.
@@ -142,7 +142,7 @@ class Wall:
         """
         if sql not in self._allowed:
             self._inspect(sql)
-        if self._tenant is None and _WRITING_WORD.search(sql):
+        if self.spelled is None and _WRITING_WORD.search(sql):
             raise sqlite3.IntegrityError("no tenant is bound to this connection, so nothing was written")
 
     def _inspect(self, sql: str) -> None:
@@ -267,13 +267,16 @@ def _insertion(table: Table) -> str:
 
 
 def _inserted_value(column: Column[object]) -> str:
+    if column.name == TENANT_COLUMN:
+        return _TENANT
     # A view has no defaults, and gives NULL for a column that a statement leaves out.
     value, default = f"NEW.{quote(column.name)}", default_of(column)
     return value if default is None else f"coalesce({value}, {default})"
 
 
 def _update(table: Table, columns: Iterable[Column[object]]) -> str:
-    assignments = ", ".join(f"{quote(column.name)} = NEW.{quote(column.name)}" for column in columns)
+    names = [quote(column.name) for column in columns if column.name != TENANT_COLUMN]
+    assignments = ", ".join(f"{name} = NEW.{name}" for name in names)
     return f"UPDATE {_stored(table)} SET {assignments} WHERE {_old_row(table)};"
 
 
