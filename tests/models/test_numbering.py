@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, Identity, Table, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SAWarning
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.schema import CreateTable
 
@@ -107,6 +109,22 @@ def test_every_way_to_insert_is_numbered(engine: Engine) -> None:
     with engine.begin() as connection:
         result = connection.execute(insert(Item.__table__).values(row("core")))
         assert result.inserted_primary_key == (TENANT, 17)
+
+
+def test_the_async_door_is_numbered_too() -> None:
+    async def numbered() -> list[int]:
+        engine = create_async_engine("sqlite+aiosqlite://")
+        async with engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+        async with AsyncSession(engine) as session:
+            session.add_all([Item(tenant_id=TENANT, name="a"), Item(tenant_id=TENANT, name="b")])
+            await session.commit()
+            await session.execute(insert(Item), [row("c")])
+            found = list(await session.scalars(select(Item.id).order_by(Item.id)))
+        await engine.dispose()
+        return found
+
+    assert asyncio.run(numbered()) == [1, 2, 3]
 
 
 def test_tenants_are_numbered_apart_on_sqlite() -> None:
