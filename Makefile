@@ -11,11 +11,11 @@ PINS  := $(if $(filter true,$(CI)),--constraint constraints.txt)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench soak
+.PHONY: help demo test check bench soak mutants judges
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY)  ## a dozen tenants on an embedded server, and twenty ways to break in (ARGS="--check --data DIR")
 	@$(BIN)/tenantry demo $(ARGS)
@@ -35,6 +35,12 @@ bench: $(READY)  ## what the walls cost, beside plain SQLAlchemy
 
 soak: $(READY)  ## the tests that run for minutes
 	$(BIN)/pytest -m soak $(ARGS)
+
+mutants: $(READY)  ## plant each security fault in turn; a leak test must fail for each
+	$(BIN)/pytest -m 'soak or not soak' tests/mutants $(ARGS)
+
+judges: $(READY)  ## have somebody else's linter and prover look at the walls, and at faults planted in them
+	$(BIN)/pytest -m soak tests/judges $(ARGS)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,0 +1,98 @@
+"""The installations under judgement, and the table of verdicts at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from leak import models as declared
+from psycopg import sql
+
+from tenantry import Tenancy
+from tenantry.embedded import PostgresServer
+from tenantry.models import Ownership, Platform, Shared, TenantOwned, TenantRecord, owned_tables
+from tenantry.packs.helpdesk import HelpdeskBase
+
+LIBRARY_SCHEMAS = ["public", "tenantry", "tenantry_shared", "tenantry_extensions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Tenantry as `install` left it, with tenants in common tables and in schemas of their own."""
+
+    url: str
+    database: str
+    server: PostgresServer
+    schemas: tuple[str, ...]
+    walled: frozenset[str]
+
+    @property
+    def judged(self) -> list[str]:
+        """Every schema in which the library made something."""
+        return [*LIBRARY_SCHEMAS, *self.schemas]
+
+    @property
+    def tables(self) -> set[str]:
+        """Every table in which rows of tenants stand."""
+        return {f"{schema}.{table}" for schema in ("public", *self.schemas) for table in self.walled}
+
+    @contextmanager
+    def copy(self, *statements: str) -> Iterator[str]:
+        """Lends the URL of a copy of the database in which *statements* were run."""
+        copy = sql.Identifier(f"{self.database}_copy")
+        with psycopg.connect(self.server.url(), autocommit=True) as admin:
+            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(copy, sql.Identifier(self.database)))
+            try:
+                url = self.server.url(f"{self.database}_copy")
+                with psycopg.connect(url) as connection:
+                    for statement in statements:
+                        connection.execute(statement)
+                yield url
+            finally:
+                admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(copy))
+
+
+@pytest.fixture(scope="session")
+def development_server() -> Iterator[PostgresServer]:
+    """A server whose owner is a superuser, so that the operator gets BYPASSRLS and needs no policy."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["helpdesk", "kinds"])
+def installation(request: pytest.FixtureRequest, development_server: PostgresServer) -> Installation:
+    """The helpdesk as the demonstration installs it; and models of every ownership, with links and inheritance."""
+    models = HelpdeskBase if request.param == "helpdesk" else _every_kind().Base
+    url = development_server.url(request.param)
+    tenancy = Tenancy(url, models=models)
+    tenancy.install(create_tables=True)
+    for number in range(2):
+        tenancy.tenants.create(f"common-{number}")
+    own = [tenancy.tenants.create(f"own-{number}", isolation="schema") for number in range(2)]
+    tenancy.close()
+    return Installation(
+        url=url,
+        database=request.param,
+        server=development_server,
+        schemas=tuple(tenant.physical for tenant in own),
+        walled=frozenset(table.name for table in owned_tables(models.metadata, Ownership.TENANT, Ownership.RECORD)),
+    )
+
+
+def _every_kind() -> SimpleNamespace:
+    key = "tenantry_shared.products.code"
+    return declared.declare(TenantOwned, TenantRecord, shared=Shared, platform=Platform, product_key=key)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    lines = [line for report in reports for name, line in report.user_properties if name == "judgement"]
+    if lines:
+        terminalreporter.section("outside judges")
+        for line in lines:
+            terminalreporter.line(line)
