@@ -48,14 +48,19 @@ def _judge_foreign_keys(scene: Scene) -> Iterator[Finding]:
 
 
 def _judge_uniques(scene: Scene) -> Iterator[Finding]:
+    keyed = {index.relation for index in scene.snapshot.uniques if index.is_primary}
+    for relation in in_order(scene.walled):
+        if relation.oid not in keyed:
+            fix = f"ALTER TABLE {named(relation)} ADD PRIMARY KEY ({TENANT_COLUMN}, …), as the models say."
+            yield Finding("D402", scene.title(relation), "The primary key is missing.", fix)
     for index in sorted(scene.snapshot.uniques, key=lambda index: (index.relation, index.name)):
-        relation = scene.walled.get(index.relation)
-        if relation is None:
+        owner = scene.walled.get(index.relation)
+        if owner is None:
             continue
         if index.is_primary and index.columns[0] != TENANT_COLUMN:
-            yield _finding(scene, relation, index.name, code="D402", columns=index.columns)
+            yield _finding(scene, owner, index.name, code="D402", columns=index.columns)
         elif TENANT_COLUMN not in index.columns:
-            yield _finding(scene, relation, index.name, code="D403", columns=index.columns)
+            yield _finding(scene, owner, index.name, code="D403", columns=index.columns)
 
 
 def _finding(scene: Scene, relation: Relation, name: str, *, code: str, columns: list[str]) -> Finding:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
-
-from sqlalchemy import Connection, text
+from typing import TYPE_CHECKING, Final
 
 from tenantry.doctor import questions
 from tenantry.doctor.scene import Audience
@@ -15,6 +13,9 @@ from tenantry.isolation.postgres import APP, OPERATOR, OWNER, PLATFORM
 from tenantry.isolation.wall import ROLES, quote
 from tenantry.settings import Config
 from tenantry.types import Finding
+
+if TYPE_CHECKING:
+    from tenantry.doctor.connecting import Connection
 
 # Membership in one of these reads or writes past every grant (PostgreSQL, predefined roles).
 _PREDEFINED: Final = frozenset(
@@ -72,9 +73,9 @@ class Roles:
 
 def read_roles(connection: Connection) -> Roles:
     """Returns the roles of the connection's server."""
-    roles = [Role(**row._mapping) for row in connection.execute(text(questions.ROLES))]
-    edges = list(connection.execute(text(questions.MEMBERSHIPS)))
-    paths = connection.execute(text(questions.SEARCH_PATHS))
+    roles = [Role(**row._asdict()) for row in connection.execute(questions.ROLES)]
+    edges = connection.execute(questions.MEMBERSHIPS).fetchall()
+    paths = connection.execute(questions.SEARCH_PATHS).fetchall()
     return Roles(
         by_name={role.name: role for role in roles},
         memberships=_edges((edge.member, edge.role) for edge in edges),
@@ -101,14 +102,16 @@ class Staff:
     prefix: str
 
     def logins(self, kind: str) -> list[str]:
-        """Returns the logins that work as *kind*; the one that installs is nobody's."""
+        """Returns the logins that work as *kind*: the one given, and every other in the group that is nothing else."""
         own = {self.given[kind]} if kind in self.given else set()
-        owners = {self.given.get(OWNER)}
-        if kind == OPERATOR:
-            # The owner's role may step into the operator's, on purpose.
-            owners |= set(self.roles.logins_in(self.config.role(OWNER)))
-        found = own | (set(self.roles.logins_in(self.config.role(kind))) - owners)
+        found = own | (set(self.roles.logins_in(self.config.role(kind))) - self._taken(kind))
         return sorted(found - ({self.given[APP]} if self.demoted else set()))
+
+    def _taken(self, kind: str) -> set[str]:
+        """Returns the logins that are judged as something else; the owner's may step into every role, on purpose."""
+        earlier = (OWNER, APP, PLATFORM, OPERATOR)[: (OWNER, APP, PLATFORM, OPERATOR).index(kind)]
+        grouped = {name for other in earlier for name in self.roles.logins_in(self.config.role(other))}
+        return grouped | {name for other, name in self.given.items() if other != kind}
 
     def missing_groups(self) -> list[str]:
         """Returns the group roles that do not exist."""

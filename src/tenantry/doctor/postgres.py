@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
 from tenantry.doctor import bypasses, grants, keys, logins, placements, questions, versions, walls
-from tenantry.doctor.connecting import pooler_version, reading
+from tenantry.doctor.connecting import NoAnswer, pooler_version, reading
 from tenantry.doctor.logins import Staff, read_roles
 from tenantry.doctor.placements import Census
 from tenantry.doctor.scene import PHYSICAL, Scene
@@ -24,12 +22,10 @@ from tenantry.isolation.postgres import APP, OPERATOR, OWNER, PLATFORM, Postgres
 from tenantry.isolation.servers import MAIN
 from tenantry.types import Finding, Isolation, Tenant
 
+if TYPE_CHECKING:
+    from tenantry.doctor.connecting import Connection
+
 _ACTION: Final = "Examining"
-_WHO: Final = """
-select current_user::text as name, r.rolsuper as superuser,
-       coalesce(current_setting('tenantry.embedded', true), '') = 'on' as embedded, inet_server_port() as port
-from pg_roles r where r.rolname = current_user
-"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Ward:
     def demoted(self) -> bool:
         """Whether sessions of the app's login step down to the app's role."""
         app = self.given.get(APP)
-        return app is not None and app.superuser and (app.embedded or self.server.config.demote)
+        return app is not None and app.past_the_wall and (app.embedded or self.server.config.demote)
 
     @property
     def revocable(self) -> bool:
@@ -78,16 +74,23 @@ def examine(server: PostgresServer, census: Census, *, jobs: int) -> Iterator[Fi
             yield _silent(ward, f"{kind} login", row)
     if not ward.given:
         return
-    announce("doctor", "look", what=f"{ward.prefix}{server.database}")
+    try:
+        yield from _examine_common(ward, census, jobs=jobs)
+    except NoAnswer as error:
+        yield _silent(ward, server.database, str(error))
+
+
+def _examine_common(ward: Ward, census: Census, *, jobs: int) -> Iterator[Finding]:
+    announce("doctor", "look", what=f"{ward.prefix}{ward.server.database}")
     with reading(ward.reader) as connection:
         staff = ward.staff(connection)
         missing = staff.missing_groups()
         if missing:
             message = f"The roles {', '.join(missing)} do not exist."
-            yield Finding("D108", ward.prefix + server.database, message, "Run `tenantry install`.")
+            yield Finding("D108", ward.prefix + ward.server.database, message, "Run `tenantry install`.")
             return
         snapshot = take(connection, staff.audience().everybody)
-        databases = {row.name: row.comment for row in connection.execute(text(questions.DATABASES))}
+        databases = {row.name: row.comment for row in connection.execute(questions.DATABASES)}
     scene = _scene(ward, staff, snapshot, _tenant_schemas(snapshot, census), home=True)
     yield from _judge_server(ward, scene, staff)
     yield from _judge_placements(ward, scene, census, databases=databases)
@@ -102,9 +105,9 @@ def _try(url: URL) -> Any:
     """Returns who a login is, or why it cannot come in."""
     try:
         with reading(url) as connection:
-            return connection.execute(text(_WHO)).one()
-    except DBAPIError as error:
-        return str(error.orig).splitlines()[0]
+            return connection.execute(questions.WHO).fetchone()
+    except NoAnswer as error:
+        return str(error)
 
 
 def _silent(ward: Ward, what: str, reason: str) -> Finding:
@@ -187,8 +190,8 @@ def _examine_databases(ward: Ward, staff: Staff, tenants: Iterable[Tenant], *, j
         try:
             with reading(ward.reader.set(database=tenant.physical)) as connection:
                 snapshot = take(connection, staff.audience().everybody)
-        except DBAPIError as error:
-            return [_silent(ward, tenant.physical, str(error.orig).splitlines()[0])]
+        except NoAnswer as error:
+            return [_silent(ward, tenant.physical, str(error))]
         return list(_judge_database(ward, _scene(ward, staff, snapshot, frozenset(), home=False)))
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:

@@ -1,4 +1,7 @@
-"""What the doctor asks a PostgreSQL database: its system catalog alone, which every login may read."""
+"""What the doctor asks a PostgreSQL database: its system catalog alone, which every login may read.
+
+A question about rights has the parameter ``watched``: the names of the roles whose rights count beside PUBLIC's.
+"""
 
 from __future__ import annotations
 
@@ -55,11 +58,11 @@ from pg_policy p
 
 GRANTS: Final = f"""
 with entries as (
-    select c.oid, a.grantee, a.privilege_type
+    select c.oid, c.relowner, a.grantee, a.privilege_type
     from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join lateral aclexplode(c.relacl) a
     where c.relkind in ('r', 'p', 'v', 'm', 'f') and {_OURS}
     union
-    select c.oid, a.grantee, a.privilege_type
+    select c.oid, c.relowner, a.grantee, a.privilege_type
     from pg_attribute t join pg_class c on c.oid = t.attrelid join pg_namespace n on n.oid = c.relnamespace
     cross join lateral aclexplode(t.attacl) a
     where t.attacl is not null and {_OURS}
@@ -67,7 +70,7 @@ with entries as (
 select e.oid::bigint as relation, coalesce(r.rolname, 'public')::text as grantee,
        array_agg(e.privilege_type::text order by e.privilege_type) as privileges
 from entries e left join pg_roles r on r.oid = e.grantee
-where e.grantee = 0 or r.rolname = any(:watched)
+where e.grantee <> e.relowner and (e.grantee = 0 or r.rolname = any(%(watched)s))
 group by 1, 2
 """
 
@@ -112,7 +115,7 @@ SCHEMA_CREATORS: Final = f"""
 select n.nspname::text as schema, coalesce(r.rolname, 'public')::text as grantee
 from pg_namespace n cross join lateral aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
 left join pg_roles r on r.oid = a.grantee
-where a.privilege_type = 'CREATE' and {_OURS} and (a.grantee = 0 or r.rolname = any(:watched))
+where a.privilege_type = 'CREATE' and {_OURS} and (a.grantee = 0 or r.rolname = any(%(watched)s))
 """
 
 SCHEMAS: Final = f"select n.nspname::text from pg_namespace n where {_OURS}"
@@ -121,7 +124,7 @@ DATABASE_GRANTS: Final = """
 select coalesce(r.rolname, 'public')::text as grantee, array_agg(a.privilege_type::text order by 1) as privileges
 from pg_database d cross join lateral aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
 left join pg_roles r on r.oid = a.grantee
-where d.datname = current_database() and (a.grantee = 0 or r.rolname = any(:watched))
+where d.datname = current_database() and (a.grantee = 0 or r.rolname = any(%(watched)s))
 group by 1
 """
 
@@ -132,7 +135,7 @@ cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
 left join pg_roles r on r.oid = a.grantee
 where n.nspname = 'pg_catalog' and a.privilege_type = 'EXECUTE'
   and p.proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_import', 'lo_put', 'lo_get', 'lo_open')
-  and (a.grantee = 0 or r.rolname = any(:watched))
+  and (a.grantee = 0 or r.rolname = any(%(watched)s))
 """
 
 DEFAULT_PRIVILEGES: Final = """
@@ -140,7 +143,7 @@ select pg_get_userbyid(d.defaclrole)::text as creator, coalesce(n.nspname, '')::
        coalesce(r.rolname, 'public')::text as grantee
 from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
 cross join lateral aclexplode(d.defaclacl) a left join pg_roles r on r.oid = a.grantee
-where d.defaclobjtype = 'r' and a.grantee <> d.defaclrole and (a.grantee = 0 or r.rolname = any(:watched))
+where d.defaclobjtype = 'r' and a.grantee <> d.defaclrole and (a.grantee = 0 or r.rolname = any(%(watched)s))
 group by 1, 2, 3
 """
 
@@ -166,4 +169,14 @@ select current_database()::text as database, current_setting('server_version_num
 DATABASES: Final = """
 select d.datname::text as name, coalesce(shobj_description(d.oid, 'pg_database'), '') as comment
 from pg_database d where d.datname ~ '^t_[0-9a-f]{32}$'
+"""
+
+# A login is past the wall where the engine would refuse it, or demote it on a development server.
+WHO: Final = """
+select current_user::text as name, r.rolsuper as superuser, inet_server_port() as port,
+       r.rolsuper or r.rolbypassrls or exists(
+           select 1 from pg_class c join pg_policy p on p.polrelid = c.oid
+           where p.polname = 'tenantry_isolation' and pg_has_role(r.oid, c.relowner, 'USAGE')) as past_the_wall,
+       coalesce(current_setting('tenantry.embedded', true), '') = 'on' as embedded
+from pg_roles r where r.rolname = current_user
 """

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeVar
-
-from sqlalchemy import Connection, text
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenantry.doctor import questions
+
+if TYPE_CHECKING:
+    from tenantry.doctor.connecting import Connection
 
 T = TypeVar("T")
 
@@ -128,23 +128,18 @@ class Reader:
 
     def rows(self, question: str) -> list[Any]:
         """Returns the rows of one question."""
-        given = {"watched": self._watched} if ":watched" in question else {}
-        return list(self._connection.execute(text(question), given))
+        given = {"watched": self._watched} if "%(watched)s" in question else None
+        return self._connection.execute(question, given).fetchall()
 
     def all(self, question: str, kind: type[T]) -> list[T]:
         """Returns the rows of one question as objects of *kind*."""
-        return [kind(**row._mapping) for row in self.rows(question)]
-
-    @cached_property
-    def about(self) -> Any:
-        """The database's name, version and kind."""
-        return self.rows(questions.ABOUT)[0]
+        return [kind(**row._asdict()) for row in self.rows(question)]
 
 
 def take(connection: Connection, watched: Iterable[str]) -> Snapshot:
     """Returns the snapshot of the connection's database, with the rights of PUBLIC and of the *watched* roles."""
     reader = Reader(connection, watched)
-    about = reader.about
+    about = reader.rows(questions.ABOUT)[0]
     return Snapshot(
         database=about.database,
         version=about.version,
