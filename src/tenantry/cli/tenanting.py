@@ -1,0 +1,174 @@
+"""``tenantry tenants``: create, list, show, suspend, resume, rename, erase."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from tenantry.cli.applying import Key, catalog_of, parse_key, tenancy_of
+from tenantry.cli.showing import AsJSON, print_json, print_table, progress, say, tenant_as_data
+from tenantry.errors import ConfigurationError, LoginRequired
+from tenantry.tenancy import Tenancy
+from tenantry.types import Isolation, Tenant
+
+_EPILOG = """
+Examples:
+
+tenantry tenants create acme --isolation schema --identity slack_team=T012
+
+tenantry tenants list --json
+
+tenantry tenants show slack_team:T012
+
+tenantry tenants erase acme --confirm acme
+
+A KEY is a slug, a UUID, or an identity as kind:value.
+"""
+
+app = typer.Typer(no_args_is_help=True, epilog=_EPILOG)
+
+
+@app.callback()
+def tenants() -> None:
+    """Create, list, show, suspend, resume, rename and erase tenants."""
+
+
+@app.command(epilog='Example: tenantry tenants create acme --record \'{"name": "Acme Ltd"}\'')
+def create(
+    context: typer.Context,
+    slug: Annotated[str, typer.Argument(help="1 to 63 of a-z, 0-9 and '-'.")],
+    name: Annotated[str | None, typer.Option(help="How people call it.")] = None,
+    isolation: Annotated[Isolation | None, typer.Option(help="How far apart it stands from others.")] = None,
+    server: Annotated[str | None, typer.Option(help="Where it lives.")] = None,
+    identity: Annotated[
+        list[str] | None, typer.Option(metavar="KIND=VALUE", help="An outside name; repeatable.")
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A setting; repeatable.")] = None,
+    record: Annotated[str | None, typer.Option(metavar="JSON", help="The fields of its own record.")] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Create a tenant, ready for sessions."""
+    tenancy = tenancy_of(context)
+    with progress(f"Creating {slug}"):
+        tenant = tenancy.tenants.create(
+            slug,
+            name=name,
+            isolation=isolation,
+            server=server,
+            identities=[_pair("--identity", text) for text in identity or ()],
+            settings=dict(_pair("--setting", text) for text in setting or ()),
+            record=_document(record),
+        )
+    _print_tenant(tenancy, tenant, as_json=as_json)
+
+
+@app.command("list", epilog="Example: tenantry tenants list --limit 20 --after acme")
+def list_tenants(
+    context: typer.Context,
+    after: Annotated[str | None, typer.Option(metavar="KEY", help="Start behind this tenant.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    as_json: AsJSON = False,
+) -> None:
+    """List tenants in the order of their creation; needs the platform's or the owner's login."""
+    tenancy = catalog_of(context)
+    found = tenancy.tenants.list(after=parse_key(after) if after else None, limit=limit)
+    tenancy.close()
+    if as_json:
+        print_json([tenant_as_data(tenant) for tenant in found])
+        return
+    rows = [(t.slug, t.name, t.status, t.isolation, t.server, t.id) for t in found]
+    print_table(["slug", "name", "status", "isolation", "server", "id"], rows)
+    if len(found) == limit:
+        say(f"There may be more: tenantry tenants list --after {found[-1].slug}")
+
+
+@app.command()
+def show(context: typer.Context, key: Key, as_json: AsJSON = False) -> None:
+    """Show one tenant, where it lives and what finds it."""
+    tenancy = catalog_of(context)
+    _print_tenant(tenancy, tenancy.tenants.get(parse_key(key)), as_json=as_json)
+
+
+@app.command()
+def suspend(context: typer.Context, key: Key, as_json: AsJSON = False) -> None:
+    """Close a tenant to new sessions."""
+    tenancy = catalog_of(context)
+    _print_tenant(tenancy, tenancy.tenants.suspend(parse_key(key)), as_json=as_json)
+
+
+@app.command()
+def resume(context: typer.Context, key: Key, as_json: AsJSON = False) -> None:
+    """Open a suspended tenant again."""
+    tenancy = catalog_of(context)
+    _print_tenant(tenancy, tenancy.tenants.resume(parse_key(key)), as_json=as_json)
+
+
+@app.command()
+def rename(
+    context: typer.Context,
+    key: Key,
+    slug: Annotated[str, typer.Argument(help="The new slug.")],
+    name: Annotated[str | None, typer.Option(help="A new name too.")] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Give a tenant another slug; its rows stay where they are."""
+    tenancy = catalog_of(context)
+    _print_tenant(tenancy, tenancy.tenants.rename(parse_key(key), slug, name=name), as_json=as_json)
+
+
+@app.command(epilog="Example: tenantry tenants erase acme --confirm acme")
+def erase(
+    context: typer.Context,
+    key: Key,
+    confirm: Annotated[str, typer.Option(metavar="SLUG", help="The tenant's slug once more.")] = "",
+    as_json: AsJSON = False,
+) -> None:
+    """Remove every row of a tenant and its placement, for good."""
+    tenancy = tenancy_of(context)
+    with progress(f"Erasing {key}"):
+        counts = tenancy.tenants.erase(parse_key(key), confirm=confirm)
+    tenancy.close()
+    if as_json:
+        print_json({"erased": confirm, "rows": dict(counts)})
+        return
+    print_table(["table", "rows erased"], counts.items())
+    say(f"{confirm} is erased: {sum(counts.values())} rows.")
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    left, equals, right = text.partition("=")
+    if not equals:
+        raise ConfigurationError(what=f"{option} {text!r} has no '='.", fix=f"Write {option} name=value.")
+    return left, right
+
+
+def _document(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(
+            what=f"--record is no JSON: {error}.", fix="""Write --record '{"name": "…"}'."""
+        ) from None
+    if not isinstance(found, dict):
+        raise ConfigurationError(what="--record is no JSON object.", fix="""Write --record '{"name": "…"}'.""")
+    return found
+
+
+def _print_tenant(tenancy: Tenancy, tenant: Tenant, *, as_json: bool) -> None:
+    identities = _identities(tenancy, tenant)
+    tenancy.close()
+    data = tenant_as_data(tenant)
+    if as_json:
+        print_json({**data, "identities": identities})
+        return
+    names = "not visible to this login" if identities is None else ", ".join(map(":".join, identities)) or "none"
+    print_table(["", ""], [*data.items(), ("identities", names)])
+
+
+def _identities(tenancy: Tenancy, tenant: Tenant) -> list[tuple[str, str]] | None:
+    try:
+        return tenancy.tenants.identities(tenant)
+    except LoginRequired:
+        return None
