@@ -11,7 +11,7 @@ try:
 except ModuleNotFoundError as missing:
     if (missing.name or "").partition(".")[0] not in ("typer", "rich"):
         raise
-    root = None  # type: ignore[assignment]  # said in one sentence when somebody calls
+    root = None  # said in one sentence when somebody calls
 
 __all__ = ["main"]
 

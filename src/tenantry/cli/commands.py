@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -31,7 +30,7 @@ tenantry --app shop.db:tenancy install
 
 tenantry --app shop.db:tenancy tenants create acme --isolation schema
 
-tenantry doctor --json  (with TENANTRY_APP, or with app = "shop.db:tenancy" under [tool.tenantry] in pyproject.toml)
+tenantry doctor --json  (with TENANTRY_APP, or with app = "shop.db:tenancy" under \\[tool.tenantry] in pyproject.toml)
 
 Exit codes: 0 well, 1 findings or a failure, 2 a mistake in what was asked.
 """
@@ -52,9 +51,9 @@ class Commands(TyperGroup):
             return args[0], load(args[0]), args[1:]
         return super().resolve_command(ctx, args)
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **options: Any) -> Any:
+    def main(self, *args: Any, **options: Any) -> Any:
         try:
-            return super().main(args, prog_name, **options)
+            return super().main(*args, **options)
         except Exception as error:
             # Knows the database libraries, which are loaded by now or not needed.
             importlib.import_module("tenantry.cli.failing").end(error)
@@ -91,4 +90,4 @@ def tenantry(
     context.obj = application
 
 
-root: Final[Any] = typer.main.get_command(app)
+root: Any = typer.main.get_command(app)

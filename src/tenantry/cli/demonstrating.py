@@ -14,5 +14,5 @@ tenantry demo --check  (exits with 1 if any number is off)
 tenantry demo --data DIR  (real logs instead of rows made up)
 """
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 app.command(epilog=_EPILOG)(demo)

@@ -20,7 +20,7 @@ tenantry doctor --json | jq '.findings[].fix'
 Codes: D is a fault, N a notice, U what could not be looked at. Exit codes: 0 well, 1 findings, 2 a mistake.
 """
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog=_EPILOG)

@@ -37,7 +37,7 @@ _NO_WAY_IN: Final = (
     ("connection refused", "Nothing listens{where}. Check that the server runs, and the host and port of the URL."),
     (
         "password authentication failed",
-        "The server{where} refused the login{login}. Check user and password of the URL.",
+        "The server{where} refused the login{login}. Check both in the URL.",
     ),
     ("no password supplied", "The server{where} wants a password for the login{login}, and the URL has none."),
     ("no pg_hba.conf entry", "The server{where} lets the login{login} in from nowhere near. Check its pg_hba.conf."),
@@ -50,7 +50,7 @@ _NO_WAY_IN: Final = (
     ("connection slots", "The server{where} has no connection left. Close some, or raise max_connections."),
     (
         "unable to open database file",
-        "SQLite cannot open the file. Check that the directory exists and may be written.",
+        "SQLite cannot open the file. Check that its directory exists.",
     ),
     ("readonly database", "SQLite may not write the file. Check who owns the directory."),
     ("locked", "Another process held the SQLite file too long. Try again."),

@@ -24,7 +24,7 @@ tenantry install --login reports --role operator --json
 The owner's login comes from the program, or from TENANTRY_OWNER_URL.
 """
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 class Role(enum.StrEnum):

@@ -16,6 +16,7 @@ from tenantry.tenancy import Tenancy
 with contextlib.suppress(ImportError):  # not on every platform; lines are then not edited or kept
     import readline  # noqa: F401
 
+_LINE = "<command>"
 _EPILOG = """
 Examples:
 
@@ -26,7 +27,7 @@ tenantry shell acme -c 'print(db.scalar(select(func.count()).select_from(Ticket)
 In it: db (the session), tenancy, tenant, your models by name, select, func, text. Nothing is kept without db.commit().
 """
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog=_EPILOG)
@@ -56,17 +57,15 @@ def _names(tenancy: Tenancy, db: TenantSession) -> dict[str, Any]:
 def _banner(db: TenantSession, names: dict[str, Any]) -> str:
     tenant = db.tenant
     return (
-        f"This is the data of {tenant.slug} ({tenant.name}), {tenant.isolation} on {tenant.server}, and nobody else's.\n"
+        f"This is the data of {tenant.slug} ({tenant.name}), {tenant.isolation} on {tenant.server}, nobody else's.\n"
         f"Nothing is kept without db.commit(). Names: {', '.join(sorted(names))}."
     )
 
 
 def _run(command: str, names: dict[str, Any]) -> None:
     try:
-        exec(compile(command, "<command>", "exec"), names)  # noqa: S102  # running the user's own line is what it is for
+        exec(compile(command, _LINE, "exec"), names)  # noqa: S102  # running the user's own line is what it is for
     except Exception as error:  # the line is the user's, so what it raises is said in a sentence
-        line = next(
-            (frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<command>"), 1
-        )
-        say(f"Line {line}: {type(error).__name__}: {error}")
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _LINE]
+        say(f"Line {lines[-1] if lines else 1}: {type(error).__name__}: {error}")
         raise typer.Exit(1) from None

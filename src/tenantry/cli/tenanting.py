@@ -24,8 +24,9 @@ tenantry tenants erase acme --confirm acme
 
 A KEY is a slug, a UUID, or an identity as kind:value.
 """
+_RECORD = """Write --record '{"name": "Acme Ltd"}'."""
 
-app = typer.Typer(no_args_is_help=True, epilog=_EPILOG)
+app = typer.Typer(no_args_is_help=True, epilog=_EPILOG, add_completion=False)
 
 
 @app.callback()
@@ -148,11 +149,9 @@ def _document(text: str | None) -> Any:
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ConfigurationError(
-            what=f"--record is no JSON: {error}.", fix="""Write --record '{"name": "…"}'."""
-        ) from None
+        raise ConfigurationError(what=f"--record is no JSON: {error}.", fix=_RECORD) from None
     if not isinstance(found, dict):
-        raise ConfigurationError(what="--record is no JSON object.", fix="""Write --record '{"name": "…"}'.""")
+        raise ConfigurationError(what="--record is no JSON object.", fix=_RECORD)
     return found
 
 
@@ -169,6 +168,6 @@ def _print_tenant(tenancy: Tenancy, tenant: Tenant, *, as_json: bool) -> None:
 
 def _identities(tenancy: Tenancy, tenant: Tenant) -> list[tuple[str, str]] | None:
     try:
-        return tenancy.tenants.identities(tenant)
+        return list(tenancy.tenants.identities(tenant))
     except LoginRequired:
         return None
