@@ -123,6 +123,7 @@ class AsyncTenancy:
         """Closes every connection that the running event loop holds."""
         for server in self._tenancy.servers.all():
             await server.engines.of_this_loop().close()
+            server.engines.budget.close()
 
     async def _run(
         self, tenant: Tenant, fn: Callable[[AsyncTenantSession], Awaitable[Any]], outcomes: Outcomes

@@ -42,6 +42,7 @@ class Budget:
         """
         deadline = time.monotonic() + self._timeout
         while not self._take():
+            self._give_up_closed_loops()
             make_room()
             with self._changed:
                 if self._used >= self._limit and not self._changed.wait(_POLL_SECONDS):
@@ -54,6 +55,7 @@ class Budget:
         """
         deadline = time.monotonic() + self._timeout
         while not self._take():
+            self._give_up_closed_loops()
             await make_room()
             await asyncio.sleep(_POLL_SECONDS)
             self._check(deadline)
@@ -64,15 +66,20 @@ class Budget:
             self._used -= 1
             self._changed.notify()
 
-    def hold(self, connection: object, descriptor: int) -> Callable[[], object]:
+    def hold(
+        self, connection: object, descriptor: int, *, loop: asyncio.AbstractEventLoop | None = None
+    ) -> Callable[[], object]:
         """Has *connection*, open on the socket *descriptor*, hold a place; what is returned is called at its close.
 
-        A connection that is dropped unclosed, as an abandoned event loop does, gives its place back as well.
+        A connection that nobody closed gives its place back when it is dropped, or when it is needed and its event
+        *loop* has been closed.
         """
         # A second handle on the same socket: it outlives the driver's own and sees the server's end.
         ending = socket.fromfd(descriptor, -1, -1)
         held = weakref.finalize(connection, self._ended, ending, self._changed)
         held.atexit = False
+        if loop is not None:
+            self._awaited[ending] = (weakref.ref(loop), held)
         return held
 
     def reset(self) -> None:
@@ -80,6 +87,7 @@ class Budget:
         self._used = 0
         self._changed = threading.Condition()
         self._endings: deque[tuple[socket.socket, float]] = deque()
+        self._awaited: dict[socket.socket, tuple[weakref.ref[asyncio.AbstractEventLoop], Callable[[], object]]] = {}
 
     def close(self) -> None:
         """Lets go of the connections whose end the server has not confirmed yet."""
@@ -88,6 +96,7 @@ class Budget:
                 self._free(self._endings.popleft()[0])
 
     def _ended(self, ending: socket.socket, counted_by: threading.Condition) -> None:
+        self._awaited.pop(ending, None)
         if counted_by is not self._changed:
             # The connection is the parent's: a word on its socket would end it there.
             ending.close()
@@ -97,6 +106,12 @@ class Budget:
         ending.setblocking(False)
         # No lock: the garbage collector may call this inside any other method.
         self._endings.append((ending, time.monotonic() + _LONGEST_ENDING))
+
+    def _give_up_closed_loops(self) -> None:
+        for reference, give_up in self._awaited.copy().values():
+            loop = reference()
+            if loop is None or loop.is_closed():
+                give_up()
 
     def _take(self) -> bool:
         with self._changed:

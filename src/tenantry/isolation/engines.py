@@ -74,6 +74,9 @@ class Engines:
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._loops:
+                # Their connections know their loop, so the garbage collector would never find them here.
+                for closed in [known for known in self._loops if known.is_closed()]:
+                    del self._loops[closed]
                 self._loops[loop] = AsyncEngines(self._limit)
             return self._loops[loop]
 

@@ -146,7 +146,7 @@ async def _held(budget: Budget, connecting: Awaitable[Any]) -> Any:
     except BaseException:
         budget.release()
         raise
-    connection.on_close = budget.hold(connection, connection.fileno())
+    connection.on_close = budget.hold(connection, connection.fileno(), loop=asyncio.get_running_loop())
     return connection
 
 

@@ -119,6 +119,19 @@ class GuardedConnection(sqlite3.Connection):
             self.rollback()
         super().close()
 
+    # sqlite3 gives these three a cursor of its own, past ``cursor()``.
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Runs a statement on a new cursor of the connection's own kind."""
+        return self.cursor().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """Runs a statement once for each of *parameters* on a new cursor of the connection's own kind."""
+        return self.cursor().executemany(sql, parameters)
+
+    def executescript(self, sql_script: str, /) -> sqlite3.Cursor:
+        """Runs a script on a new cursor of the connection's own kind."""
+        return self.cursor().executescript(sql_script)
+
     def _refuse(self, *_: object, **__: object) -> Never:
         raise sqlite3.NotSupportedError("not available on a tenant's connection")
 
