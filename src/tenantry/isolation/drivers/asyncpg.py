@@ -9,7 +9,7 @@ import asyncpg
 
 from tenantry.errors import ContextLost, TenantRequired
 from tenantry.isolation.binding import Binding
-from tenantry.isolation.residue import SWEEP, may_leave_residue
+from tenantry.isolation.residue import SWEEP, may_leave_residue, outlives_sweep
 
 
 class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is untyped
@@ -21,6 +21,7 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
     armed: Binding | None = None
     binding: Binding | None = None
     residue = False
+    lasting = False
     # SQLAlchemy asks a new connection a few questions before it is ever checked out.
     unbound_allowed = True
     on_close: Callable[[], object] | None = None
@@ -53,6 +54,8 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
             raise ContextLost(tenant=self.binding.tenant)
         if not self.residue:
             self.residue = may_leave_residue(query)
+        if self.residue and not self.lasting:
+            self.lasting = outlives_sweep(query)
 
     # What a program can call on the driver itself passes no event of SQLAlchemy's.
 
@@ -76,7 +79,8 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
         message = query if args else self._extended(query)
         status: str = await super().execute(message, *args, timeout=timeout)
         if message.endswith(SWEEP):
-            self.residue = False
+            # What the sweep does not reach keeps the connection from being lent again.
+            self.residue = self.lasting
         return status
 
     async def copy_from_query(self, query: str, *args: Any, **options: Any) -> Any:

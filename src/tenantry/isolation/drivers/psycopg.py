@@ -11,7 +11,7 @@ from psycopg.pq import ExecStatus, TransactionStatus
 
 from tenantry.errors import ContextLost, TenantRequired
 from tenantry.isolation.binding import Binding
-from tenantry.isolation.residue import SWEEP, may_leave_residue
+from tenantry.isolation.residue import SWEEP, may_leave_residue, outlives_sweep
 
 IDLE: Final = TransactionStatus.IDLE
 
@@ -21,6 +21,7 @@ class _Watched:
 
     binding: Binding | None = None
     residue = False
+    lasting = False
     # SQLAlchemy asks a new connection a few questions before it is ever checked out.
     unbound_allowed = True
     on_close: Callable[[], object] | None = None
@@ -38,6 +39,8 @@ class _Watched:
             raise ContextLost(tenant=self.binding.tenant)
         if not self.residue:
             self.residue = not isinstance(query, str) or may_leave_residue(query)
+        if self.residue and not self.lasting:
+            self.lasting = not isinstance(query, str) or outlives_sweep(query)
 
     def close_to_unbound(self) -> None:
         """Has every statement from now on need a binding."""
@@ -123,7 +126,8 @@ class BoundConnection(_Watched, psycopg.Connection[Any]):
 
     def _end(self, statement: str) -> None:
         psycopg.Cursor(self).execute(f"{statement}; {SWEEP}")
-        self.residue = False
+        # What the sweep does not reach keeps the connection from being lent again.
+        self.residue = self.lasting
 
 
 class AsyncBoundCursor(psycopg.AsyncCursor[Any]):
@@ -189,4 +193,5 @@ class AsyncBoundConnection(_Watched, psycopg.AsyncConnection[Any]):
 
     async def _end(self, statement: str) -> None:
         await psycopg.AsyncCursor(self).execute(f"{statement}; {SWEEP}")
-        self.residue = False
+        # What the sweep does not reach keeps the connection from being lent again.
+        self.residue = self.lasting
