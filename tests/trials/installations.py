@@ -26,9 +26,9 @@ class Installation:
     def close(self) -> None:
         """Removes what would outlive the trial."""
 
-    def fill(self, *slugs: str, isolation: str = "rows", rows: int = 2, config: Config | None = None) -> None:
+    def fill(self, *slugs: str, isolation: str = "rows", rows: int = 2) -> None:
         """Creates tenants; the subject of each of their tickets begins with their slug."""
-        tenancy = self.tenancy(config=config)
+        tenancy = self.tenancy()
         for slug in slugs:
             tenancy.tenants.create(slug, isolation=isolation, record={"name": slug})
             with tenancy.transaction(slug) as db:
