@@ -91,7 +91,6 @@ class ControlGround:
                 plant(session, self.models, side, extra={"tenant_id": side.id})
         self._fill_catalog()
 
-
     def _fill_catalog(self) -> None:
         """Makes the table a control plane would have: the tenants' names."""
         with Session(self.engine) as session, session.begin():

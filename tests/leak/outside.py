@@ -118,7 +118,10 @@ class PostgresOutside:
             connection.close()
 
     def _query(self, number: int) -> sql.Composed:
-        parts = [_digest_of(f"{number}.{name}", table, self._owner(name, owned)) for table, name, owned in self.tables[number]]
+        parts = [
+            _digest_of(f"{number}.{name}", table, self._owner(name, owned))
+            for table, name, owned in self.tables[number]
+        ]
         return sql.SQL(" UNION ALL ").join(parts)
 
     def _owner(self, name: str, owned: bool) -> sql.Composable:

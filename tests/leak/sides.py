@@ -83,9 +83,7 @@ def plant(
         ticket.tags.append(tags[number % size])
         ticket.comments.append(models.Comment(body=f"{secret}comment {number}", **extra))
     tickets[1].parent = tickets[0]
-    invoices = [
-        models.Invoice(memo=f"{secret}invoice {n}", total=side.first_number + n, **extra) for n in range(size)
-    ]
+    invoices = [models.Invoice(memo=f"{secret}invoice {n}", total=side.first_number + n, **extra) for n in range(size)]
     session.add_all([*agents, *tags, *tickets, bug, *invoices])
     session.flush()
     side.agents = [row.id for row in agents]

@@ -34,7 +34,9 @@ class LeakTable:
         if not rows:
             return
         terminalreporter.section("leak suite")
-        terminalreporter.line(_LINE.format("cell", "door", "routes", "leaks", "leak without a wall", "uses", "unbroken"))
+        terminalreporter.line(
+            _LINE.format("cell", "door", "routes", "leaks", "leak without a wall", "uses", "unbroken")
+        )
         for row in rows:
             terminalreporter.line(_LINE.format(*row))
         if config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) >= DETAILED:
@@ -47,7 +49,15 @@ class LeakTable:
                 if routes or uses:
                     leaks = sum(record["result"] != "held" for record in routes)
                     unbroken = sum(record["result"] == "held" for record in uses)
-                    yield (cell, place.door, len(routes), leaks, self._without_a_wall(place, routes), len(uses), unbroken)
+                    yield (
+                        cell,
+                        place.door,
+                        len(routes),
+                        leaks,
+                        self._without_a_wall(place, routes),
+                        len(uses),
+                        unbroken,
+                    )
 
     def _of(self, place: Place, kind: str) -> list[dict[str, str]]:
         wanted = (place.cell, place.door, kind)
@@ -56,7 +66,8 @@ class LeakTable:
     def _without_a_wall(self, place: Place, routes: list[dict[str, str]]) -> str:
         control = f"control-{place.dialect}"
         found = [
-            self.records.get((route["trial"], control, place.door)) or self.records.get((route["trial"], control, "sync"))
+            self.records.get((route["trial"], control, place.door))
+            or self.records.get((route["trial"], control, "sync"))
             for route in routes
         ]
         tried = [record["result"] == "leak" for record in found if record]

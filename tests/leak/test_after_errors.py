@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
 from tenantry.errors import TenantryError
 
 from .probes import attempts

@@ -28,7 +28,8 @@ def test_bulk_save_objects_over_a_foreign_row(session, world):
 @route
 def test_bulk_insert_mappings(session, world):
     session.bulk_insert_mappings(
-        world.Tag, [{"tenant_id": world.b.id, "id": uuid.uuid4(), "label": f"planted {n}", "note": ""} for n in range(3)]
+        world.Tag,
+        [{"tenant_id": world.b.id, "id": uuid.uuid4(), "label": f"planted {n}", "note": ""} for n in range(3)],
     )
     session.commit()
 
@@ -68,7 +69,8 @@ def test_update_by_primary_keys(session, world):
 @route
 def test_insert_of_many(session, world):
     session.execute(
-        insert(world.Tag), [{"tenant_id": world.b.id, "id": uuid.uuid4(), "label": f"m{n}", "note": ""} for n in range(3)]
+        insert(world.Tag),
+        [{"tenant_id": world.b.id, "id": uuid.uuid4(), "label": f"m{n}", "note": ""} for n in range(3)],
     )
     session.commit()
 

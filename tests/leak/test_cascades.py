@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
+
 from tenantry.errors import TenantryError
 
 from .suite import Leak, route
@@ -45,7 +46,11 @@ def test_delete_sets_references_to_null(session, world):
     stood = _stands(world, tickets, planted, agent_id=world.a.agents[1])
     session.execute(delete(world.Agent).where(world.Agent.id == world.a.agents[1]))
     session.commit()
-    return Leak("B's reference was set to null") if stood and not _stands(world, tickets, planted, agent_id=world.a.agents[1]) else None
+    return (
+        Leak("B's reference was set to null")
+        if stood and not _stands(world, tickets, planted, agent_id=world.a.agents[1])
+        else None
+    )
 
 
 @route

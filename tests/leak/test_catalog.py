@@ -19,7 +19,9 @@ def test_catalog_tables(session, world):
 
 @route(dialect="postgresql")
 def test_every_relation_in_the_catalogs_schema(session, world):
-    found = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('tenantry') AND relkind IN ('r', 'v', 'm')"
+    found = (
+        "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('tenantry') AND relkind IN ('r', 'v', 'm')"
+    )
     names = [*session.execute(text(found)).scalars()]
     return each(session, [f'SELECT t::text FROM tenantry."{name}" t' for name in names])
 
@@ -64,6 +66,32 @@ def test_every_function_of_the_catalog(session, world):
             arguments = [[*before, guess] for before in arguments for guess in guesses.get(kind, ["NULL"])]
         calls += [f"SELECT r::text FROM {name}({', '.join(chosen)}) r" for chosen in arguments]
     return each(session, calls)
+
+
+def _answers(world):
+    return [
+        f"SELECT r::text FROM tenantry.resolve('{kind}', '{value}') r"
+        for kind, value in (("slug", world.b.slug), ("id", world.b.id), ("slack_team", f"{world.b.canary} team"))
+    ]
+
+
+@route(dialect="postgresql", harmless="the control's catalog has no functions")
+def test_functions_after_a_commit_in_text(session, world):
+    return [_after(session, "COMMIT", question) for question in _answers(world)]
+
+
+def _after(session, first, statement):
+    seen = attempts(session, [lambda s=s: session.execute(text(s)) for s in (first, statement)])
+    session.rollback()
+    return seen
+
+
+@route(dialect="postgresql", harmless="the control's catalog has no functions")
+def test_functions_on_a_connection_without_a_tenant(session, world):
+    engine = session.connection().engine
+    session.close()
+    with engine.connect() as connection:
+        return attempts(connection, [lambda q=q: connection.execute(text(q)) for q in _answers(world)])
 
 
 @route(dialect="postgresql")

@@ -53,6 +53,17 @@ def test_connection_without_a_tenant(session, world):
 
 
 @route
+def test_connection_without_a_tenant_after_anothers_session(session, world):
+    engine = session.connection().engine
+    session.close()
+    with world.borrow(world.b) as other:
+        other.execute(SUBJECTS).all()
+        other.commit()
+    with engine.connect() as connection:
+        return connection.execute(SUBJECTS).all()
+
+
+@route
 def test_orm_without_a_tenant(session, world):
     engine = session.connection().engine
     session.close()
@@ -72,7 +83,12 @@ def test_write_without_a_tenant(session, world):
 
 @route(dialect="postgresql")
 def test_setting_reset(session, world):
-    statements = ("RESET tenantry.tenant", "RESET ALL", "SET LOCAL tenantry.tenant = ''", "SET LOCAL tenantry.tenant TO DEFAULT")
+    statements = (
+        "RESET tenantry.tenant",
+        "RESET ALL",
+        "SET LOCAL tenantry.tenant = ''",
+        "SET LOCAL tenantry.tenant TO DEFAULT",
+    )
     return [each(session, [f"{s}; SELECT subject FROM tickets" for s in statements]), *_after(session, statements)]
 
 
@@ -153,3 +169,15 @@ def test_session_dropped_without_closing(session, world):
         leftover.__enter__().execute(SUBJECTS)
         leftover.__exit__(None, None, None)
     return _next_sessions(world)
+
+
+@route(dialect="postgresql")
+def test_connection_that_waited_inside_a_transaction(session, world):
+    """SQLAlchemy can put a connection of a cancelled task back while a transaction is open on it."""
+    driver = session.connection().connection.driver_connection
+    session.close()
+    world.beneath(driver, "BEGIN")
+    (left,) = world.beneath(driver, "SELECT txid_current()")
+    with world.borrow(world.a) as following:
+        found = following.scalar(text("SELECT txid_current()"))
+    return [Leak("the next session works inside another's transaction")] if found == left[0] else None

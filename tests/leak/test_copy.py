@@ -41,9 +41,9 @@ def _copy_in(session, world, table, columns, row):
 
 
 async def _copy_in_awaited(connection, table, columns, row):
-    async with connection.cursor() as cursor:
-        async with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-            await copy.write_row(row)
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        await copy.write_row(row)
 
 
 @route(dialect="postgresql")
@@ -66,7 +66,10 @@ def test_returning_rows_to_the_client(session, world):
 def test_rows_of_the_other_from_the_client(session, world):
     columns = ("tenant_id", "id", "label", "note")
     steps = [
-        lambda n=name: (_copy_in(session, world, n, columns, (world.b.id, uuid.uuid4(), "planted", "")), session.commit())
+        lambda n=name: (
+            _copy_in(session, world, n, columns, (world.b.id, uuid.uuid4(), "planted", "")),
+            session.commit(),
+        )
         for name in ["tags", *world.spellings("tags")]
     ]
     attempts(session, steps)
@@ -82,4 +85,8 @@ def test_to_a_program_or_a_file(session, world):
             "COPY tags FROM PROGRAM 'true'",
         ],
     )
-    return [f"{world.b.canary} left through the server's own hands"] if len([s for s in seen if isinstance(s, str)]) < 3 else None
+    return (
+        [f"{world.b.canary} left through the server's own hands"]
+        if len([s for s in seen if isinstance(s, str)]) < 3
+        else None
+    )

@@ -122,6 +122,14 @@ def test_get_serves_what_the_map_holds(session, world):
 
 
 @route
+def test_get_of_a_row_that_another_session_holds(session, world):
+    with world.borrow(world.b) as other:
+        held = other.get(world.Agent, world.key(world.b, world.b.agents[0]))
+        found = session.get(world.Agent, world.key(world.b, world.b.agents[0]))
+        return [found, found is held and Leak("two sessions share an object")]
+
+
+@route
 def test_lazy_reference_served_by_the_map(session, world):
     foreign = _blank(world, world.Agent, world.b.agents[0])
     session.add(foreign)

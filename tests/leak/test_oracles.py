@@ -211,7 +211,9 @@ def test_insert_or_ignore(session, world):
     def probe(email):
         columns = "(tenant_id, id, email, note, settings)"
         values = f"('{world.a.id.hex}', '{uuid.uuid4().hex}', :email, '', '{{}}')"
-        return session.execute(text(f"INSERT OR IGNORE INTO agents {columns} VALUES {values}"), {"email": email}).rowcount
+        return session.execute(
+            text(f"INSERT OR IGNORE INTO agents {columns} VALUES {values}"), {"email": email}
+        ).rowcount
 
     return told_apart(session, probe, held=world.b.email(), free="nobody@bravo.example")
 

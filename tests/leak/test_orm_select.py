@@ -58,7 +58,9 @@ def test_group_and_having(session, world):
 
 @route
 def test_window_function(session, world):
-    return session.scalars(select(func.first_value(world.Ticket.subject).over(order_by=world.Ticket.number.desc()))).all()
+    return session.scalars(
+        select(func.first_value(world.Ticket.subject).over(order_by=world.Ticket.number.desc()))
+    ).all()
 
 
 @route

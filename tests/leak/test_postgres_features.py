@@ -106,8 +106,8 @@ def test_row_counts_of_explain(session, world):
 
 @route(dialect="postgresql")
 def test_output_columns_of_explain(session, world):
-    statement = f"EXPLAIN (ANALYZE, VERBOSE) SELECT (SELECT max(subject)::int FROM tickets WHERE number >= {world.b.first_number})"
-    return each(session, [statement])
+    inner = f"SELECT max(subject)::int FROM tickets WHERE number >= {world.b.first_number}"
+    return each(session, [f"EXPLAIN (ANALYZE, VERBOSE) SELECT ({inner})"])
 
 
 @route(dialect="postgresql")
@@ -123,7 +123,9 @@ def test_row_locks_shared(session, world):
 @route(dialect="postgresql")
 def test_data_changing_expression(session, world):
     return session.execute(
-        text("WITH gone AS (DELETE FROM comments RETURNING body) SELECT body FROM gone UNION ALL SELECT note FROM agents")
+        text(
+            "WITH gone AS (DELETE FROM comments RETURNING body) SELECT body FROM gone UNION ALL SELECT note FROM agents"
+        )
     ).all()
 
 
@@ -141,9 +143,7 @@ def test_delete_using(session, world):
 
 @route(dialect="postgresql")
 def test_merge_with_returning(session, world):
-    statement = (
-        "MERGE INTO invoices i USING (SELECT 1) s ON true WHEN MATCHED THEN UPDATE SET total = i.total"
-    )
+    statement = "MERGE INTO invoices i USING (SELECT 1) s ON true WHEN MATCHED THEN UPDATE SET total = i.total"
     session.execute(text(statement + " + 1"))
     session.commit()
 
@@ -166,6 +166,8 @@ def test_rows_joined_to_system_columns(session, world):
 
 @route(dialect="postgresql")
 def test_notification_with_rows(session, world):
-    seen = attempts(session, [lambda: session.execute(text("SELECT pg_notify('leak', subject), subject FROM tickets")).all()])
+    seen = attempts(
+        session, [lambda: session.execute(text("SELECT pg_notify('leak', subject), subject FROM tickets")).all()]
+    )
     session.rollback()
     return seen

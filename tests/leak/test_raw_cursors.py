@@ -112,9 +112,13 @@ def test_driver_connection_after_its_own_commit(session, world):
 def test_detached_connection(session, world):
     fairy = session.connection().connection
     fairy.detach()
-    with closing(fairy.dbapi_connection), closing(fairy.cursor()) as cursor:
+    with closing(fairy.dbapi_connection):
+        cursor = fairy.cursor()
         cursor.execute("SELECT memo FROM invoices")
-        return cursor.fetchall()
+        seen = cursor.fetchall()
+        cursor.close()
+        session.rollback()
+    return seen
 
 
 @route

@@ -123,7 +123,10 @@ def test_shared_advisory_lock(session, world):
 @route(dialect="postgresql")
 def test_held_cursor(session, world):
     _leave(session, "DECLARE leak_cursor CURSOR WITH HOLD FOR SELECT subject FROM tickets")
-    return [_found(world, "SELECT 1 FROM pg_cursors WHERE name = 'leak_cursor'"), _found(world, "FETCH ALL leak_cursor")]
+    return [
+        _found(world, "SELECT 1 FROM pg_cursors WHERE name = 'leak_cursor'"),
+        _found(world, "FETCH ALL leak_cursor"),
+    ]
 
 
 @route(dialect="postgresql")
@@ -182,3 +185,14 @@ def test_temporary_trigger(session, world):
     trigger = "CREATE TEMP TRIGGER leak_trigger AFTER INSERT ON main.tags BEGIN SELECT RAISE(ABORT, 'planted'); END"
     _leave(session, trigger)
     return _found(world, "SELECT 1 FROM sqlite_temp_master WHERE name = 'leak_trigger'")
+
+
+@route(dialect="postgresql", harmless="the control binds nothing, so it can leave nothing bound")
+def test_binding_after_its_transaction(session, world):
+    """Looks at the connection in the pool without a tenant of its own: one that sets its own covers the trace."""
+    driver = session.connection().connection.driver_connection
+    session.execute(text("SELECT subject FROM tickets"))
+    session.commit()
+    settings = "current_setting('tenantry.tenant', true), current_setting('search_path')"
+    tenant, path = world.beneath(driver, f"SELECT {settings}")[0]
+    return [Leak(f"left behind: {tenant}")] if tenant else [Leak(f"left behind: {path}")] if "t_" in path else None

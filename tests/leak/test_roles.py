@@ -17,7 +17,10 @@ def _roles(world):
 
 def _try_then_read(session, statements):
     """Reads after each statement in the same transaction, whether the statement was refused or not."""
-    return [attempts(session, [lambda s=s: session.execute(text(s)), lambda: session.execute(SUBJECTS).all()]) for s in statements]
+    return [
+        attempts(session, [lambda s=s: session.execute(text(s)), lambda: session.execute(SUBJECTS).all()])
+        for s in statements
+    ]
 
 
 @route(dialect="postgresql")
@@ -78,23 +81,27 @@ def test_wall_taken_down(session, world):
 
 @route(dialect="postgresql")
 def test_policy_dropped(session, world):
-    statements = [f"DROP POLICY IF EXISTS tenantry_isolation ON {name}" for name in ["tickets", *world.spellings("tickets")]]
+    statements = [
+        f"DROP POLICY IF EXISTS tenantry_isolation ON {name}" for name in ["tickets", *world.spellings("tickets")]
+    ]
     return _try_then_read(session, statements)
 
 
 @route(dialect="postgresql")
 def test_policy_added(session, world):
-    return _try_then_read(session, [f"CREATE POLICY leak ON {name} USING (true)" for name in world.spellings("tickets")])
+    return _try_then_read(
+        session, [f"CREATE POLICY leak ON {name} USING (true)" for name in world.spellings("tickets")]
+    )
 
 
 @route(dialect="postgresql")
 def test_rule_or_trigger_added(session, world):
-    name = world.spellings("tickets")[0]
+    name, function = world.spellings("tickets")[0], "suppress_redundant_updates_trigger()"
     return _try_then_read(
         session,
         [
             f"CREATE RULE leak AS ON INSERT TO {name} DO ALSO NOTHING",
-            f"CREATE TRIGGER leak BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            f"CREATE TRIGGER leak BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION {function}",
         ],
     )
 
@@ -105,7 +112,13 @@ def test_definer_function_made(session, world):
     make = f"CREATE FUNCTION {{}}leak_made() RETURNS text LANGUAGE sql SECURITY DEFINER AS '{body}'"
     schemas = ["", "public.", "pg_temp."]
     return [
-        attempts(session, [lambda s=s: session.execute(text(make.format(s))), lambda s=s: session.execute(text(f"SELECT {s}leak_made()")).all()])
+        attempts(
+            session,
+            [
+                lambda s=s: session.execute(text(make.format(s))),
+                lambda s=s: session.execute(text(f"SELECT {s}leak_made()")).all(),
+            ],
+        )
         for s in schemas
     ]
 
@@ -130,7 +143,9 @@ def test_leaky_builtin_as_a_condition(session, world):
 @route(dialect="postgresql")
 def test_materialised_view_made(session, world):
     make = "CREATE MATERIALIZED VIEW public.leak_kept AS SELECT subject FROM tickets"
-    return attempts(session, [lambda: session.execute(text(make)), lambda: session.execute(text("TABLE public.leak_kept")).all()])
+    return attempts(
+        session, [lambda: session.execute(text(make)), lambda: session.execute(text("TABLE public.leak_kept")).all()]
+    )
 
 
 @route(dialect="postgresql")
@@ -140,7 +155,13 @@ def test_truncate(session, world):
 
 @route(dialect="postgresql")
 def test_table_dropped_or_emptied_by_ddl(session, world):
-    each(session, [f"ALTER TABLE {name} ALTER body TYPE text USING 'gone'" for name in ["comments", *world.spellings("comments")]])
+    each(
+        session,
+        [
+            f"ALTER TABLE {name} ALTER body TYPE text USING 'gone'"
+            for name in ["comments", *world.spellings("comments")]
+        ],
+    )
 
 
 @route(dialect="postgresql")
@@ -151,7 +172,13 @@ def test_locked_tables(session, world):
 
 @route(dialect="postgresql")
 def test_large_objects(session, world):
-    made = attempts(session, [lambda: session.scalar(text("SELECT lo_create(0)")), lambda: session.scalar(text("SELECT lo_from_bytea(0, 'x')"))])
+    made = attempts(
+        session,
+        [
+            lambda: session.scalar(text("SELECT lo_create(0)")),
+            lambda: session.scalar(text("SELECT lo_from_bytea(0, 'x')")),
+        ],
+    )
     session.rollback()
     return [Leak("made a large object") for number in made if isinstance(number, int)]
 
@@ -172,5 +199,5 @@ def test_extensions_that_reach_out(session, world):
 
 @route(dialect="postgresql")
 def test_anonymous_block(session, world):
-    block = f"DO $$ BEGIN RAISE EXCEPTION '%', (SELECT max(subject) FROM tickets WHERE number >= {world.b.first_number}); END $$"
-    return each(session, [block])
+    secret = f"SELECT max(subject) FROM tickets WHERE number >= {world.b.first_number}"
+    return each(session, [f"DO $$ BEGIN RAISE EXCEPTION '%', ({secret}); END $$"])

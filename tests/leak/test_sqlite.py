@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 from sqlalchemy import text
 
@@ -23,7 +24,9 @@ def _read_attached(session, world, name):
 def test_attached_file(session, world):
     seen = []
     for number, file in enumerate(world.ground.files()):
-        attempts(session, [session.rollback, lambda f=file, n=number: world.driver(session, f"ATTACH '{f}' AS leak{n}")])
+        attempts(
+            session, [session.rollback, lambda f=file, n=number: world.driver(session, f"ATTACH '{f}' AS leak{n}")]
+        )
         seen += _read_attached(session, world, f"leak{number}")
     return seen
 
@@ -32,7 +35,9 @@ def test_attached_file(session, world):
 def test_attached_file_through_the_session(session, world):
     seen = []
     for number, file in enumerate(world.ground.files()):
-        attempts(session, [lambda f=file, n=number: session.execute(text(f"ATTACH DATABASE 'file:{f}?mode=ro' AS uri{n}"))])
+        attempts(
+            session, [lambda f=file, n=number: session.execute(text(f"ATTACH DATABASE 'file:{f}?mode=ro' AS uri{n}"))]
+        )
         attempts(session, [lambda f=file, n=number: session.execute(text(f"ATTACH DATABASE '{f}' AS plain{n}"))])
         seen += _read_attached(session, world, f"uri{number}") + _read_attached(session, world, f"plain{number}")
     return seen
@@ -55,7 +60,7 @@ def test_temporary_view_over_the_stored_table(session, world):
 def test_temporary_trigger_that_copies(session, world):
     make = (
         'CREATE TEMP TRIGGER leak_copy{0} AFTER UPDATE ON main."{1}" BEGIN'
-        ' UPDATE "{1}" SET subject = \'overwritten\'; END'
+        " UPDATE \"{1}\" SET subject = 'overwritten'; END"
     )
     each(session, [make.format(n, stored) for n, stored in enumerate(STORED)])
     each(session, ["UPDATE tickets SET number = number"])
@@ -85,15 +90,13 @@ def test_schema_made_writable(session, world):
 
 
 @route(dialect="sqlite")
-def test_whole_file_copied_out(session, world, tmp="leak_vacuum.sqlite3"):
-    from pathlib import Path
-
-    target = Path(world.ground.files()[0]).with_name(tmp)
+def test_whole_file_copied_out(session, world):
+    target = Path(world.ground.files()[0]).with_name("leak_vacuum.sqlite3")
     attempts(session, [session.rollback, lambda: world.driver(session, f"VACUUM INTO '{target}'")])
     if not target.exists():
         return None
     with closing(sqlite3.connect(target)) as connection:
-        seen = [line for line in connection.iterdump()]
+        seen = list(connection.iterdump())
     target.unlink()
     return seen
 
@@ -137,7 +140,10 @@ def test_script_through_python(session, world):
         connection.executescript("UPDATE tickets SET subject = 'overwritten';")
         connection.commit()
 
-    attempts(session, [lambda: session.execute(text("UPDATE invoices SET memo = memo")), lambda: world.on_driver(session, script)])
+    attempts(
+        session,
+        [lambda: session.execute(text("UPDATE invoices SET memo = memo")), lambda: world.on_driver(session, script)],
+    )
 
 
 @route(dialect="sqlite")

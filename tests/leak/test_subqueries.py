@@ -114,8 +114,7 @@ def test_outer_join_from_own_rows(session, world):
 @route
 def test_order_by_a_subselect(session, world):
     secret = select(func.max(world.Ticket.__table__.c.number)).scalar_subquery()
-    ids = session.scalars(select(world.Invoice.total + secret).order_by(secret)).all()
-    return ids
+    return session.scalars(select(world.Invoice.total + secret).order_by(secret)).all()
 
 
 @route

@@ -44,7 +44,9 @@ def test_tenant_written_past_the_attribute(session, world):
 
 @route
 def test_rows_given_away_by_update(session, world):
-    session.execute(update(world.Comment).values(tenant_id=world.b.id), execution_options={"synchronize_session": False})
+    session.execute(
+        update(world.Comment).values(tenant_id=world.b.id), execution_options={"synchronize_session": False}
+    )
     session.commit()
 
 
@@ -110,7 +112,9 @@ def test_insert_with_an_expression_for_the_tenant(session, world):
 
 @route
 def test_tenant_record_renamed(session, world):
-    session.execute(update(world.Company.__table__).where(world.Company.__table__.c.id == world.b.id).values(name="hers"))
+    session.execute(
+        update(world.Company.__table__).where(world.Company.__table__.c.id == world.b.id).values(name="hers")
+    )
     found = session.execute(select(world.Company.__table__.c.id).where(world.Company.__table__.c.name == "hers")).all()
     session.commit()
     return [f"{world.b.canary} renamed"] if found else None

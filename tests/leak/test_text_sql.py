@@ -44,7 +44,9 @@ def test_injected_union(session, world):
 @route
 def test_injected_ordering(session, world):
     injected = text("(SELECT max(number) FROM tickets)")
-    return session.execute(select(world.Invoice.total, literal_column("(SELECT max(note) FROM agents)")).order_by(injected)).all()
+    return session.execute(
+        select(world.Invoice.total, literal_column("(SELECT max(note) FROM agents)")).order_by(injected)
+    ).all()
 
 
 @route
@@ -117,7 +119,10 @@ def test_insert_select(session, world):
 
 @route
 def test_several_statements_at_once(session, world):
-    return each(session, ["SELECT 1; SELECT subject FROM tickets", "SELECT note FROM agents; SELECT 1", "SELECT note FROM agents;"])
+    return each(
+        session,
+        ["SELECT 1; SELECT subject FROM tickets", "SELECT note FROM agents; SELECT 1", "SELECT note FROM agents;"],
+    )
 
 
 @route
@@ -129,6 +134,9 @@ def test_values_in_error_messages(session, world):
 
 @route
 def test_value_in_a_division_error(session, world):
-    statements = ["SELECT 1 / (number - {0}) FROM tickets", "SELECT abs(CASE number WHEN {0} THEN -9223372036854775808 END) FROM tickets"]
+    statements = [
+        "SELECT 1 / (number - {0}) FROM tickets",
+        "SELECT abs(CASE number WHEN {0} THEN -9223372036854775808 END) FROM tickets",
+    ]
     seen = [each(session, [s.format(number) for s in statements]) for number in (world.b.first_number, 123)]
     return more_than_own(world, None, int(str(seen[0]).replace(str(world.b.first_number), "123") != str(seen[1])))

@@ -67,7 +67,9 @@ def test_threads_side_by_side(session, world):
     sides = [world.a, world.b] * 20
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda side: (side, _subjects(world, side)), sides))
-    swapped = [Leak("B sees A's row") for side, rows in found for row in rows if side is world.b and world.a.canary in row]
+    swapped = [
+        Leak("B sees A's row") for side, rows in found for row in rows if side is world.b and world.a.canary in row
+    ]
     return [swapped, [rows for side, rows in found if side is world.a]]
 
 

@@ -17,7 +17,9 @@ CLOSED = "SQLAlchemy closes the connection with its transaction"
 
 def _after_text(session, *statements):
     """Sends statements as text, each whatever comes of it, then reads."""
-    return attempts(session, [*[lambda s=s: session.execute(text(s)) and None for s in statements], lambda: _read(session)])
+    return attempts(
+        session, [*[lambda s=s: session.execute(text(s)) and None for s in statements], lambda: _read(session)]
+    )
 
 
 def _read(session):

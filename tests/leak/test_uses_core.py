@@ -38,7 +38,9 @@ def test_insert_update_delete(session, world):
 @use
 def test_returning(session, world):
     tags = world.Tag.__table__
-    made = session.execute(insert(tags).values(world.stamped(id=uuid.uuid4(), label="r", note="n")).returning(tags.c.label))
+    made = session.execute(
+        insert(tags).values(world.stamped(id=uuid.uuid4(), label="r", note="n")).returning(tags.c.label)
+    )
     assert made.scalar_one() == "r"
     changed = session.execute(update(tags).where(tags.c.label == "r").values(note="m").returning(tags.c.note))
     assert changed.scalars().all() == ["m"]
@@ -166,7 +168,9 @@ def test_upsert(session, world):
 def test_upsert_of_entities(session, world):
     rows = [world.stamped(label=world.a.label(n), note=f"u{n}") for n in range(4)]
     insertion = postgresql.insert(world.Tag).values(rows)
-    statement = insertion.on_conflict_do_update(index_elements=["tenant_id", "label"], set_={"note": insertion.excluded.note})
+    statement = insertion.on_conflict_do_update(
+        index_elements=["tenant_id", "label"], set_={"note": insertion.excluded.note}
+    )
     tags = session.scalars(statement.returning(world.Tag), execution_options={"populate_existing": True}).all()
     assert sorted(tag.note for tag in tags) == ["u0", "u1", "u2", "u3"]
 
@@ -175,8 +179,9 @@ def test_upsert_of_entities(session, world):
 def test_distinct_on_and_lateral(session, world):
     statement = "SELECT DISTINCT ON (kind) kind, number FROM tickets ORDER BY kind, number DESC"
     assert session.execute(text(statement)).all() == [("bug", 4), ("ticket", 3)]
-    joined = "SELECT a.email, t.number FROM agents a, LATERAL (SELECT max(number) AS number FROM tickets WHERE agent_id = a.id) t"
-    assert len(session.execute(text(joined)).all()) == world.a.counts["agents"]
+    latest = "SELECT max(number) AS number FROM tickets WHERE agent_id = a.id"
+    joined = session.execute(text(f"SELECT a.email, t.number FROM agents a, LATERAL ({latest}) t"))
+    assert len(joined.all()) == world.a.counts["agents"]
 
 
 @use(dialect="postgresql")
@@ -242,4 +247,7 @@ def test_conflict_clauses_within_the_tenant(session, world):
 @use(dialect="sqlite")
 def test_functions_of_sqlite(session, world):
     assert session.scalar(text("SELECT json_extract(details, '$.secret') FROM tickets")).startswith(world.a.canary)
-    assert session.scalar(text("SELECT group_concat(number, ',') FROM (SELECT number FROM tickets ORDER BY number)")) == "1,2,3,4"
+    assert (
+        session.scalar(text("SELECT group_concat(number, ',') FROM (SELECT number FROM tickets ORDER BY number)"))
+        == "1,2,3,4"
+    )

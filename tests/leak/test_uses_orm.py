@@ -221,7 +221,9 @@ def test_outer_join(session, world):
 @use
 def test_aggregates(session, world):
     row = session.execute(
-        select(func.count(), func.sum(world.Ticket.number), func.min(world.Ticket.number), func.max(world.Ticket.number))
+        select(
+            func.count(), func.sum(world.Ticket.number), func.min(world.Ticket.number), func.max(world.Ticket.number)
+        )
     ).one()
     assert tuple(row) == (4, 10, 1, 4)
 
@@ -268,7 +270,9 @@ def test_subqueries(session, world):
 @use
 def test_common_table_expressions(session, world):
     open_tickets = select(world.Ticket.id, world.Ticket.number).cte("open_tickets")
-    statement = select(func.sum(open_tickets.c.number)).join(world.Comment, world.Comment.ticket_id == open_tickets.c.id)
+    statement = select(func.sum(open_tickets.c.number)).join(
+        world.Comment, world.Comment.ticket_id == open_tickets.c.id
+    )
     assert session.scalar(statement) == 10
 
 
@@ -491,7 +495,9 @@ def test_shared_rows(session, world):
     assert session.get(world.Product, "desk").title == "Desk"
     ticket = _ticket(session, world)
     assert ticket.product.title == "Desk"
-    statement = select(world.Product.title, func.count()).join(world.Ticket, world.Ticket.product_code == world.Product.code)
+    statement = select(world.Product.title, func.count()).join(
+        world.Ticket, world.Ticket.product_code == world.Product.code
+    )
     assert session.execute(statement.group_by(world.Product.title)).all() == [("Desk", world.a.counts["tickets"])]
 
 

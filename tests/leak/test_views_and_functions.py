@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Text, column, func, select, table, text
+from sqlalchemy import column, select, table, text
 
 from .probes import each, more_than_own
 from .suite import route
@@ -26,7 +26,9 @@ def test_view_with_the_readers_rights(session, world):
 
 @route(dialect="postgresql")
 def test_view_as_a_table_object(session, world):
-    view = table("ticket_overview", column("subject"), schema=world.spellings("tickets")[0].rpartition(".")[0].strip('"'))
+    view = table(
+        "ticket_overview", column("subject"), schema=world.spellings("tickets")[0].rpartition(".")[0].strip('"')
+    )
     return session.execute(select(view)).all()
 
 
@@ -59,7 +61,9 @@ def test_definer_function_counted(session, world):
 
 @route(dialect="postgresql")
 def test_inlined_function(session, world):
-    return each(session, [f"SELECT * FROM {name}() s WHERE s <> ''" for name in _beside(world, "ticket_subjects_invoker")])
+    return each(
+        session, [f"SELECT * FROM {name}() s WHERE s <> ''" for name in _beside(world, "ticket_subjects_invoker")]
+    )
 
 
 @route(dialect="postgresql")

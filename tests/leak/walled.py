@@ -10,7 +10,9 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+
 from tenantry import Config, Tenancy
+from tenantry.ids import physical_name
 from tenantry.models import Platform, Shared, TenantOwned, TenantRecord
 
 from . import models as declared
@@ -42,6 +44,8 @@ class Ground:
         self.runner = runner
         self.a, self.b = new_sides()
         self.tenants = {}
+        for side in (self.a, self.b):
+            side.slug = f"{side.slug}-{cell}"
         for side, other in ((self.a, None), (self.b, self.a)):
             self._create(side, twin=other.tickets[0] if other else None)
         with self.tenancy.platform() as session:
@@ -73,13 +77,13 @@ class Ground:
             await tenancy.aio.close()
 
     def _create(self, side: Side, *, twin: Any) -> None:
-        side.slug = f"{side.slug}-{self.cell}"
         tenant = self.tenancy.tenants.create(
             side.slug,
             name=f"{side.canary} tenant",
             isolation=ISOLATIONS[self.cell],
             settings={"secret": f"{side.canary} setting"},
-            identities={"slack_team": f"{side.canary} team"},
+            # A's nickname reads like B's slug: only the kind of the key tells the two apart.
+            identities={"slack_team": f"{side.canary} team", **({} if twin else {"nickname": self.b.slug})},
             record={"name": f"{side.canary} company"},
         )
         self.tenants[side.slug] = tenant
@@ -135,7 +139,10 @@ class PostgresInstallation:
         config = Config(role_prefix=self.prefix, **POOL)
         first = Tenancy(owner, self.models.Base, owner_url=owner, config=config)
         first.install(create_tables=True)
-        urls = {role: first.create_login(f"{self.prefix}_{role}_login", role=role) for role in ("app", "platform", "operator")}
+        urls = {
+            role: first.create_login(f"{self.prefix}_{role}_login", role=role)
+            for role in ("app", "platform", "operator")
+        }
         first.close()
         return {
             door: Tenancy(
@@ -193,8 +200,8 @@ class PostgresGround(Ground):
         self.installation.close()
 
     def spellings(self, table: str) -> list[str]:
-        schemas = [f'"{self.tenants[self.b.slug].physical}"', "public"]
-        return [f"{schema}.{table}" for schema in schemas] + [f'"{self.tenants[self.b.slug].physical}".public.{table}']
+        own = physical_name(self.b.id)
+        return [f"public.{table}", f'"{own}".{table}', f'"{own}".public.{table}']
 
     def files(self) -> list[str]:
         return []

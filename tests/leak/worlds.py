@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import asyncpg
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -167,6 +169,16 @@ class World:
             cursor = await_only(connection.execute(statement))
             return await_only(cursor.fetchall()) if cursor.description else []
         cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+    def beneath(self, driver: Any, statement: str) -> list[tuple[Any, ...]]:
+        """Sends *statement* on a PostgreSQL driver's connection, under the library's classes; it need not be out."""
+        if self.place.door == "async-asyncpg":
+            return [tuple(row.values()) for row in await_only(asyncpg.Connection.fetch(driver, statement))]
+        if self.place.door == "async-psycopg":
+            cursor = await_only(psycopg.AsyncCursor(driver).execute(statement))
+            return await_only(cursor.fetchall()) if cursor.description else []
+        cursor = psycopg.Cursor(driver).execute(statement)
         return cursor.fetchall() if cursor.description else []
 
     def python_connection(self, session: Session) -> sqlite3.Connection:
