@@ -148,7 +148,7 @@ def test_an_inherited_key_is_no_relationship(engine: Engine) -> None:
         __tablename__ = "engineers"
         boss_id: Mapped[uuid.UUID | None] = references("employees.id")
         id: Mapped[uuid.UUID] = mapped_column(ForeignKey("employees.id"), primary_key=True)
-        boss: Mapped[Employee | None] = relationship(foreign_keys=[boss_id])
+        boss: Mapped[Employee | None] = relationship()
         __mapper_args__ = {"polymorphic_identity": "g", "inherit_condition": id == Employee.id}  # noqa: RUF012, A003
 
     created(base.metadata, engine)
@@ -162,6 +162,56 @@ def test_an_inherited_key_is_no_relationship(engine: Engine) -> None:
         assert engineer.boss.kind == "e"
     condition = str(inspect(Engineer).inherit_condition)
     assert condition == "employees.tenant_id = engineers.tenant_id AND engineers.id = employees.id"
+
+
+def test_of_two_keys_the_childs_own_is_nearer(engine: Engine) -> None:
+    base = new_base()
+
+    class Machine(TenantOwned, base):
+        __tablename__ = "machines"
+        kind: Mapped[str]
+        place_id: Mapped[uuid.UUID | None] = references("sites.id")
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "m"}  # noqa: RUF012
+
+    class Robot(Machine):
+        __tablename__ = "robots"
+        home_id: Mapped[uuid.UUID | None] = references("sites.id")
+        home: Mapped[Site | None] = relationship("Site")
+        __mapper_args__ = {"polymorphic_identity": "r"}  # noqa: RUF012
+
+    class Site(TenantOwned, base):
+        __tablename__ = "sites"
+
+    created(base.metadata, engine)
+    with StampedSession(engine, uuid.uuid4()) as session:
+        robot = Robot(home=Site())
+        session.add(robot)
+        session.commit()
+        assert robot.home_id is not None
+        assert robot.place_id is None
+
+
+def test_a_child_joins_a_table_that_was_declared_after_it_on_the_tenant() -> None:
+    base = new_base()
+
+    class Machine(TenantOwned, base):
+        __tablename__ = "machines"
+        kind: Mapped[str]
+        __mapper_args__ = {"polymorphic_on": "kind"}  # noqa: RUF012
+
+    class Robot(Machine):
+        __tablename__ = "robots"
+        home_id: Mapped[uuid.UUID | None] = references("sites.id")
+        __mapper_args__ = {"polymorphic_identity": "r"}  # noqa: RUF012
+
+    assert str(inspect(Robot).persist_selectable.foreign_keys)
+
+    class Site(TenantOwned, base):
+        __tablename__ = "sites"
+
+    configure_mappers()
+    query = str(select(Site.id).join(Robot))
+    assert "sites.id = robots.home_id AND sites.tenant_id = robots.tenant_id" in query
 
 
 def test_a_join_written_out_in_full_is_left_as_it_is() -> None:

@@ -121,13 +121,16 @@ def test_the_triggers_come_and_go_with_their_tables(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(base.metadata.tables["companies"].delete())
     created(base.metadata, engine)
-    tenant, company = uuid.uuid4(), uuid.uuid4()
+    companies = base.metadata.tables["companies"]
+    tenant, other, company, second = (uuid.uuid4() for _ in range(4))
+    pairs = [(tenant, company), (tenant, second), (other, company)]
     with engine.begin() as connection:
-        companies = base.metadata.tables["companies"]
-        connection.execute(companies.insert().values(tenant_id=tenant, id=company))
-        connection.execute(table.insert().values(tenant_id=tenant, company_id=company))
+        connection.execute(companies.insert(), [{"tenant_id": owner, "id": id_} for owner, id_ in pairs])
+        connection.execute(table.insert(), [{"tenant_id": owner, "company_id": id_} for owner, id_ in pairs])
+        connection.execute(companies.delete().where(companies.c.tenant_id == tenant, companies.c.id == company))
+        left = connection.execute(select(table.c.tenant_id, table.c.company_id)).all()
+        assert {*left} == {(tenant, None), (tenant, second), (other, company)}
         connection.execute(companies.delete())
-        assert connection.execute(select(table.c.tenant_id, table.c.company_id)).all() == [(tenant, None)]
     table.drop(engine)
     with engine.begin() as connection:
         connection.execute(companies.insert().values(tenant_id=tenant, id=company))

@@ -120,6 +120,12 @@ def nothing_but_the_tenant(world: World) -> None:
     world.base.registry.map_imperatively(world.keep(type("Own", (TenantOwned,), {})), table)
 
 
+def tenant_after_the_id(world: World) -> None:
+    columns = [Column("id", Uuid, primary_key=True), Column("tenant_id", Uuid, primary_key=True)]
+    table = Table("own", world.metadata, *columns)
+    world.base.registry.map_imperatively(world.keep(type("Own", (TenantOwned,), {})), table)
+
+
 def record_with_a_number(world: World) -> None:
     world.owned(mixin=TenantRecord, id=mapped_column(Integer, primary_key=True))
 
@@ -293,6 +299,7 @@ CASES: list[tuple[str, str, Callable[[World], None]]] = [
     ("M003", "things", tenant_that_may_be_null),
     ("M003", "own", own_table_without_a_tenant),
     ("M003", "own", nothing_but_the_tenant),
+    ("M003", "Own", tenant_after_the_id),
     ("M003", "things", record_with_a_number),
     ("M003", "things", record_with_another_key),
     ("M004", "report", no_primary_key),
@@ -340,6 +347,19 @@ def test_each_fault_is_named_and_nothing_else(code: str, thing: str, fault: Call
     assert (code, thing) in [(finding.code, finding.object) for finding in findings]
     assert {finding.code for finding in findings} == {code}
     assert all(finding.message.endswith(".") and finding.fix.endswith(".") for finding in findings)
+
+
+def test_a_relationship_is_judged_where_it_is_declared() -> None:
+    world = World()
+    parent = world.owned(kind=mapped_column(String), __mapper_args__={"polymorphic_on": "kind"})
+    world.keep(type("Child", (parent,), {"__mapper_args__": {"polymorphic_identity": "child"}}))
+    parent.namesakes = relationship(
+        world.company,
+        viewonly=True,
+        foreign_keys=[world.company.name],
+        primaryjoin=lambda: parent.kind == world.company.name,
+    )
+    assert [finding.object for finding in lint(world.metadata)] == ["Thing.namesakes"]
 
 
 def test_sound_models_have_no_findings() -> None:

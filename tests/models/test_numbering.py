@@ -131,10 +131,12 @@ def test_tenants_are_numbered_apart_on_sqlite() -> None:
     engine = created(Base.metadata, sqlite_engine())
     with Session(engine) as session:
         session.execute(insert(Item), [row("a"), row("b", OTHER), row("c")])
-        assert (numbers(session), numbers(session, OTHER)) == ([1, 2], [1])
+        session.execute(insert(Item), [row("d", OTHER)])
+        assert (numbers(session), numbers(session, OTHER)) == ([1, 2], [1, 2])
+        session.execute(insert(Part), [{"tenant_id": OTHER, "id": 50}])
         session.add(Part(tenant_id=TENANT))
         session.flush()
-        assert session.scalars(select(Part.id)).all() == [1]
+        assert session.scalars(select(Part.id).where(Part.tenant_id == TENANT)).all() == [1]
     engine.dispose()
 
 

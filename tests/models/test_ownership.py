@@ -202,6 +202,13 @@ def test_a_joined_child_gets_the_tenant_and_where_it_declares_none_the_key() -> 
 
     assert key_of(Cat.__table__) == ["tenant_id", "id"]
     assert key_of(Dog.__table__) == ["tenant_id", "dog_id"]
+
+    class Kitten(Cat):
+        __tablename__ = "kittens"
+        __mapper_args__ = {"polymorphic_identity": "kitten"}  # noqa: RUF012
+
+    assert key_of(Kitten.__table__) == ["tenant_id", "id"]
+    assert isinstance(Kitten().id, uuid.UUID)
     for child in (Cat, Dog):
         (key,) = child.__table__.foreign_key_constraints
         assert [element.target_fullname for element in key.elements] == ["animals.tenant_id", "animals.id"]
@@ -271,6 +278,7 @@ def test_a_class_may_bring_its_own_table(imperative: bool) -> None:
     else:
         type("Own", (TenantOwned, base), {"__table__": table})
     assert ownership(table) is Ownership.TENANT
+    assert key_of(table) == ["tenant_id", "id"]
     assert {"tenant_id", "name"} in [{column.name for column in constraint.columns} for constraint in table.constraints]
     assert lint(base.metadata) == []
 

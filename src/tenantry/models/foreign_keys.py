@@ -76,7 +76,6 @@ def detach(table: Table, constraint: ForeignKeyConstraint) -> None:
     for element in constraint.elements:
         table.foreign_keys.discard(element)
         element.parent.foreign_keys.discard(element)
-        element._remove_from_metadata(table.metadata)
 
 
 def _lift(table: Table, constraint: ForeignKeyConstraint) -> bool:

@@ -25,6 +25,9 @@ def judge(mapper: Mapper[Any]) -> Iterator[Finding]:
     if not owners and any(isinstance(table, Table) and is_walled(table) for table in mapper.tables):
         message = f"The class is mapped to {mapper.local_table}, a tenant's table, without saying so."
         yield Finding("M021", model.__name__, message, "Give it TenantOwned.")
+    if _is_walled_model(model) and mapper.primary_key[0].name != TENANT_COLUMN:
+        message = "The class was mapped to a key that does not begin with tenant_id."
+        yield Finding("M003", model.__name__, message, "Declare tenant_id before the other columns of its own Table.")
     for relationship in own_relationships(mapper):
         yield from _judge_relationship(model, relationship)
 
