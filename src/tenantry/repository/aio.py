@@ -252,7 +252,7 @@ class AsyncRepository(AsyncReadRepository[M], Generic[M]):
     async def upsert(self, values: Mapping[str, Any], *, key: Sequence[str]) -> M:
         """Returns the row that the unique *key* tells apart, changed to *values*, or made where there was none.
 
-        Raises: UnknownField, UpsertRefused for a key without a unique constraint, CrossTenant.
+        Raises: UnknownField, CrossTenant, and UpsertRefused for a key without a unique constraint or half a row.
         """
         return await self.session.run_sync(lambda session: self._on(session).upsert(values, key=key))
 

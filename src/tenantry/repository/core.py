@@ -11,10 +11,10 @@ from sqlalchemy import ColumnExpressionArgument, ScalarResult, Select, inspect
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.interfaces import ORMOption
 
-from tenantry.errors import InvalidFilter, RecordNotFound, SeveralFound
+from tenantry.errors import RecordNotFound, SeveralFound
 from tenantry.repository import building, cursors, upserting
 from tenantry.repository.building import OrderBy, Selection
-from tenantry.repository.fields import check_settable, fit, key_fields
+from tenantry.repository.fields import check_settable, whole_key
 from tenantry.repository.modelled import Modelled
 from tenantry.repository.pages import Page, Slice, check_page, check_size, in_batches
 from tenantry.repository.refining import Refining
@@ -114,13 +114,8 @@ class ReadRepository(Modelled[M], Generic[M]):
 
     def get(self, key: Key) -> M | None:
         """Returns the row with this own key, or None; a key that no row can have is None too."""
-        parts = key if isinstance(key, tuple) else (key,)
-        fields = key_fields(self.model)
-        try:
-            fitting = tuple(map(fit, fields, parts)) if len(parts) == len(fields) else parts
-        except InvalidFilter:
-            return None
-        return self.session.get(self.model, fitting, options=self.options)
+        fitting = whole_key(self.model, key)
+        return None if fitting is None else self.session.get(self.model, fitting, options=self.options)
 
     def get_one(self, key: Key) -> M:
         """Returns the row with this own key.
@@ -271,11 +266,11 @@ class Repository(ReadRepository[M], Generic[M]):
     def upsert(self, values: Mapping[str, Any], *, key: Sequence[str]) -> M:
         """Returns the row that the unique *key* tells apart, changed to *values*, or made where there was none.
 
-        Raises: UnknownField, UpsertRefused for a key without a unique constraint, CrossTenant.
+        Raises: UnknownField, CrossTenant, and UpsertRefused for a key without a unique constraint or half a row.
         """
         wanted = upserting.upsert(self.model, values, key=key)
         self.session.flush()
-        if self.session.get_bind().dialect.name == "postgresql" and wanted.one_table:
+        if self.session.get_bind().dialect.name == "postgresql" and wanted.plain:
             return self._upsert_at_once(wanted)
         return self._upsert_in_two_steps(wanted)
 

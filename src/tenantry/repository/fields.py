@@ -65,6 +65,20 @@ def key_fields(model: type[Any]) -> list[Field]:
     return [getattr(model, mapper.get_property_by_column(column).key) for column in columns]
 
 
+def whole_key(model: type[Any], key: object) -> tuple[Any, ...] | None:
+    """Returns a row's own or primary key as its columns take it, or None for one that no row can have."""
+    parts = key if isinstance(key, tuple) else (key,)
+    mapper = class_mapper(model)
+    whole = [getattr(model, mapper.get_property_by_column(column).key) for column in mapper.primary_key]
+    fields = next((fields for fields in (key_fields(model), whole) if len(fields) == len(parts)), None)
+    if fields is None or None in parts:
+        return None
+    try:
+        return tuple(map(fit, fields, parts))
+    except InvalidFilter:
+        return None
+
+
 def is_walled(model: type[Any]) -> bool:
     """Returns whether each row of the model belongs to one tenant."""
     return issubclass(model, Walled)
@@ -90,7 +104,7 @@ def fit(attribute: Field, value: Any) -> Any:
 def python_type(kind: TypeEngine[Any]) -> type[Any] | None:
     """Returns what values of a column are in Python, or None if its type does not say."""
     try:
-        return kind.python_type
+        return _plain(kind).python_type
     except NotImplementedError:
         return None
 

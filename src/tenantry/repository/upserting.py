@@ -29,9 +29,10 @@ class Upsert(Generic[M]):
     changes: Mapping[str, Any]
 
     @property
-    def one_table(self) -> bool:
-        """Whether one statement can write the row."""
-        return len(class_mapper(self.model).tables) == 1
+    def plain(self) -> bool:
+        """Whether one statement can write the row: it stands in one table, and the mapper fills nothing in."""
+        mapper = class_mapper(self.model)
+        return len(mapper.tables) == 1 and mapper.polymorphic_on is None and mapper.version_id_col is None
 
 
 def upsert(model: type[M], values: Mapping[str, Any], *, key: Sequence[str]) -> Upsert[M]:
@@ -82,11 +83,30 @@ def _check_key(model: type[Any], key: Sequence[str], values: Mapping[str, Any]) 
     reason = None
     if set(key) - {TENANT_COLUMN} not in known:
         reason = "no unique constraint stands on exactly these."
-    elif missing := [name for name in key if values.get(name) is None]:
-        reason = f"the values say nothing of {', '.join(missing)}."
+    elif missing := [*(name for name in key if values.get(name) is None), *_lacking(model, values)]:
+        # Where the row is there already a database may or may not mind; so the values are those of a whole row.
+        reason = f"the values say nothing of {', '.join(dict.fromkeys(missing))}."
     if reason:
         shown = "; ".join(sorted(", ".join(sorted(names)) for names in known))
         raise UpsertRefused(model=model.__name__, key=", ".join(key) or "nothing", reason=reason, known=shown)
+
+
+def _lacking(model: type[Any], values: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the fields without which there can be no new row."""
+    mapper = class_mapper(model)
+    given = {field(model, name, Use.WRITE).key for name in values}
+    filled = {TENANT_COLUMN, *given}
+    for attribute in mapper.column_attrs:
+        if attribute.key not in filled and not any(_fills_itself(mapper, column) for column in attribute.columns):
+            yield attribute.key
+
+
+def _fills_itself(mapper: Mapper[Any], column: Any) -> bool:
+    if not isinstance(column, Column) or column.nullable:
+        return True
+    by_mapper = column is mapper.polymorphic_on or column is mapper.version_id_col
+    by_column = column.default is not None or column.server_default is not None
+    return by_mapper or by_column or column is column.table.autoincrement_column
 
 
 def _unique_keys(mapper: Mapper[Any]) -> Iterator[set[str]]:
