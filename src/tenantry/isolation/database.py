@@ -132,10 +132,10 @@ class SqliteFile:
         return Binding(tenant)
 
     def engine(self, tenant: uuid.UUID) -> Engine:
-        return self._server.file_engine(self.place(tenant))
+        return self._server.file_engine(self.place(tenant), tenant)
 
     def async_engine(self, tenant: uuid.UUID) -> AsyncEngine:
-        return self._server.async_file_engine(self.place(tenant))
+        return self._server.async_file_engine(self.place(tenant), tenant)
 
     def verify(self, tenant: uuid.UUID) -> list[Finding]:
         with bound(self.engine(tenant), self.enter(tenant)) as connection:

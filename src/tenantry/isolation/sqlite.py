@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import uuid
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, MetaData, Table
+from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Table
+from sqlalchemy.dialects.sqlite.base import SQLiteDDLCompiler
 from sqlalchemy.engine import Engine
+from sqlalchemy.sql.compiler import DDLCompiler
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
 from tenantry.isolation.binding import UNBOUND
@@ -19,7 +22,7 @@ from tenantry.isolation.engines import Engines
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.pools import async_sqlite_engine, sqlite_engine
 from tenantry.isolation.sharing import copy_shared
-from tenantry.isolation.sqlite_connection import ConnectionFactory, fenced_factory, walled_factory
+from tenantry.isolation.sqlite_connection import ConnectionFactory, fenced_factory, fenced_for, walled_factory
 from tenantry.isolation.sqlite_library import operator_factory
 from tenantry.isolation.sqlite_returning import teach_returning
 from tenantry.isolation.sqlite_stored import stored_ddl
@@ -98,14 +101,15 @@ class SqliteServer:
         engines = self.engines.of_this_loop()
         return engines.shared("operator", lambda: self._make_async(self.common_file, self._operating))
 
-    def file_engine(self, physical: str) -> Engine:
+    def file_engine(self, physical: str, tenant: uuid.UUID) -> Engine:
         """Returns the engine on one tenant's file; a missing file is an error, never a new one."""
-        return self.engines.bounded(physical, lambda: self._make(self._existing(physical), self._fenced))
+        factory = fenced_for(self._fenced, tenant)
+        return self.engines.bounded(physical, lambda: self._make(self._existing(physical), factory))
 
-    def async_file_engine(self, physical: str) -> AsyncEngine:
+    def async_file_engine(self, physical: str, tenant: uuid.UUID) -> AsyncEngine:
         """Returns the same for the running event loop."""
-        engines = self.engines.of_this_loop()
-        return engines.bounded(physical, lambda: self._make_async(self._existing(physical), self._fenced))
+        factory, engines = fenced_for(self._fenced, tenant), self.engines.of_this_loop()
+        return engines.bounded(physical, lambda: self._make_async(self._existing(physical), factory))
 
     def library_engine(self, name: str, *, bounded: bool = False) -> Engine:
         """Returns the engine of the library's own work on a file."""
@@ -200,6 +204,7 @@ class SqliteServer:
         """Yields a transaction on a temporary file that gets the name *path* when everything went well (DESIGN D11)."""
         scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         engine = sqlite_engine(str(scratch), self.config, factory=None)
+        engine.dialect.ddl_compiler = _OneFileCompiler
         try:
             with bound(engine.execution_options(**ONE_FILE), UNBOUND) as connection:
                 yield connection
@@ -239,6 +244,13 @@ class SqliteServer:
 
     def _translates(self, factory: ConnectionFactory | None) -> bool:
         return factory is None or bool(owned_tables(self.metadata, Ownership.SHARED))
+
+
+class _OneFileCompiler(SQLiteDDLCompiler):
+    """Keeps the foreign keys to Shared tables, which SQLite's own compiler drops as keys to another file."""
+
+    def visit_foreign_key_constraint(self, constraint: ForeignKeyConstraint, **options: object) -> str:
+        return DDLCompiler.visit_foreign_key_constraint(self, constraint, **options)
 
 
 def _sync(path: Path) -> None:
