@@ -1,4 +1,4 @@
-"""The command itself, which loads databases and drivers only when it runs."""
+"""The command itself: what it takes, and how it ends."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tenantry.cli.demo.acts import play
 
 
 class Scale(enum.StrEnum):
@@ -30,9 +32,6 @@ def demo(
     scale: Annotated[Scale, typer.Option(hidden=True)] = Scale.NORMAL,
 ) -> None:
     """Shows the whole thing on an embedded server: twelve tenants kept apart, and every way to break in, tried."""
-    # What the demo needs is more than the command line has to load, and an extra of its own.
-    from tenantry.cli.demo.acts import play  # noqa: PLC0415
-
     try:
         verdict = play(data, tickets=scale.tickets)
     except KeyboardInterrupt:
