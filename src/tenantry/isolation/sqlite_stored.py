@@ -98,8 +98,9 @@ def default_of(column: Column[object]) -> str | None:
 
 
 def quote(name: str) -> str:
-    """Returns *name* as an identifier that no reserved word can be mistaken for."""
-    return '"' + name.replace('"', '""') + '"'
+    """Returns *name* as an identifier, whatever stands in it."""
+    # Not double quotes: SQLite takes what they hold for a string where no column has the name.
+    return "`" + name.replace("`", "``") + "`"
 
 
 class _Preparer(SQLiteIdentifierPreparer):
