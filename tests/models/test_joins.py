@@ -189,6 +189,9 @@ def test_of_two_keys_the_childs_own_is_nearer(engine: Engine) -> None:
         session.commit()
         assert robot.home_id is not None
         assert robot.place_id is None
+        robot.home = None
+        session.commit()
+        assert (robot.home_id, robot.tenant_id) == (None, session.tenant)
 
 
 def test_a_child_joins_a_table_that_was_declared_after_it_on_the_tenant() -> None:

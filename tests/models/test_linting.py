@@ -18,6 +18,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     Sequence,
     String,
     Table,
@@ -104,6 +105,10 @@ def tenant_as_text(world: World) -> None:
 
 def tenant_outside_the_key(world: World) -> None:
     world.owned(tenant_id=mapped_column(Uuid, nullable=False))
+
+
+def key_constraint_without_the_tenant(world: World) -> None:
+    world.owned(PrimaryKeyConstraint("number"), number=mapped_column(Integer))
 
 
 def tenant_that_may_be_null(world: World) -> None:
@@ -296,6 +301,7 @@ CASES: list[tuple[str, str, Callable[[World], None]]] = [
     ("M002", "Both", two_owners),
     ("M003", "things", tenant_as_text),
     ("M003", "things", tenant_outside_the_key),
+    ("M003", "things", key_constraint_without_the_tenant),
     ("M003", "things", tenant_that_may_be_null),
     ("M003", "own", own_table_without_a_tenant),
     ("M003", "own", nothing_but_the_tenant),

@@ -6,7 +6,7 @@ import uuid
 from typing import Annotated, Any
 
 import pytest
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Uuid, inspect
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Uuid, inspect
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -166,6 +166,17 @@ def test_a_key_may_be_declared_by_its_annotation_alone() -> None:
     assert (key_of(Invoice.__table__), key_of(Code.__table__)) == (["tenant_id", "id"], ["tenant_id", "code"])
     assert isinstance(Invoice.__table__.c.id.type, Integer)
     assert Invoice().id is None
+
+
+def test_a_key_may_be_declared_as_a_constraint() -> None:
+    class Invoice(TenantOwned, new_base()):
+        __tablename__ = "invoices"
+        __table_args__ = (PrimaryKeyConstraint("number", "tenant_id", name="pk_of_ours"),)
+        number: Mapped[str]
+
+    assert key_of(Invoice.__table__) == ["tenant_id", "number"]
+    assert [column.name for column in inspect(Invoice).primary_key] == ["tenant_id", "number"]
+    assert Invoice.__table__.primary_key.name == "pk_of_ours"
 
 
 def test_a_base_may_carry_the_mixin_for_all_its_classes() -> None:

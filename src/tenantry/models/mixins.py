@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import CheckConstraint, Column, MetaData, Table, and_
+from sqlalchemy import CheckConstraint, Column, MetaData, PrimaryKeyConstraint, Table, and_
 from sqlalchemy.orm import Mapped, declared_attr
 from sqlalchemy.orm.base import opt_manager_of_class
 from sqlalchemy.schema import conv
@@ -118,9 +118,17 @@ def _with_key(cls: type[Walled], items: tuple[Any, ...]) -> tuple[Any, ...]:
         # A joined-inheritance child declares no tenant column, since its parent's attribute is mapped already.
         tenant = keys.tenant_column()
         _compare_tenants(cls, parent, tenant)
-    if not any(column.primary_key for column in declared if column is not tenant):
+    if any(isinstance(item, PrimaryKeyConstraint) for item in items):
+        _leave_to_constraint(tenant)
+    elif not any(column.primary_key for column in declared if column is not tenant):
         rest = [*_own_key(cls, parent), *rest]
     return tuple(rest) if tenant is None else (tenant, *rest)
+
+
+def _leave_to_constraint(tenant: Column[Any] | None) -> None:
+    # SQLAlchemy warns where columns say one thing of the key and a constraint another.
+    if tenant is not None:
+        tenant.primary_key = False
 
 
 def _own_key(cls: type[Walled], parent: Table | None) -> list[Column[Any]]:
