@@ -14,7 +14,7 @@ import typer
 from sqlalchemy import MetaData
 
 from tenantry.errors import ConfigurationError, TenantryError
-from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.servers import MAIN
 from tenantry.settings import login_urls_from_env
 from tenantry.tenancy import Tenancy
 from tenantry.types import TenantKey
@@ -41,7 +41,7 @@ def tenancy_of(context: typer.Context) -> Tenancy:
     named = _named(context)
     if named is None:
         raise ConfigurationError(what="This command needs your program's models, and no program was named.", fix=_HOW)
-    return _with_logins(_imported(named))
+    return _ready(context, _imported(named))
 
 
 def catalog_of(context: typer.Context) -> Tenancy:
@@ -51,9 +51,9 @@ def catalog_of(context: typer.Context) -> Tenancy:
     """
     named = _named(context)
     if named is not None:
-        return _with_logins(_imported(named))
+        return _ready(context, _imported(named))
     try:
-        return Tenancy.from_env(models=MetaData())
+        return _ready(context, Tenancy.from_env(models=MetaData()))
     except ConfigurationError as error:
         raise ConfigurationError(what=str(error), fix=f"Or name your program: {_HOW}") from None
 
@@ -109,10 +109,9 @@ def _broken(name: str, error: Exception) -> ConfigurationError:
     return ConfigurationError(what=what, fix="Mend it, then call again.")
 
 
-def _with_logins(tenancy: Tenancy) -> Tenancy:
-    """Lends the main server the logins of the environment that the program, rightly, does without."""
-    main = tenancy.servers.main
-    if isinstance(main, PostgresServer):
-        for keyword, url in login_urls_from_env().items():
-            main.lend_login(keyword.removesuffix("_url"), url)
+def _ready(context: typer.Context, tenancy: Tenancy) -> Tenancy:
+    """Lends the main server the logins that the program, rightly, does without; the end of the call closes all."""
+    for keyword, url in login_urls_from_env().items():
+        tenancy.servers.lend_login(MAIN, keyword.removesuffix("_url"), url)
+    context.call_on_close(tenancy.close)
     return tenancy

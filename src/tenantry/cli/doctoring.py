@@ -1,6 +1,6 @@
 """``tenantry doctor``."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -33,7 +33,6 @@ def doctor(
     tenancy = tenancy_of(context)
     with progress("Examining"):
         report = examine(tenancy, jobs=jobs)
-    tenancy.close()
     if as_json:
         print_json(_as_data(report))
     else:
@@ -59,7 +58,11 @@ def _print(report: Report) -> None:
     say(f"{len(report.findings)} findings, {len(report.notices)} notices. Examined: {looked}.")
 
 
-def _print_part(title: str, found: Iterable[Finding]) -> None:
-    rows = [(finding.code, finding.object, finding.message, finding.fix) for finding in found]
-    if rows:
-        print_table(["code", "object", "what is wrong", "what to do"], rows, title=title)
+def _print_part(title: str, found: Sequence[Finding]) -> None:
+    if found:
+        rows = [(finding.code, finding.object, finding.message) for finding in found]
+        print_table(["code", "object", "what is wrong"], rows, title=title)
+        typer.echo("\nWhat to do:")
+        for finding in found:
+            typer.echo(f"{finding.code} {finding.object}: {finding.fix}")
+        typer.echo()

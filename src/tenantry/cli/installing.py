@@ -83,7 +83,6 @@ def _install(context: typer.Context, *, create_tables: bool, as_json: bool) -> N
     with progress("Installing"):
         tenancy.install(create_tables=create_tables)
     servers = [{"name": found.name, "kind": found.kind, "location": found.location} for found in tenancy.servers.all()]
-    tenancy.close()
     if as_json:
         print_json({"servers": servers})
         return

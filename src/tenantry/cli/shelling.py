@@ -44,7 +44,6 @@ def shell(
             _run(command, names)
         else:
             code.interact(banner=_banner(db, names), local=names, exitmsg="")
-    tenancy.close()
 
 
 def _names(tenancy: Tenancy, db: TenantSession) -> dict[str, Any]:

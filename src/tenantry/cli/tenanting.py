@@ -73,7 +73,6 @@ def list_tenants(
     """List tenants in the order of their creation; needs the platform's or the owner's login."""
     tenancy = catalog_of(context)
     found = tenancy.tenants.list(after=parse_key(after) if after else None, limit=limit)
-    tenancy.close()
     if as_json:
         print_json([tenant_as_data(tenant) for tenant in found])
         return
@@ -128,7 +127,6 @@ def erase(
     tenancy = tenancy_of(context)
     with progress(f"Erasing {key}"):
         counts = tenancy.tenants.erase(parse_key(key), confirm=confirm)
-    tenancy.close()
     if as_json:
         print_json({"erased": confirm, "rows": dict(counts)})
         return
@@ -157,7 +155,6 @@ def _document(text: str | None) -> Any:
 
 def _print_tenant(tenancy: Tenancy, tenant: Tenant, *, as_json: bool) -> None:
     identities = _identities(tenancy, tenant)
-    tenancy.close()
     data = tenant_as_data(tenant)
     if as_json:
         print_json({**data, "identities": identities})

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Engine
 
 from tenantry.errors import ConfigurationError, ExtraMissing, LoginRequired, UnsafeLogin
 from tenantry.isolation.binding import UNBOUND, Binding
@@ -93,9 +93,9 @@ class PostgresServer:
         """Whether a URL was given for this login."""
         return login in self._urls
 
-    def lend_login(self, login: str, url: str | URL) -> None:
+    def lend_login(self, login: str, url: URL) -> None:
         """Makes a login's URL known where none was given; one that was given stays."""
-        self._urls.setdefault(login, make_url(url))
+        self._urls.setdefault(login, url)
 
     def engine(self, login: str, *, action: str, prepared: bool = True) -> Engine:
         """Returns the shared engine of one login."""

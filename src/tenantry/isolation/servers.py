@@ -78,6 +78,15 @@ class Servers:
         except KeyError:
             raise ServerUnknown(name=name) from None
 
+    def lend_login(self, name: str, login: str, url: str | URL) -> None:
+        """Makes one more login of a server known; one that was given stays, and SQLite has none.
+
+        Raises: ServerUnknown, ConfigurationError for a URL that cannot be read.
+        """
+        server, parsed = self.get(name), _parse(url)
+        if isinstance(server, PostgresServer):
+            server.lend_login(login, parsed)
+
     def strategy(self, name: str, isolation: Isolation) -> Strategy:
         """Returns how *isolation* is done on the server.
 
@@ -104,8 +113,12 @@ class Servers:
 def _parse(url: str | URL) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ConfigurationError(what="The database URL cannot be read.", fix=_FORMS) from None
+    if "@" in (parsed.host or ""):
+        # The rest of the password would be taken for the host, and shown as such.
+        fix = "Write '@' as %40, ':' as %3A and '/' as %2F there."
+        raise ConfigurationError(what="The database URL has a bare '@' in user or password.", fix=fix)
     if parsed.drivername == "postgres":
         parsed = parsed.set(drivername="postgresql")
     if parsed.get_backend_name() not in ("postgresql", "sqlite"):
