@@ -23,6 +23,7 @@ import pytest
 from tenantry.embedded import PostgresServer, binaries
 
 from .leak.table import LeakTable
+from .repository.table import MethodTable
 
 GIVEN = [url.strip() for url in os.environ.get("TENANTRY_TEST_URLS", "").split(",") if url.strip()]
 NO_SKIPS = bool(os.environ.get("TENANTRY_NO_SKIPS"))
@@ -113,8 +114,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Here, since under xdist the process that prints the table loads no conftest further down.
+    # Here, since under xdist the process that prints the tables loads no conftest further down.
     config.pluginmanager.register(LeakTable())
+    config.pluginmanager.register(MethodTable())
 
 
 @pytest.hookimpl(optionalhook=True)

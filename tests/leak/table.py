@@ -15,7 +15,7 @@ RECORD = "leak"
 DETAILED = 2
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps plugins in sets
 class LeakTable:
     """A pytest plugin that gathers what each trial recorded, on whichever worker it ran."""
 

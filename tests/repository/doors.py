@@ -7,7 +7,6 @@ import inspect
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,8 @@ from tenantry.ids import uuid7
 from tenantry.repository.refining import Refining
 
 from .models import FACES, Base, Company, Country, Ticket
+from .places import CELLS, Place
 
-POSTGRESQL_DOORS = ("sync", "psycopg", "asyncpg")
-SQLITE_DOORS = ("sync", "aiosqlite")
-CELLS = {
-    "postgresql-rows": POSTGRESQL_DOORS,
-    "postgresql-schema": POSTGRESQL_DOORS,
-    "postgresql-database": POSTGRESQL_DOORS,
-    "sqlite-file": SQLITE_DOORS,
-    "sqlite-rows": SQLITE_DOORS,
-}
 ISOLATIONS = {
     "postgresql-rows": "rows",
     "postgresql-schema": "schema",
@@ -46,24 +37,6 @@ ROWS = (
     (6, "snakeXcase subject", "pending", 2),
     (7, "back\\slash", "open", None),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A cell and the door through which it is entered."""
-
-    cell: str
-    door: str
-
-    def __str__(self) -> str:
-        return f"{self.cell}-{self.door}"
-
-    @property
-    def postgresql(self) -> bool:
-        return self.cell.startswith("postgresql")
-
-
-PLACES = [Place(cell, door) for cell, doors in CELLS.items() for door in doors]
 
 
 class Ground:

@@ -12,6 +12,7 @@ from tenantry.repository import AsyncQuery, AsyncReadRepository, AsyncRepository
 
 from .doors import Door
 from .models import Ticket
+from .table import RECORD
 
 Exercise = Callable[[Door], None]
 EXERCISES: dict[str, Exercise] = {}
@@ -34,8 +35,8 @@ def numbers(rows: list[Ticket]) -> list[int]:
 def test_each_method_proves_itself_at_each_place(
     door: Door, method: str, record_property: Callable[[str, object], None]
 ) -> None:
+    record_property(RECORD, f"{method}|{door.place}")
     EXERCISES[method](door)
-    record_property("repository_method", f"{method}|{door.place.cell}|{door.place.door}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

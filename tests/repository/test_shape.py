@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from tenantry.errors import ConfigurationError
 from tenantry.repository import Query, Repository, building
 
-from .doors import Ground, Place, opened
+from .doors import Ground, opened
 from .models import AsyncTickets, Company, Ticket, Tickets
+from .places import Place
 
 ROOT = Path(__file__).parents[2]
 M = TypeVar("M")

@@ -19,8 +19,9 @@ from tenantry.errors import (
     UpsertRefused,
 )
 
-from .doors import Door, Ground, Place, opened
+from .doors import Door, Ground, opened
 from .models import Ticket, Tickets
+from .places import Place
 
 KEY = ["queue", "number"]
 
