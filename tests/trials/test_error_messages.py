@@ -1,0 +1,118 @@
+"""Every error of the public API says what happened, to whom, and what to do next; it prints, pickles and has a base."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+import string
+import uuid
+from typing import Any
+
+import pytest
+
+from tenantry import errors
+from tenantry.types import Finding
+
+# What stands in the fields of an error when it is shown; the same for every class that has the field.
+EXAMPLES: dict[str, Any] = {
+    "action": "Listing tenants",
+    "allowed": "active, erasing",
+    "budget": 20,
+    "extra": "postgres",
+    "findings": [Finding("M001", "tickets", "has no owner.", "Add TenantOwned.")],
+    "fix": "Use two lower-case words joined by a dot.",
+    "found": 7,
+    "isolation": "schema",
+    "key": "acme",
+    "kind": "slack_team",
+    "known": "id, subject",
+    "limit": 5,
+    "log": "FATAL: no",
+    "login": "postgres",
+    "mode": "AUTOCOMMIT",
+    "model": "Ticket",
+    "module": "The synchronous PostgreSQL door",
+    "name": "berlin",
+    "newest": 2,
+    "next_step": "Finish its creation with `tenantry fleet work`.",
+    "oldest": 1,
+    "reason": "the disk is full. Free some space.",
+    "role": "owner",
+    "seconds": 0.25,
+    "server": "main",
+    "slug": "acme",
+    "statement": "Insert",
+    "status": "suspended",
+    "tenant": uuid.UUID(int=7),
+    "use": "sorted",
+    "value": "T012",
+    "waited": 30.0,
+    "wanted": "active",
+    "what": "context_setting='x' is not a PostgreSQL custom setting.",
+}
+
+CLASSES = [
+    kind
+    for kind in vars(errors).values()
+    if inspect.isclass(kind) and issubclass(kind, errors.TenantryError) and kind is not errors.TenantryError
+]
+
+# A next step is an imperative or names the call to make.
+NEXT_STEP = re.compile(
+    r"\b(Use|Run|Pass|Give|Set|Raise|Register|[Cc]hoose|Create|Open|Load|[Mm]end|Call|[Ll]ook|Narrow|End|Resume|Check|Add|"
+    r"Finish|Free|Known fields|Allowed from here|must repeat)\b"
+)
+
+
+def fields_of(kind: type[errors.TenantryError]) -> dict[str, Any]:
+    """Returns example values for what *kind* is built with."""
+    own = inspect.signature(kind.__init__).parameters
+    if "fields" in own:
+        names = {field for _, field, _, _ in string.Formatter().parse(inspect.cleandoc(kind.__doc__ or "")) if field}
+    else:
+        names = {name for name, parameter in own.items() if parameter.kind is parameter.KEYWORD_ONLY}
+    return {name: EXAMPLES[name] for name in names}
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_an_error_says_what_happened_and_what_to_do_next(kind: type[errors.TenantryError]) -> None:
+    fields = fields_of(kind)
+    error = kind(**fields)
+    message = str(error)
+    assert "{" not in message
+    assert message.strip()
+    assert message.rstrip()[-1] in ".!)" or "\n" in message
+    assert NEXT_STEP.search(message), message
+    for name, value in fields.items():
+        assert getattr(error, name) == value
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_an_error_survives_a_pickle(kind: type[errors.TenantryError]) -> None:
+    error = kind(**fields_of(kind))
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is kind
+    assert str(copy) == str(error)
+    assert copy.fields == error.fields
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_an_error_without_its_fields_is_a_mistake_of_ours(kind: type[errors.TenantryError]) -> None:
+    if fields_of(kind):
+        with pytest.raises((KeyError, TypeError)):
+            kind()
+    else:
+        assert str(kind())
+
+
+def test_braces_in_a_value_stay_what_they_are() -> None:
+    """The control for the check of braces: a user's own come through, and are not filled in."""
+    assert "{tenant}" in str(errors.TenantNotFound(key="{tenant}"))
+
+
+def test_the_table_of_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(kind.__name__, str(kind(**fields_of(kind)))) for kind in CLASSES]
+    with capsys.disabled():
+        print("\n" + "\n".join(f"{name:26} {' '.join(message.split())}" for name, message in rows))
+    assert len({message for _, message in rows}) == len(rows) >= 25
