@@ -25,6 +25,7 @@ from tenantry.errors import (
 from tenantry.isolation.binding import Binding
 from tenantry.isolation.hooks import enter
 from tenantry.models import TENANT_COLUMN, is_walled, stamp
+from tenantry.session.guard import unscoped_part
 from tenantry.types import Tenant
 
 try:
@@ -156,6 +157,14 @@ class TenantSession(BoundSession):
         """
         return super().get_one(entity, self._whole_key(entity, ident), **options)
 
+    def refresh(self, instance: object, *args: Any, **options: Any) -> None:
+        """Reads the row of *instance* anew."""
+        self._by_key, before = True, self._by_key
+        try:
+            super().refresh(instance, *args, **options)
+        finally:
+            self._by_key = before
+
     def _whole_key(self, entity: Any, ident: Any) -> Any:
         mapper: Mapper[Any] = inspect(entity).mapper
         if not is_walled(mapper.local_table):  # type: ignore[arg-type]  # mapped to a Table wherever it is walled
@@ -173,8 +182,11 @@ class TenantSession(BoundSession):
         scoped = state.is_orm_statement and not state.is_insert and not isinstance(state.parameters, list)
         if not (scoped and (state.is_select or state.is_update or state.is_delete)) or state.is_from_statement:
             self._refuse_unwalled(f"a statement of kind {type(state.statement).__name__}")
-        # A load by the whole key holds the predicate already.
-        if scoped and not self._by_key and not state.is_column_load:
+        by_key = self._by_key or state.is_column_load
+        if not (self._walled or by_key or state.is_relationship_load) and (part := unscoped_part(state.statement)):
+            self._refuse_unwalled(part)
+        # A load by the whole key holds the predicate already; without a wall behind it not even that is believed.
+        if scoped and not (self._walled and by_key):
             state.statement = state.statement.options(self._criteria)
 
     def connection(self, *args: Any, **kwargs: Any) -> Connection:
