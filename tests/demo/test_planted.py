@@ -48,7 +48,7 @@ def faults_of(server: PostgresServer, tenancy: Tenancy, statements: Sequence[str
             for statement in statements:
                 connection.execute(statement)
 
-    return perform(tenancy, make_customers(tickets=2), Stage(), settled=tamper).faults
+    return perform(tenancy, make_customers(tickets=2), stage=Stage(), settled=tamper).faults
 
 
 @pytest.fixture

@@ -49,13 +49,13 @@ def play(data: Path | None, *, tickets: int) -> Verdict:
         with stage.act("installed Tenantry on both") as act:
             tenancy = stack.enter_context(installed_tenancy(server, directory))
             act.note = "catalog, roles, walls; sessions run under a login that owns nothing"
-        verdict = perform(tenancy, customers, stage, settled=lambda: gather_statistics(server))
+        verdict = perform(tenancy, customers, stage=stage, settled=lambda: gather_statistics(server))
     stage.show_verdict(rows=verdict.rows, attempts=verdict.attempts, routes=len(ROUTES), faults=verdict.faults)
     return verdict
 
 
 def perform(
-    tenancy: Tenancy, customers: Sequence[Customer], stage: Stage, *, settled: Callable[[], None] = lambda: None
+    tenancy: Tenancy, customers: Sequence[Customer], *, stage: Stage, settled: Callable[[], None] = lambda: None
 ) -> Verdict:
     """Moves the customers in, counts them, lets the intruders try, and compares; calls *settled* once all are in."""
     tenants = _move_in(tenancy, customers, stage)
@@ -104,7 +104,7 @@ def _break_in(
     secrets = secrets_of(tenants)
     with stage.act("tried to break in") as act:
         outcomes = [
-            try_route(route, Target(tenancy, place, intruders[place], victims), secrets)
+            try_route(route, Target(tenancy, place, intruders[place], victims), secrets=secrets)
             for route in ROUTES
             for place in route.places
         ]

@@ -24,6 +24,7 @@ class Scale(enum.StrEnum):
 
 
 def demo(
+    *,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 if any number is off.")] = False,
     data: Annotated[
         Path | None,

@@ -118,7 +118,7 @@ def secrets_of(victims: Sequence[Tenant]) -> frozenset[str]:
     )
 
 
-def try_route(route: Route, target: Target, secrets: frozenset[str]) -> Outcome:
+def try_route(route: Route, target: Target, *, secrets: frozenset[str]) -> Outcome:
     """Returns what came back when the intruder took *route*; whatever it managed to change is committed."""
     try:
         own = _own_tickets(target)

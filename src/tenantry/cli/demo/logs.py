@@ -107,7 +107,7 @@ class Desk:
         ticket["updated_at"] = at
         return ticket
 
-    def say(self, number: str, at: datetime.datetime, content: str, *, author: str, kind: str = "agent") -> None:
+    def say(self, number: str, at: datetime.datetime, *, content: str, author: str, kind: str = "agent") -> None:
         """Adds what was said about a ticket."""
         self.conversations.append(
             {
@@ -130,7 +130,7 @@ def _software(events: Iterable[Event]) -> dict[str, Desk]:
         number, agent = event["case_name"], desk.agent(event["org_resource"])
         ticket = desk.ticket(number, at, subject=f"{number}: {activity}", source="help desk")
         ticket |= {"status": STATES.get(activity, "open"), "agent_id": agent["id"]}
-        desk.say(number, at, activity, author=agent["agent_id"])
+        desk.say(number, at, content=activity, author=agent["agent_id"])
     return {"software-firm": desk}
 
 
@@ -157,7 +157,8 @@ def _add_incident_event(desk: Desk, event: Event) -> None:
     subject = f"{event['product']}: {event['impact'].lower()} impact"
     ticket = desk.ticket(number, at, subject=subject, source="vinst")
     ticket |= {"status": STATES.get(state, "open"), "priority": IMPACTS[event["impact"]], "agent_id": agent["id"]}
-    desk.say(number, at, f"{event['concept_name']}, {state}, by {event['org_group']}", author=agent["agent_id"])
+    content = f"{event['concept_name']}, {state}, by {event['org_group']}"
+    desk.say(number, at, content=content, author=agent["agent_id"])
 
 
 def _ubuntu(events: Iterable[Event]) -> dict[str, Desk]:
@@ -182,7 +183,7 @@ def _add_message(desk: Desk, event: Event) -> None:
     # What one person asked on one day is one ticket.
     number, text = f"{event['day']} {event['nick']}", event["text"]
     desk.ticket(number, at, subject=text, source="irc", status="closed")
-    desk.say(number, at, text, author=event["nick"], kind="requester")
+    desk.say(number, at, content=text, author=event["nick"], kind="requester")
 
 
 def _customer(slug: str, desk: Desk, place: Place) -> Customer:

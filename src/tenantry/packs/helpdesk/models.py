@@ -41,7 +41,7 @@ class AuthorType(enum.StrEnum):
     SYSTEM = "system"
 
 
-def one_of(words: type[enum.StrEnum], table: str, column: str) -> CheckConstraint:
+def one_of(words: type[enum.StrEnum], *, table: str, column: str) -> CheckConstraint:
     """Returns the constraint that a column holds one of *words*."""
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=f"ck_{table}_{column}")
@@ -97,8 +97,8 @@ class Ticket(OfCompany, HelpdeskBase):
     __tablename__ = "tickets"
     __table_args__ = (
         UniqueConstraint("platform", "ticket_id"),
-        one_of(TicketStatus, "tickets", "status"),
-        one_of(TicketPriority, "tickets", "priority"),
+        one_of(TicketStatus, table="tickets", column="status"),
+        one_of(TicketPriority, table="tickets", column="priority"),
         Index(None, "status"),
         Index(None, "priority"),
         Index(None, "requester_email"),
@@ -134,7 +134,7 @@ class Conversation(OfCompany, HelpdeskBase):
     __table_args__ = (
         UniqueConstraint("platform", "conversation_id"),
         ForeignKeyConstraint(["platform", "ticket_id"], ["tickets.platform", "tickets.ticket_id"], ondelete="CASCADE"),
-        one_of(AuthorType, "conversations", "author_type"),
+        one_of(AuthorType, table="conversations", column="author_type"),
         Index(None, "platform", "ticket_id", "created_at"),
     )
 
