@@ -17,11 +17,12 @@ class TenantryError(Exception):
     """Tenantry could not do what was asked."""
 
     def __init__(self, **fields: Any) -> None:
-        self.fields = fields
-        for name, value in fields.items():  # AttributeError and ImportError hold a name of their own
-            setattr(self, name, value)
         template = inspect.cleandoc(type(self).__doc__ or type(self).__name__)
         super().__init__(" ".join(template.format_map(fields).split()))
+        self.fields = fields
+        # Last, and one by one: AttributeError and ImportError hold a name of their own and clear it.
+        for name, value in fields.items():
+            setattr(self, name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.fields)
