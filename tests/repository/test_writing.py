@@ -77,6 +77,8 @@ def test_no_row_is_made_for_another_tenant(door: Door) -> None:
         lambda: door.tickets.create(values),
         lambda: door.tickets.bulk_create([values]),
         lambda: door.tickets.upsert(values, key=KEY),
+        lambda: door.tickets.upsert({**values, "tenant_id": str(other)}, key=KEY),
+        lambda: door.tickets.upsert({"org_id": other, "number": 60, "queue": "desk", "subject": "theirs"}, key=KEY),
     ):
         with pytest.raises(CrossTenant):
             work()

@@ -146,14 +146,14 @@ def filters(model: type[Any], given: Mapping[str, Any]) -> Conditions:
     return tuple(_filter(model, name, value) for name, value in given.items())
 
 
-def search(model: type[Any], text: str, names: Sequence[str | Field]) -> Conditions:
+def search(model: type[Any], text: str, *, fields: Sequence[str | Field]) -> Conditions:
     """Returns the condition that one of the fields holds *text*, whatever its case; blank text asks nothing.
 
     Raises: UnknownField, InvalidFilter.
     """
     if not text.strip():
         return ()
-    found = [field(model, name if isinstance(name, str) else name.key, Use.SEARCH) for name in names]
+    found = [field(model, name if isinstance(name, str) else name.key, use=Use.SEARCH) for name in fields]
     return (or_(false(), *(_contains(attribute, text) for attribute in found)),)
 
 
@@ -197,7 +197,7 @@ def _least(limit: int | None, count: int) -> int:
 
 
 def _named_term(model: type[Any], name: str) -> Term:
-    attribute = field(model, name.removeprefix("-"), Use.SORT)
+    attribute = field(model, name.removeprefix("-"), use=Use.SORT)
     return Term(attribute, attribute, name.startswith("-"))
 
 
@@ -222,8 +222,8 @@ def _attribute_term(model: type[Any], given: Any, element: Any, *, descending: b
 def _filter(model: type[Any], name: str, value: Any) -> ColumnElement[bool]:
     plain, mark, word = name.rpartition("__")
     if mark and plain and word in _OPERATORS:
-        return _OPERATORS[word](field(model, plain, Use.COMPARE), value)
-    return _equals(field(model, name, Use.FILTER), value)
+        return _OPERATORS[word](field(model, plain, use=Use.COMPARE), value)
+    return _equals(field(model, name, use=Use.FILTER), value)
 
 
 def _equals(attribute: Any, value: Any) -> ColumnElement[bool]:
@@ -260,7 +260,7 @@ def _startswith(attribute: Any, value: Any) -> ColumnElement[bool]:
 
 
 def _text(attribute: Any, value: Any) -> str:
-    field(attribute.class_, attribute.key, Use.SEARCH)
+    field(attribute.class_, attribute.key, use=Use.SEARCH)
     if not isinstance(value, str):
         raise InvalidFilter(
             model=attribute.class_.__name__, name=attribute.key, reason="it is searched for text alone."

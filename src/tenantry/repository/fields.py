@@ -33,7 +33,7 @@ class Use(enum.Enum):
     SET = "set"
 
 
-def field(model: type[Any], name: str, use: Use) -> Field:
+def field(model: type[Any], name: str, *, use: Use) -> Field:
     """Returns the mapped column called *name*.
 
     Raises: UnknownField for any other name, and for a column that is not fit for the use: a relationship, a document,

@@ -46,7 +46,7 @@ class Refining(Generic[M]):
         Raises: UnknownField, InvalidFilter.
         """
         names = (fields,) if isinstance(fields, str) else fields
-        return self.where(*building.search(self._selection.model, text, names))
+        return self.where(*building.search(self._selection.model, text, fields=names))
 
     def order_by(self, *terms: OrderBy) -> Self:
         """Orders by fields (``"-created_at"``: the latest first) or expressions, after the terms given before.

@@ -38,23 +38,17 @@ class Upsert(Generic[M]):
 def upsert(model: type[M], values: Mapping[str, Any], *, key: Sequence[str]) -> Upsert[M]:
     """Returns what an upsert writes; the key and the primary key of a row that is there already stay.
 
-    Raises: UnknownField, and UpsertRefused for a key that is not unique or has no value.
+    Raises: UnknownField, and UpsertRefused for a key that is not unique or values that are not a whole row's.
     """
+    names = {name: field(model, name, use=Use.WRITE).key for name in (*values, *key)}
+    row = {names[name]: value for name, value in values.items()}
+    unique = [names[name] for name in key]
+    _check_key(model, unique, row)
+    found = {name: fit(getattr(model, name), row[name]) for name in unique}
     mapper = class_mapper(model)
-    attributes = {name: field(model, name, Use.WRITE) for name in (*values, *key)}
-    _check_key(model, [attributes[name].key for name in key], values)
-    fixed = {
-        *(attributes[name].key for name in key),
-        *(mapper.get_property_by_column(column).key for column in mapper.primary_key),
-    }
-    changes = {name: value for name, value in values.items() if attributes[name].key not in fixed}
-    found = {name: fit(attributes[name], values[name]) for name in key}
-    return Upsert(
-        model,
-        values={**values, **found},
-        key=found,
-        changes={**dict(_renewed(mapper, changes)), **changes},
-    )
+    fixed = {*unique, *(mapper.get_property_by_column(column).key for column in mapper.primary_key)}
+    changes = {name: value for name, value in row.items() if name not in fixed}
+    return Upsert(model, {**row, **found}, found, {**dict(_renewed(mapper, changes)), **changes})
 
 
 def on_conflict(wanted: Upsert[M], tenant: uuid.UUID | None) -> ReturningInsert[Any]:
@@ -65,7 +59,7 @@ def on_conflict(wanted: Upsert[M], tenant: uuid.UUID | None) -> ReturningInsert[
     row = dict(wanted.values)
     unique = list(wanted.key)
     if is_walled(wanted.model):
-        if row.setdefault(TENANT_COLUMN, tenant) != tenant:
+        if tenant is not None and row.setdefault(TENANT_COLUMN, tenant) != tenant:
             raise CrossTenant(model=wanted.model.__name__, tenant=tenant)
         unique = [TENANT_COLUMN, *(name for name in unique if name != TENANT_COLUMN)]
     statement = insert(wanted.model).values(_by_column(wanted.model, row))
@@ -79,9 +73,9 @@ def on_conflict(wanted: Upsert[M], tenant: uuid.UUID | None) -> ReturningInsert[
 
 
 def _check_key(model: type[Any], key: Sequence[str], values: Mapping[str, Any]) -> None:
-    known = list(_unique_keys(class_mapper(model)))
+    known = list(_unique_keys(model))
     reason = None
-    if set(key) - {TENANT_COLUMN} not in known:
+    if set(key) - _given_by_session(model) not in known:
         reason = "no unique constraint stands on exactly these."
     elif missing := [*(name for name in key if values.get(name) is None), *_lacking(model, values)]:
         # Where the row is there already a database may or may not mind; so the values are those of a whole row.
@@ -94,10 +88,10 @@ def _check_key(model: type[Any], key: Sequence[str], values: Mapping[str, Any]) 
 def _lacking(model: type[Any], values: Mapping[str, Any]) -> Iterator[str]:
     """Yields the fields without which there can be no new row."""
     mapper = class_mapper(model)
-    given = {field(model, name, Use.WRITE).key for name in values}
-    filled = {TENANT_COLUMN, *given}
+    filled = _given_by_session(model) | set(values)
     for attribute in mapper.column_attrs:
-        if attribute.key not in filled and not any(_fills_itself(mapper, column) for column in attribute.columns):
+        by_itself = any(_fills_itself(mapper, column) for column in attribute.columns)
+        if attribute.key not in filled and not by_itself:
             yield attribute.key
 
 
@@ -109,12 +103,17 @@ def _fills_itself(mapper: Mapper[Any], column: Any) -> bool:
     return by_mapper or by_column or column is column.table.autoincrement_column
 
 
-def _unique_keys(mapper: Mapper[Any]) -> Iterator[set[str]]:
+def _unique_keys(model: type[Any]) -> Iterator[set[str]]:
+    mapper = class_mapper(model)
+    mapped = set(mapper.columns.values())
     for table in mapper.tables:
-        if isinstance(table, Table):
-            for columns in _unique_columns(table):
-                if all(column in mapper.columns.values() for column in columns):
-                    yield {mapper.get_property_by_column(column).key for column in columns} - {TENANT_COLUMN}
+        for columns in _unique_columns(table) if isinstance(table, Table) else ():
+            if mapped.issuperset(columns):
+                yield {mapper.get_property_by_column(column).key for column in columns} - _given_by_session(model)
+
+
+def _given_by_session(model: type[Any]) -> set[str]:
+    return {TENANT_COLUMN} if is_walled(model) else set()
 
 
 def _unique_columns(table: Table) -> Iterator[list[Column[Any]]]:
@@ -143,4 +142,4 @@ def _by_column(model: type[Any], row: Mapping[str, Any]) -> dict[Any, Any]:
 
 
 def _column(model: type[Any], name: str) -> Any:
-    return field(model, name, Use.WRITE).property.columns[0]
+    return field(model, name, use=Use.WRITE).property.columns[0]
