@@ -50,7 +50,7 @@ def test_work_through_the_orm(file: CommonFile) -> None:
             made = await db.scalars(insert(Ticket).returning(Ticket, sort_by_parameter_order=True), rows)
             assert [found.subject for found in made] == [row["subject"] for row in rows]
             changed = await db.execute(update(Ticket).values(subject="same"))
-            assert changed.rowcount == OWN_ROWS + 51  # type: ignore[attr-defined]
+            assert changed.rowcount == OWN_ROWS + 51
             await db.delete(await db.get_one(Company, (OWN, numbered(OWN, 0))))
             await db.commit()
             assert await db.scalar(select(func.count()).select_from(Ticket)) == OWN_ROWS + 50

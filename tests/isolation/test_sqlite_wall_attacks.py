@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -318,7 +319,7 @@ def test_an_attempt_finds_and_changes_nothing_of_others(file: CommonFile, attemp
         rows, errors = run(connection, attempt)
         assert not tells(rows)
         assert not tells([[str(error)] for error in errors])
-        assert not any(connection.wall._secret in str(error) for error in errors)  # type: ignore[attr-defined]
+        assert not any(connection.wall._secret in str(error) for error in errors)
     assert file.belonging_to_others() == theirs
     assert file.count() == everything - _size(mine) + _size(file.rows_of(OWN))
     if attempt.refused:
@@ -336,9 +337,22 @@ def test_there_are_enough_attempts() -> None:
     assert len({attempt.statements for attempt in ATTEMPTS}) >= 150
 
 
+@pytest.mark.parametrize("name", ["leftover", "main.LeftOver", '"leftover"', "shown", "temp.leftover"])
+@pytest.mark.parametrize(
+    "form", ["SELECT x FROM {}", "SELECT count(*) FROM {}", "SELECT x FROM (SELECT 1 AS x) FULL JOIN {} USING (x)"]
+)
+def test_a_table_that_is_in_the_file_by_accident_is_hidden(tmp_path: Path, name: str, form: str) -> None:
+    file = CommonFile(tmp_path)
+    with file.plain() as owner:
+        owner.execute("CREATE TABLE leftover (x)")
+        owner.execute("CREATE VIEW shown AS SELECT subject AS x FROM tickets__rows")
+    with file.walled() as connection, pytest.raises(sqlite3.DatabaseError):
+        connection.execute(form.format(name))
+
+
 def test_the_secret_cannot_be_uttered_even_when_it_is_known(file: CommonFile) -> None:
     with file.walled() as connection:
-        view = connection.wall._view  # type: ignore[attr-defined]
+        view = connection.wall._view
         for spelled in (view, view.upper(), f'"{view}"', f"{view}x", view[:33] + "trigger0i"):
             statement = f"WITH {spelled} AS (SELECT * FROM main.tickets__rows) SELECT * FROM {spelled}"
             with pytest.raises(sqlite3.DatabaseError, match=r"not authorized|prohibited"):
@@ -349,13 +363,13 @@ def test_the_secret_cannot_be_uttered_even_when_it_is_known(file: CommonFile) ->
 
 def test_two_connections_have_two_secrets(file: CommonFile) -> None:
     with file.walled() as one, file.walled() as two:
-        assert one.wall._secret != two.wall._secret  # type: ignore[attr-defined]
-        assert len(one.wall._secret) == 33  # type: ignore[attr-defined]
+        assert one.wall._secret != two.wall._secret
+        assert len(one.wall._secret) == 33
 
 
 def test_no_error_message_tells_the_secret(file: CommonFile) -> None:
     with file.walled() as connection:
-        secret = connection.wall._secret  # type: ignore[attr-defined]
+        secret = connection.wall._secret
         with file.plain() as owner:
             owner.execute("ALTER TABLE comments__rows RENAME COLUMN body TO text")
         try:
@@ -559,7 +573,7 @@ def test_the_schema_tables_would_tell_the_secret(file: CommonFile, monkeypatch: 
     monkeypatch.setattr(sqlite_connection, "Wall", ShowsSchemaTables)
     with file.walled() as connection:
         told = str(connection.execute("SELECT sql FROM sqlite_temp_master").fetchall())
-        assert connection.wall._secret in told  # type: ignore[attr-defined]
+        assert connection.wall._secret in told
 
 
 def test_a_blob_would_pass_the_authorizer(file: CommonFile) -> None:

@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> CommonFile:
 
 def walled(name: str, metadata: MetaData, *items: object) -> Table:
     key = Column("tenant_id", Uuid(), primary_key=True), Column("id", String(32), primary_key=True)
-    return Table(name, metadata, *key, *items, info={"tenantry": Ownership.TENANT})  # type: ignore[arg-type]
+    return Table(name, metadata, *key, *items, info={"tenantry": Ownership.TENANT})
 
 
 def test_every_table_key_index_and_check_is_there(file: CommonFile) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import MetaData
 
 from tenantry.isolation.sqlite_stored import quote, stored_name, walled_tables
 
-_SETTINGS: Final = ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL")
+_SETTINGS: Final = ("journal_mode = WAL", "foreign_keys = ON", "recursive_triggers = ON", "synchronous = FULL")
 
 
 class LibraryConnection(sqlite3.Connection):

@@ -153,7 +153,7 @@ class Wall:
 
     def _inspect(self, sql: str) -> None:
         if self._secret in sql or self._unspeakable.search(sql) or not _ALLOWED_STATEMENT.match(sql):
-            raise sqlite3.DatabaseError("not authorized")
+            raise sqlite3.DatabaseError("not authorized: the statement explains, or names what tenants cannot see")
         if len(self._allowed) >= _REMEMBERED_STATEMENTS:
             self._allowed.clear()
         self._allowed.add(sql)
