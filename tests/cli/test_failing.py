@@ -18,6 +18,15 @@ def test_an_error_of_the_system():
     assert (sentence, code) == ("Permission denied: /data/catalog.sqlite3", 1)
 
 
+def test_what_a_person_sees_when_the_server_is_down(program):
+    program.environment["TENANTRY_URL"] = "postgresql://app:hush-hush@127.0.0.1:1/saas"
+    result = program.run("install")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.strip() == (
+        "Nothing listens at 127.0.0.1:1. Check that the server runs, and the host and port of the URL."
+    )
+
+
 def test_an_unexpected_error_is_not_swallowed():
     with pytest.raises(RuntimeError, match="a bug"):
         failing.end(RuntimeError("a bug"))

@@ -56,7 +56,9 @@ def test_a_missing_extra_is_one_sentence():
 
 
 def test_without_arguments_the_help_is_shown(program):
-    assert "Usage: tenantry" in program.call().said
+    result = program.call()
+    assert result.code == 2
+    assert "Usage:" in result.said
 
 
 def test_an_unknown_command_is_a_mistake(program):
