@@ -22,6 +22,10 @@ from tenantry.cli.demo.loading import Counts, expected_counts
 
 PLAIN_WIDTH: Final = 110
 REFUSED: Final = "refused: "
+NOT_TRIED: Final = (
+    "Not tried: raw SQL that sets tenantry.tenant itself. Tenants of one PostgreSQL database are not safe\n"
+    "from it, so bind your values, or give the tenant a database of its own (SECURITY.md)."
+)
 
 
 @dataclass
@@ -82,6 +86,7 @@ class Stage:
             shown = escape(words) if held else f"[bold red]{escape(words)}[/]"
             table.add_row(f"{number}", escape(route.name), _where(route.places), shown, _mark(held=held))
         self._console.print(Padding(table, (1, 0)))
+        self._console.print(f"[dim]{NOT_TRIED}[/]", "", sep="\n", highlight=False)
 
     def show_verdict(self, *, rows: int, attempts: int, routes: int, faults: Sequence[str]) -> None:
         """Shows in one line whether the walls held, and after it each number that is off."""
