@@ -78,6 +78,7 @@ app = typer.Typer(cls=Commands, pretty_exceptions_enable=False, no_args_is_help=
 @app.callback()
 def tenantry(
     context: typer.Context,
+    *,
     application: Annotated[
         str | None,
         typer.Option("--app", metavar="MODULE:NAME", envvar="TENANTRY_APP", help="The Tenancy object of your program."),

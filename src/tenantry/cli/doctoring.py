@@ -26,6 +26,7 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog=_EPILOG)
 def doctor(
     context: typer.Context,
+    *,
     jobs: Annotated[int, typer.Option(min=1, help="How many tenants' databases to look at at once.")] = 4,
     as_json: AsJSON = False,
 ) -> None:

@@ -39,6 +39,7 @@ class Role(enum.StrEnum):
 @app.command(epilog=_EPILOG)
 def install(
     context: typer.Context,
+    *,
     sql: Annotated[bool, typer.Option("--sql", help="Print the statements and run none.")] = False,
     login: Annotated[str | None, typer.Option(metavar="NAME", help="Make a login, print its URL, and no more.")] = None,
     role: Annotated[Role, typer.Option(help="What the login is for.")] = Role.APP,

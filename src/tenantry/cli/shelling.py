@@ -33,6 +33,7 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog=_EPILOG)
 def shell(
     context: typer.Context,
+    *,
     key: Key,
     command: Annotated[str | None, typer.Option("-c", metavar="CODE", help="Run this and stop.")] = None,
 ) -> None:

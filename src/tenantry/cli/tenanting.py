@@ -37,6 +37,7 @@ def tenants() -> None:
 @app.command(epilog='Example: tenantry tenants create acme --record \'{"name": "Acme Ltd"}\'')
 def create(
     context: typer.Context,
+    *,
     slug: Annotated[str, typer.Argument(help="1 to 63 of a-z, 0-9 and '-'.")],
     name: Annotated[str | None, typer.Option(help="How people call it.")] = None,
     isolation: Annotated[Isolation | None, typer.Option(help="How far apart it stands from others.")] = None,
@@ -66,6 +67,7 @@ def create(
 @app.command("list", epilog="Example: tenantry tenants list --limit 20 --after acme")
 def list_tenants(
     context: typer.Context,
+    *,
     after: Annotated[str | None, typer.Option(metavar="KEY", help="Start behind this tenant.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     as_json: AsJSON = False,
@@ -83,21 +85,21 @@ def list_tenants(
 
 
 @app.command()
-def show(context: typer.Context, key: Key, as_json: AsJSON = False) -> None:
+def show(context: typer.Context, *, key: Key, as_json: AsJSON = False) -> None:
     """Show one tenant, where it lives and what finds it."""
     tenancy = catalog_of(context)
     _print_tenant(tenancy, tenancy.tenants.get(parse_key(key)), as_json=as_json)
 
 
 @app.command()
-def suspend(context: typer.Context, key: Key, as_json: AsJSON = False) -> None:
+def suspend(context: typer.Context, *, key: Key, as_json: AsJSON = False) -> None:
     """Close a tenant to new sessions."""
     tenancy = catalog_of(context)
     _print_tenant(tenancy, tenancy.tenants.suspend(parse_key(key)), as_json=as_json)
 
 
 @app.command()
-def resume(context: typer.Context, key: Key, as_json: AsJSON = False) -> None:
+def resume(context: typer.Context, *, key: Key, as_json: AsJSON = False) -> None:
     """Open a suspended tenant again."""
     tenancy = catalog_of(context)
     _print_tenant(tenancy, tenancy.tenants.resume(parse_key(key)), as_json=as_json)
@@ -106,6 +108,7 @@ def resume(context: typer.Context, key: Key, as_json: AsJSON = False) -> None:
 @app.command()
 def rename(
     context: typer.Context,
+    *,
     key: Key,
     slug: Annotated[str, typer.Argument(help="The new slug.")],
     name: Annotated[str | None, typer.Option(help="A new name too.")] = None,
@@ -119,6 +122,7 @@ def rename(
 @app.command(epilog="Example: tenantry tenants erase acme --confirm acme")
 def erase(
     context: typer.Context,
+    *,
     key: Key,
     confirm: Annotated[str, typer.Option(metavar="SLUG", help="The tenant's slug once more.")] = "",
     as_json: AsJSON = False,

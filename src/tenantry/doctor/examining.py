@@ -43,7 +43,7 @@ def _every(tenancy: Tenancy) -> Iterator[Tenant]:
 
 
 def _examine(tenancy: Tenancy, server: Server, tenants: tuple[Tenant, ...] | None, *, jobs: int) -> Iterator[Finding]:
-    census = placements.census(tenancy, tenants, server.name)
+    census = placements.census(tenancy, tenants=tenants, server=server.name)
     if isinstance(server, SqliteServer):
         yield from sqlite.examine(server, census)
     else:

@@ -34,7 +34,7 @@ class Census:
         return sorted(name for name in names if name not in known and not self.still_lives(parse(name)))
 
 
-def census(tenancy: Tenancy, tenants: tuple[Tenant, ...] | None, server: str) -> Census:
+def census(tenancy: Tenancy, *, tenants: tuple[Tenant, ...] | None, server: str) -> Census:
     """Returns the tenants of one server, out of all."""
 
     def still_lives(tenant: uuid.UUID) -> bool:
@@ -53,7 +53,7 @@ def from_physical(name: str) -> uuid.UUID:
 
 
 def judge(
-    found: Census, isolation: Isolation, present: Collection[str], *, title: Callable[[str], str], drop: str
+    found: Census, isolation: Isolation, *, present: Collection[str], title: Callable[[str], str], drop: str
 ) -> Iterator[Finding]:
     """Yields tenants without placement and placements without tenant; *drop* is the SQL that removes one."""
     for tenant in found.standing(isolation):

@@ -167,12 +167,12 @@ def _judge_pooler(ward: Ward) -> Iterator[Finding]:
 def _judge_placements(ward: Ward, scene: Scene, census: Census, *, databases: Mapping[str, str]) -> Iterator[Finding]:
     schemas = {name for name in scene.snapshot.schemas if PHYSICAL.fullmatch(name)}
     drop = "DROP SCHEMA {name} CASCADE;"
-    yield from placements.judge(census, Isolation.SCHEMA, schemas, title=scene.title, drop=drop)
+    yield from placements.judge(census, Isolation.SCHEMA, present=schemas, title=scene.title, drop=drop)
     known = {tenant.physical for tenant in census.tenants or ()}
     mark = mark_of(ward.server.database)
     ours = {name for name, comment in databases.items() if comment == mark or name in known}
     drop = "DROP DATABASE {name} WITH (FORCE);"
-    yield from placements.judge(census, Isolation.DATABASE, ours, title=scene.title, drop=drop)
+    yield from placements.judge(census, Isolation.DATABASE, present=ours, title=scene.title, drop=drop)
     for name in sorted(name for name, comment in databases.items() if not comment and name not in known):
         message = (
             "It is named like a tenant's database, bears no installation's mark, and no tenant of ours lives in it."

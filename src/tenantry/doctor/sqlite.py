@@ -97,9 +97,9 @@ def _judge_file(server: SqliteServer, path: Path, census: Census, *, tenant: Ten
             yield from _judge_soundness(path, connection)
             if tenant is not None:
                 tables = owned_tables(server.metadata, Ownership.TENANT, Ownership.RECORD, Ownership.SHARED)
-                yield from sqlite_tables.judge_own(path, connection, tables, tenant=tenant)
+                yield from sqlite_tables.judge_own(path, connection, tables=tables, tenant=tenant)
             elif path.name == COMMON:
-                yield from sqlite_tables.judge_common(path, connection, server.metadata, census)
+                yield from sqlite_tables.judge_common(path, connection, metadata=server.metadata, census=census)
     except sqlite3.DatabaseError as error:
         yield Finding("D804", str(path), f"SQLite cannot read it: {error}.", "Restore it from a backup.")
 

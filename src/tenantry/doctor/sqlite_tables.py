@@ -26,7 +26,7 @@ _REINSTALL: Final = "Bring the file to what the models say with a migration; it 
 
 
 def judge_own(
-    path: Path, connection: sqlite3.Connection, tables: Sequence[Table], *, tenant: Tenant
+    path: Path, connection: sqlite3.Connection, *, tables: Sequence[Table], tenant: Tenant
 ) -> Iterator[Finding]:
     """Yields what is wrong with the tables of a tenant's own file."""
     names = _names(connection)
@@ -42,7 +42,9 @@ def judge_own(
             yield from _judge_strangers(path, connection, table.name, tenant)
 
 
-def judge_common(path: Path, connection: sqlite3.Connection, metadata: MetaData, census: Census) -> Iterator[Finding]:
+def judge_common(
+    path: Path, connection: sqlite3.Connection, *, metadata: MetaData, census: Census
+) -> Iterator[Finding]:
     """Yields what in the common file does not fit its wall, and rows of tenants that do not live there."""
     reference = sqlite3.connect(":memory:")
     reference.executescript(";\n".join(stored_ddl(metadata)))
