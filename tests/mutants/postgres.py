@@ -62,7 +62,7 @@ def force_dropped(patch: pytest.MonkeyPatch) -> None:
 @mutant(
     "ENABLE ROW LEVEL SECURITY is left out",
     places=ROWS,
-    routes="test_text_sql::test_select test_core_tables::test_select_of_the_table",
+    routes="test_text_sql::test_select test_core_tables::test_select",
 )
 def row_security_not_enabled(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, wall, "_wall", lambda lines: [line for line in lines if "ENABLE ROW" not in line])
@@ -119,7 +119,7 @@ def let_unbound_statements_through(patch: pytest.MonkeyPatch) -> None:
 @mutant(
     "the operator's policy, which shows every row, is made for everybody",
     places=ROWS,
-    routes="test_orm_select::test_plain test_text_sql::test_select",
+    routes="test_orm_select::test_every_row test_text_sql::test_select",
 )
 def operator_policy_for_everybody(patch: pytest.MonkeyPatch) -> None:
     replace(patch, wall, "_wall", "_operator USING (true)", "_app USING (true)")
@@ -218,7 +218,7 @@ def superuser_login(patch: pytest.MonkeyPatch) -> None:
 @mutant(
     "sessions run as a login with BYPASSRLS, and nobody looks at the login",
     places=ROWS,
-    routes="test_text_sql::test_select test_copy::test_copy_of_a_query",
+    routes="test_text_sql::test_select test_copy::test_query_to_the_client",
 )
 def bypassing_login(patch: pytest.MonkeyPatch) -> None:
     _after_each_login(patch, "ALTER ROLE {login} BYPASSRLS")
@@ -262,7 +262,7 @@ def _after_each_login(patch: pytest.MonkeyPatch, statement: str) -> None:
 @mutant(
     "the application may read Platform tables",
     places=ROWS,
-    routes="test_orm_select::test_platform_rows test_names::test_every_table_of_every_schema",
+    routes="test_orm_select::test_platform_table test_names::test_every_table_of_every_schema",
 )
 def platform_tables_granted(patch: pytest.MonkeyPatch) -> None:
     def granting(table: Table, config: Any) -> list[str]:
