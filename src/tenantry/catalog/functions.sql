@@ -1,12 +1,14 @@
 -- The app login cannot read the catalog; these functions are its only way in. Each answers for one exact key, and
--- none answers from inside a tenant's transaction, so that raw SQL of one tenant learns nothing of another.
+-- none answers from inside a tenant's transaction, nor behind the COMMIT that ended one: only where the library has
+-- said, in the message that begins, that it asks for itself. So raw SQL of one tenant learns nothing of another.
 -- {schema}, {setting} and the role names are filled in by upgrades.py from checked names, never from user text.
 
 CREATE OR REPLACE FUNCTION {schema}.refuse_bound() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
-    IF coalesce(current_setting('{setting}', true), '') <> '' THEN
-        RAISE EXCEPTION 'the catalog does not answer inside a tenant''s transaction' USING ERRCODE = 'TN002';
+    IF current_setting('{setting}', true) IS DISTINCT FROM 'catalog' THEN
+        RAISE EXCEPTION 'the catalog answers the library alone, outside every tenant''s transaction'
+            USING ERRCODE = 'TN002';
     END IF;
 END
 $body$;

@@ -1,4 +1,4 @@
-"""Who holds a long operation: host, process and its start time, so that a dead holder is told from a slow one."""
+"""Who holds a long operation: place, process and its start time, so that a dead holder is told from a slow one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LEASE_SECONDS: Final = 120.0
 
 def this_process() -> str:
     """Returns the name of the running process as a holder."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+    return f"{_place()}:{os.getpid()}:{_started(os.getpid())}"
 
 
-def is_gone(holder: str) -> bool:
-    """Whether *holder* is a process of this host that has ended; a lease decides about other hosts."""
-    host, pid, started = holder.rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
+def has_let_go(holder: str, *, expired: bool) -> bool:
+    """Whether *holder* works no more: a process of this place when it has ended, any other when its lease *expired*."""
+    place, pid, started = holder.rsplit(":", 2)
+    if place != _place():
+        return expired
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -28,6 +28,13 @@ def is_gone(holder: str) -> bool:
         return False
     # The number may belong to a later process by now.
     return started != _started(int(pid))
+
+
+def _place() -> str:
+    # Containers on one host may share its name; their process numbers mean nothing to each other.
+    with contextlib.suppress(OSError):
+        return f"{socket.gethostname()}:{os.readlink('/proc/self/ns/pid')}"
+    return socket.gethostname()
 
 
 def _started(pid: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection, and_, delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tenantry.catalog.holder import LEASE_SECONDS, is_gone, this_process
+from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, this_process
 from tenantry.catalog.lifecycle import before, check_step
 from tenantry.catalog.tables import (
     CATALOG_SCHEMA,
@@ -103,7 +103,7 @@ class PostgresStore:
 
     def unfinished(self, connection: Connection) -> list[Unfinished]:
         rows = self._call(connection, "select * from {0}.unfinished()")
-        return [Unfinished(r.tenant_id, r.step, r.holder, r.expired or is_gone(r.holder)) for r in rows]
+        return [Unfinished(r.tenant_id, r.step, r.holder, has_let_go(r.holder, expired=r.expired)) for r in rows]
 
     def record_operator(self, connection: Connection, reason: str, server: str) -> None:
         self._call(connection, "select {0}.record_operator(:why, :server)", why=reason, server=server)
@@ -182,7 +182,7 @@ class SqliteStore:
     def unfinished(self, connection: Connection) -> list[Unfinished]:
         running = select(journal).where(journal.c.kind == "create", journal.c.state == "running")
         return [
-            Unfinished(row.tenant_id, row.step, row.holder, row.lease_until < now() or is_gone(row.holder))
+            Unfinished(row.tenant_id, row.step, row.holder, has_let_go(row.holder, expired=row.lease_until < now()))
             for row in connection.execute(running)
         ]
 

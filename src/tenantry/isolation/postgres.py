@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -146,7 +146,10 @@ class PostgresServer:
 
     def unbound(self, role: str = APP) -> Binding:
         """Returns the binding of the library's own work, which belongs to no tenant."""
-        return Binding(None, self.preamble(self.common_path(), role=role), prepared=self.config.prepared_statements)
+        # No tenant is called so: policies refuse the word, and the catalog's functions answer to no other.
+        nobody = f"{self.config.context_setting} = 'catalog'"
+        preamble = self.preamble(nobody, self.common_path(), role=role)
+        return Binding(None, preamble, prepared=self.config.prepared_statements)
 
     @contextlib.contextmanager
     def connection(self, login: str, *, action: str) -> Iterator[Connection]:
@@ -166,8 +169,8 @@ class PostgresServer:
         with psycopg.connect(_conninfo(url), autocommit=True) as connection:
             yield connection
 
-    def run(self, statements: Sequence[str], *, action: str, database: str | None = None) -> None:
-        """Runs the owner's statements in one transaction, one run at a time per database."""
+    def run(self, statements: Iterable[str], *, action: str, database: str | None = None) -> None:
+        """Runs the owner's statements in one transaction, one run at a time per database; asks for them in its turn."""
         with self.owner(action=action, database=database) as connection, connection.transaction():
             connection.execute(f"SELECT pg_advisory_xact_lock({INSTALL_LOCK})")
             for statement in statements:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import MetaData, Table
 
@@ -66,16 +66,15 @@ def _install_postgres(server: PostgresServer, *, create_tables: bool) -> None:
     server.run(_database_script(server, capabilities, create_tables), action=_ACTION)
 
 
-def _database_script(server: PostgresServer, capabilities: Capabilities, create_tables: bool) -> list[str]:
-    catalog = postgres_statements(server.config) if server.name == MAIN else []
-    path = f"SET LOCAL search_path = {quote(server.config.common_schema)}, pg_temp"
-    return [
-        *database_statements(server.config, server.database),
-        *catalog,
-        path,
-        *(_creation(server) if create_tables else []),
-        *_walls(server, capabilities, _present(server, create_tables)),
-    ]
+def _database_script(server: PostgresServer, capabilities: Capabilities, create_tables: bool) -> Iterator[str]:
+    # Yielded one by one: what is missing is asked when run() has the lock and another install has ended.
+    yield from database_statements(server.config, server.database)
+    if server.name == MAIN:
+        yield from postgres_statements(server.config)
+    yield f"SET LOCAL search_path = {quote(server.config.common_schema)}, pg_temp"
+    if create_tables:
+        yield from _creation(server)
+    yield from _walls(server, capabilities, _present(server, create_tables))
 
 
 def _creation(server: PostgresServer) -> Iterable[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+
+from sqlalchemy import Connection
 
 from tenantry.catalog import store
 from tenantry.catalog.holder import this_process
@@ -29,6 +32,10 @@ from tenantry.types import Isolation, Tenant, TenantKey, TenantStatus
 WAITING: Final = "waiting"
 _CREATING: Final = "Creating a tenant"
 
+# Tenants that threads of this process are making or removing right now, whatever Tenancy they use.
+_in_hand: Final[set[uuid.UUID]] = set()
+_in_hand_lock: Final = threading.Lock()
+
 
 class Tenants:
     """The tenants of one installation."""
@@ -47,7 +54,6 @@ class Tenants:
         self._config = config
         self._write_record = write_record
         self._changed = changed
-        self._creating: set[uuid.UUID] = set()
 
     def create(
         self,
@@ -74,11 +80,10 @@ class Tenants:
             raise TenantCreationDisabled
         self._clean_up(sparing=slug)
         tenant = self._register(wanted, pairs)
-        self._creating.add(tenant.id)
         try:
             return self._finish(tenant, record)
         finally:
-            self._creating.discard(tenant.id)
+            _in_hand.discard(tenant.id)
 
     def get(self, key: TenantKey) -> Tenant:
         """Returns the tenant that *key* finds, whatever its status.
@@ -190,11 +195,16 @@ class Tenants:
 
     def _register(self, wanted: Tenant, pairs: Sequence[tuple[str, str]]) -> Tenant:
         announce("create", "register", tenant=wanted.id)
+        # Taken in hand before anyone can find it in the journal, where it would look like a crash of this process.
+        _in_hand.add(wanted.id)
         try:
             with self._control.app(_CREATING) as connection:
                 self._control.store.register(connection, wanted, names=pairs, ceiling=self._config.max_tenants)
-        except TenantExists:
-            return self._taken_over(wanted.slug)
+        except BaseException as error:
+            _in_hand.discard(wanted.id)
+            if isinstance(error, TenantExists):
+                return self._taken_over(wanted.slug)
+            raise
         return wanted
 
     def _taken_over(self, slug: str) -> Tenant:
@@ -203,17 +213,22 @@ class Tenants:
         if tenant.status is not TenantStatus.PROVISIONING:
             raise TenantExists(slug=slug)
         with self._control.app(_CREATING) as connection:
-            taken = any(
-                self._control.store.advance(connection, tenant.id, left.step, seen=left.holder)
-                for left in self._control.store.unfinished(connection)
-                if left.tenant == tenant.id and self._is_free(left)
-            )
-        if not taken:
-            raise CreationInProgress(slug=slug)
+            left_over = [left for left in self._control.store.unfinished(connection) if left.tenant == tenant.id]
+            if not any(self._take(connection, left) for left in left_over):
+                raise CreationInProgress(slug=slug)
         return tenant
 
+    def _take(self, connection: Connection, left: store.Unfinished) -> bool:
+        """Takes a half-made tenant in hand, unless somebody has it; who takes it lets it go again."""
+        if not self._is_free(left) or not _take_in_hand(left.tenant):
+            return False
+        if self._control.store.advance(connection, left.tenant, left.step, seen=left.holder):
+            return True
+        _in_hand.discard(left.tenant)
+        return False
+
     def _is_free(self, left: store.Unfinished) -> bool:
-        mine = left.holder == this_process() and left.tenant not in self._creating
+        mine = left.holder == this_process() and left.tenant not in _in_hand
         return left.abandoned or mine or left.step == WAITING
 
     def _finish(self, tenant: Tenant, record: object | None) -> Tenant:
@@ -262,11 +277,14 @@ class Tenants:
         if tenant is None or tenant.slug == sparing or not self._may_place(tenant):
             return
         with self._control.app(_CREATING) as connection:
-            if not self._control.store.advance(connection, tenant.id, left.step, seen=left.holder):
+            if not self._take(connection, left):
                 return
-        self._strategy(tenant).drop(tenant.id)
-        with self._control.app(_CREATING) as connection:
-            self._control.store.discard(connection, tenant.id)
+        try:
+            self._strategy(tenant).drop(tenant.id)
+            with self._control.app(_CREATING) as connection:
+                self._control.store.discard(connection, tenant.id)
+        finally:
+            _in_hand.discard(tenant.id)
 
     def _step(self, key: TenantKey, wanted: TenantStatus, action: str) -> Tenant:
         tenant = self.get(key)
@@ -278,6 +296,14 @@ class Tenants:
 
     def _strategy(self, tenant: Tenant) -> Strategy:
         return self._servers.strategy(tenant.server, tenant.isolation)
+
+
+def _take_in_hand(tenant: uuid.UUID) -> bool:
+    with _in_hand_lock:
+        if tenant in _in_hand:
+            return False
+        _in_hand.add(tenant)
+        return True
 
 
 def _pairs(identities: Mapping[str, str] | Sequence[tuple[str, str]] | None) -> list[tuple[str, str]]:
