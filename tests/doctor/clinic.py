@@ -32,8 +32,9 @@ class Clinic:
         if owner == "plain":
             self.owner_url = self._plain_owner()
         self.urls = self._install()
-        # Else the embedded server's own mark would excuse whatever ails the app login.
-        self.run(f"ALTER ROLE {self.app} SET tenantry.embedded = 'off'")
+        if is_superuser(server.url()):
+            # Else the embedded server's own mark would excuse whatever ails the app login.
+            self.run(f"ALTER ROLE {self.app} SET tenantry.embedded = 'off'")
         self.well = True
         self.tenancy = self.open()
         self.tenants = {
