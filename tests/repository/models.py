@@ -82,6 +82,10 @@ class Meters(Repository[Meter]):
     pass
 
 
+class Assets(Repository[Asset]):
+    pass
+
+
 class Vehicles(Repository[Vehicle]):
     pass
 
@@ -104,6 +108,10 @@ class AsyncMeters(AsyncRepository[Meter]):
     pass
 
 
+class AsyncAssets(AsyncRepository[Asset]):
+    pass
+
+
 class AsyncVehicles(AsyncRepository[Vehicle]):
     pass
 
@@ -116,6 +124,7 @@ FACES = {
     "companies": (Companies, AsyncCompanies),
     "tickets": (Tickets, AsyncTickets),
     "meters": (Meters, AsyncMeters),
+    "assets": (Assets, AsyncAssets),
     "vehicles": (Vehicles, AsyncVehicles),
     "countries": (Countries, AsyncCountries),
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from tenantry.errors import (
     CrossTenant,
@@ -201,10 +202,16 @@ def test_an_upsert_takes_an_id_as_text(door: Door) -> None:
 
 def test_an_upsert_sees_what_was_not_flushed_and_what_changed_behind_the_session(door: Door) -> None:
     row = door.tickets.find(number=1)
-    row.subject = "pending"
-    door.run(lambda session: session.execute(text("UPDATE tickets SET status = 'behind' WHERE number = 1")))
-    door.tickets.upsert({"queue": "desk", "number": 1, "subject": row.subject, "priority": 9}, key=KEY)
-    assert (row.subject, row.status, row.priority) == ("pending", "behind", 9)
+
+    def change(session: Session) -> None:
+        session.autoflush = False
+        session.execute(text("UPDATE tickets SET status = 'behind' WHERE number = 1"))
+        row.queue = "moved"
+
+    door.run(change)
+    values = {"queue": "moved", "number": 1, "subject": "again"}
+    assert door.tickets.upsert(values, key=KEY) is row
+    assert (row.subject, row.status, row.queue) == ("again", "behind", "moved")
 
 
 def test_an_upsert_of_numbered_and_inherited_rows(door: Door) -> None:
@@ -215,6 +222,8 @@ def test_an_upsert_of_numbered_and_inherited_rows(door: Door) -> None:
     vehicle = door.vehicles.upsert({"name": "van", "wheels": 4}, key=["name"])
     assert door.vehicles.upsert({"name": "van", "wheels": 6}, key=["name"]) is vehicle
     assert (vehicle.wheels, vehicle.kind) == (6, "vehicle")
+    assert door.assets.upsert({"name": "chair"}, key=["name"]).kind == "asset"
+    assert (door.assets.count(), door.vehicles.count()) == (2, 1)
 
 
 NO_UPSERTS: list[tuple[dict[str, Any], list[str]]] = [

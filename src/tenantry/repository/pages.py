@@ -60,8 +60,6 @@ def check_page(number: int, size: int) -> None:
     check_size(size)
     if not _is_count(number) or number < 1:
         raise InvalidPage(reason=f"pages are numbered 1, 2, 3 …, and {_shown(number)} is none of them.")
-    if number * size > FARTHEST:
-        raise InvalidPage(reason="no list is as long as that.")
 
 
 def check_size(size: int) -> None:
