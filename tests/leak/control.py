@@ -24,6 +24,10 @@ DRIVERS = {
 UNMARKED = ("companies", "ticket_tags", "bug_tickets")
 
 
+_RESOLVE = """CREATE FUNCTION tenantry.resolve(asked_kind text, asked_value text) RETURNS TABLE (id text, name text)
+LANGUAGE sql STABLE AS 'SELECT t.id, t.name FROM tenantry.tenants t WHERE t.slug = asked_value'"""
+
+
 class ControlGround:
     """Common tables of two tenants as an application without Tenantry has them."""
 
@@ -98,6 +102,8 @@ class ControlGround:
             if home:
                 session.execute(text("CREATE SCHEMA tenantry"))
             session.execute(text(f"CREATE TABLE {home}tenants (id varchar PRIMARY KEY, slug varchar, name varchar)"))
+            if home:
+                session.execute(text(_RESOLVE))
             for side in (self.a, self.b):
                 values = {"id": str(side.id), "slug": side.slug, "name": f"{side.canary} tenant"}
                 session.execute(text(f"INSERT INTO {home}tenants VALUES (:id, :slug, :name)"), values)

@@ -53,6 +53,18 @@ def test_connection_without_a_tenant(session, world):
 
 
 @route
+def test_qualified_names_without_a_tenant(session, world):
+    """A login's own search path finds nothing; a name with its schema needs none."""
+    engine = session.connection().engine
+    session.close()
+    seen = []
+    for name in world.spellings("tickets"):
+        with engine.connect() as connection:
+            seen += attempts(connection, [lambda n=name: connection.execute(text(f"SELECT subject FROM {n}")).all()])
+    return seen
+
+
+@route
 def test_connection_without_a_tenant_after_anothers_session(session, world):
     engine = session.connection().engine
     session.close()

@@ -50,6 +50,18 @@ def test_expression_that_takes_the_tables_name(session, world):
 
 
 @route(dialect="sqlite")
+def test_column_of_which_the_authorizer_does_not_hear(session, world):
+    """SQLite (seen with 3.40 and 3.51) does not report what FULL JOIN ... USING reads; it came with 3.39."""
+    joins = (
+        'SELECT subject FROM (SELECT 1 AS one) {0} JOIN main."{1}" USING (subject)',
+        ('SELECT subject FROM (SELECT NULL AS subject WHERE 0) {0} JOIN main."{1}" USING (subject)'),
+    )
+    return each(
+        session, [join.format(kind, stored) for join in joins for kind in ("FULL", "RIGHT") for stored in STORED]
+    )
+
+
+@route(dialect="sqlite")
 def test_temporary_view_over_the_stored_table(session, world):
     make = 'CREATE TEMP VIEW leak_view{0} AS SELECT * FROM main."{1}"'
     read = "SELECT subject FROM leak_view{0}"

@@ -181,6 +181,13 @@ class World:
         cursor = psycopg.Cursor(driver).execute(statement)
         return cursor.fetchall() if cursor.description else []
 
+    def script(self, session: Session, statements: str) -> None:
+        """Sends several statements as one message on the driver's own connection."""
+        connection = session.connection().connection.driver_connection
+        sent = connection.execute(statements)
+        if not self.place.synchronous:
+            await_only(sent)
+
     def python_connection(self, session: Session) -> sqlite3.Connection:
         """Returns the sqlite3 connection itself, on whichever thread it lives."""
         connection = session.connection().connection.driver_connection
