@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,11 +51,15 @@ def test_what_is_installed_is_known():
 
 @pytest.mark.pgbouncer
 @pytest.mark.skipif(PROGRAM is None, reason="needs the program pgbouncer")
-def test_a_live_pooler_is_asked_for_its_version(postgres, tmp_path):
+def test_a_live_pooler_is_asked_for_its_version(postgres):
     """Through a pooler the doctor finds what it finds without, and judges the pooler where it tells its version."""
     answer = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     wanted = {finding.code for finding in versions.judge_pgbouncer(answer, where="")}
-    with opened(postgres, owner="plain") as clinic, _pooler(clinic, tmp_path) as url:
+    with (
+        opened(postgres, owner="plain") as clinic,
+        tempfile.TemporaryDirectory() as directory,
+        _pooler(clinic, Path(directory)) as url,
+    ):
         tenancy = clinic.open(url=url)
         report = examine(tenancy)
         tenancy.close()
@@ -78,8 +83,9 @@ def _pooler(clinic, directory: Path) -> Iterator[str]:
     )
     command = [str(PROGRAM), f"{directory}/pgbouncer.ini"]
     if os.geteuid() == 0:
-        # It does not run as root, and nobody must be able to read its files.
-        _give_to_nobody(directory)
+        # It does not run as root.
+        for path in (directory, *directory.iterdir()):
+            shutil.chown(path, "nobody", "nogroup")
         command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *command]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -89,14 +95,6 @@ def _pooler(clinic, directory: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=10)
-
-
-def _give_to_nobody(directory: Path) -> None:
-    for path in (directory, *directory.iterdir()):
-        shutil.chown(path, "nobody", "nogroup")
-    for parent in directory.parents:
-        if parent.stat().st_uid == 0 and "pytest" in parent.name:
-            parent.chmod(parent.stat().st_mode | 0o011)
 
 
 def _wait_for(url: str) -> None:
