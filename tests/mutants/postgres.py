@@ -98,7 +98,7 @@ def _with_condition(line: str, clause: str) -> str:
 @mutant(
     "where no tenant is set every row is seen, and statements without a tenant are let through",
     places=ROWS,
-    routes="test_context::test_connection_without_a_tenant",
+    routes="test_context::test_qualified_names_without_a_tenant",
 )
 def policy_open_without_a_tenant(patch: pytest.MonkeyPatch) -> None:
     asked = "(select current_setting('tenantry.tenant')::uuid)"
@@ -230,7 +230,10 @@ def bypassing_login(patch: pytest.MonkeyPatch) -> None:
     routes="test_roles::test_wall_taken_down test_roles::test_policy_added",
 )
 def owners_login(patch: pytest.MonkeyPatch) -> None:
-    _after_each_login(patch, "GRANT {prefix}_owner TO {login}")
+    owner = (
+        "SELECT format('GRANT %s TO {login}', relowner::regrole) FROM pg_class WHERE oid = 'public.tickets'::regclass"
+    )
+    _after_each_login(patch, f"DO $$ BEGIN EXECUTE ({owner}); END $$")
 
 
 @mutant(
@@ -289,7 +292,7 @@ def catalog_granted(patch: pytest.MonkeyPatch) -> None:
 
 @mutant(
     "the catalog's functions answer inside a tenant's transaction",
-    places=f"{ROWS} postgresql-database-sync",
+    places=f"{ROWS} {SCHEMA}",
     routes="test_catalog::test_every_function_of_the_catalog",
 )
 def catalog_answers_tenants(patch: pytest.MonkeyPatch) -> None:

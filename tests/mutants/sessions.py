@@ -10,7 +10,8 @@ from sqlalchemy import true
 from sqlalchemy.orm import with_loader_criteria
 
 from mutants.mutant import mutant, replace, silence
-from mutants.postgres import ROWS, let_unbound_statements_through
+from mutants.postgres import ROWS, catalog_answers_tenants, let_unbound_statements_through
+from mutants.sqlite import sqlite_file_unfenced
 from tenantry.catalog.resolver import Kept
 from tenantry.errors import ContextLost
 from tenantry.isolation import hooks
@@ -30,12 +31,14 @@ UNWALLED = "sync-server0"
 
 
 @mutant(
-    "the tenant is set for the connection, not for the transaction",
+    "the tenant is set for the connection, not for the transaction, and the catalog does not mind",
     places=f"{ROWS} postgresql-rows-async-psycopg {ASYNCPG} postgresql-schema-sync",
     routes="test_residue::test_binding_after_its_transaction",
 )
 def session_level_set(patch: pytest.MonkeyPatch) -> None:
     replace(patch, PostgresServer, "preamble", "SET LOCAL ", "SET ")
+    # Otherwise the catalog refuses to answer from then on, and nothing works at all.
+    catalog_answers_tenants(patch)
 
 
 @mutant(
@@ -125,17 +128,18 @@ def residue_unnoticed(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant(
-    "a session takes objects of another tenant",
+    "a session takes objects of another tenant, and a tenant's own file takes their rows",
     places="sqlite-file-sync sqlite-file-async-aiosqlite",
     routes="test_tenant_column::test_new_object_of_the_foreign_tenant"
     " test_identity_map::test_whole_graph_added_by_its_root",
 )
 def stamp_unchecked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TenantSession, "adopt", lambda self, row: stamping.stamp(row, self.tenant.id))
+    sqlite_file_unfenced(patch)
 
 
 @mutant(
-    "an object's tenant may be changed, and a flush does not look",
+    "an object's tenant may be changed, and neither the flush nor the file looks",
     places="sqlite-file-sync",
     routes="test_tenant_column::test_row_given_away_by_attribute",
 )
@@ -216,13 +220,14 @@ def routes_forget_the_kind(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant(
-    "the engine of one tenant's file serves every tenant",
+    "the engine of one tenant's file serves every tenant, and the file takes their rows",
     places="sqlite-file-sync sqlite-file-async-aiosqlite",
     routes="test_text_sql::test_select test_orm_select::test_legacy_query_of_columns",
 )
 def engine_for_everybody(patch: pytest.MonkeyPatch) -> None:
     for engines in (Engines, AsyncEngines):
         patch.setattr(engines, "bounded", _under_one_key(engines.bounded))
+    sqlite_file_unfenced(patch)
 
 
 def _under_one_key(bounded: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mutants.mutant import mutant, wrap
+from mutants.mutant import mutant, silence, wrap
 from tenantry.isolation import hooks, sqlite_connection, sqlite_wall
+from tenantry.isolation.binding import READ_ONLY_OPTION, Binding
 from tenantry.isolation.sqlite_connection import wall_of
 from tenantry.isolation.sqlite_wall import Wall
 
@@ -27,25 +28,41 @@ def sqlite_views_of_everything(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant(
-    "the triggers on SQLite's common tables do not check whose row is written",
+    "the triggers on SQLite's common tables do not ask whose row is written, and write what they are told",
     places=ROWS,
-    routes="test_text_sql::test_insert_for_the_foreign_tenant test_tenant_column::test_rows_given_away_by_text",
+    routes="test_text_sql::test_insert_for_the_foreign_tenant test_tenant_column::test_new_object_of_the_foreign_tenant",
 )
 def sqlite_triggers_unchecked(patch: pytest.MonkeyPatch) -> None:
+    value = sqlite_wall._inserted_value
+
+    def told(column: Any) -> str:
+        return 'NEW."tenant_id"' if column.name == "tenant_id" else value(column)
+
     patch.setattr(sqlite_wall, "_CHECKED", "")
+    patch.setattr(sqlite_wall, "_inserted_value", told)
 
 
 @mutant(
-    "SQLite's authorizer allows everything",
+    "nobody reads a statement before SQLite does; the authorizer does not hear of every column",
+    places=ROWS,
+    routes="test_sqlite::test_column_of_which_the_authorizer_does_not_hear",
+)
+def sqlite_text_unsearched(patch: pytest.MonkeyPatch) -> None:
+    silence(patch, Wall, "_inspect")
+
+
+@mutant(
+    "nobody reads a statement before SQLite does, and its authorizer allows everything",
     places=ROWS,
     routes="test_names::test_qualified_select test_names::test_qualified_delete",
 )
 def sqlite_authorizer_off(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Wall, "_allows", lambda *_: True)
+    sqlite_text_unsearched(patch)
 
 
 @mutant(
-    "SQLite's authorizer trusts any expression that bears a view's plain name",
+    "nobody reads a statement before SQLite does, and its authorizer trusts an expression that bears a view's plain name",
     places=ROWS,
     routes="test_sqlite::test_expression_that_takes_the_tables_name",
 )
@@ -56,22 +73,34 @@ def sqlite_authorizer_trusts_names(patch: pytest.MonkeyPatch) -> None:
         return on_behalf in self._script.views or may_read(self, table, column, database, on_behalf)
 
     patch.setattr(Wall, "_may_read", trusting)
+    sqlite_text_unsearched(patch)
 
 
 @mutant(
-    "a connection to SQLite's common tables keeps the first tenant it was bound to",
+    "on SQLite's common tables only a transaction that writes is bound, and check-out leaves the last tenant",
     places=f"{ROWS} {AIOSQLITE}",
-    routes="test_context::test_session_dropped_without_closing test_nested_tenants::test_inner_sees_nothing_of_outer",
+    routes="test_context::test_session_dropped_without_closing test_nested_tenants::test_outer_after_inner",
 )
-def sqlite_bound_once(patch: pytest.MonkeyPatch) -> None:
-    bind = hooks.bind
+def sqlite_readers_unbound(patch: pytest.MonkeyPatch) -> None:
+    bind, begin = hooks.bind, hooks._enter_sqlite
 
-    def once(connection: Any, tenant: Any) -> None:
-        wall = wall_of(connection)
-        if wall is None or wall.tenant is None:
-            bind(connection, tenant)
+    def enter(connection: Any, binding: Binding) -> None:
+        wall = wall_of(connection.connection)
+        reads = connection.get_execution_options().get(READ_ONLY_OPTION)
+        begin(connection, Binding(wall.tenant) if wall and wall.tenant and reads else binding)
 
-    patch.setattr(hooks, "bind", once)
+    patch.setattr(hooks, "bind", lambda connection, tenant: tenant and bind(connection, tenant))
+    for driver in (("pysqlite", False), ("aiosqlite", True)):
+        patch.setitem(hooks._ENTRANCES, driver, enter)
+
+
+@mutant(
+    "a tenant's own SQLite file takes rows of another tenant",
+    places="sqlite-file-sync sqlite-file-async-aiosqlite",
+    routes="test_text_sql::test_insert_for_the_foreign_tenant test_tenant_column::test_rows_given_away_by_text",
+)
+def sqlite_file_unfenced(patch: pytest.MonkeyPatch) -> None:
+    silence(patch, sqlite_connection.FencedConnection, "_keep_to")
 
 
 @mutant(
