@@ -41,6 +41,12 @@ class Outside(Protocol):
     def repair(self) -> None:
         """Brings back the remembered rows."""
 
+    def rows(self) -> list[str]:
+        """Returns every row as text."""
+
+    def tamper(self, table: str, column: str, canary: str) -> None:
+        """Overwrites one value that holds *canary*, as a leak would."""
+
     def close(self) -> None: ...
 
 
@@ -90,6 +96,22 @@ class PostgresOutside:
                     copy = sql.Identifier(PRISTINE, f"t{place}")
                     statement = sql.SQL("INSERT INTO {} OVERRIDING SYSTEM VALUE TABLE {}").format(table, copy)
                     connection.execute(statement)
+
+    def rows(self) -> list[str]:
+        return [
+            text
+            for number, connection in enumerate(self.connections)
+            for table, _, _ in self.tables[number]
+            for (text,) in connection.execute(sql.SQL("SELECT t::text FROM {} t").format(table)).fetchall()
+        ]
+
+    def tamper(self, table: str, column: str, canary: str) -> None:
+        statement = sql.SQL("UPDATE {} SET {} = 'tampered' WHERE {} LIKE {}")
+        names = sql.Identifier(column), sql.Identifier(column), sql.Literal(f"{canary}%0")
+        for number, connection in enumerate(self.connections):
+            for found, name, _ in self.tables[number]:
+                if name.endswith(f".{table}"):
+                    connection.execute(statement.format(found, *names))
 
     def catalog(self) -> list[Any]:
         """Returns the catalog's tenants."""
@@ -188,6 +210,20 @@ class SQLiteOutside:
                         marks = ", ".join("?" * len(rows[0]))
                         connection.executemany(f'INSERT INTO "{table}" VALUES ({marks})', rows)
                 connection.execute("COMMIT")
+
+    def rows(self) -> list[str]:
+        return [repr(row) for _, rows in self._tables().values() for row in rows]
+
+    def tamper(self, table: str, column: str, canary: str) -> None:
+        for file in self.files:
+            with closing(sqlite3.connect(file, timeout=5)) as connection:
+                for found, name in self._tables():
+                    if found == file and name.removesuffix("__rows") == table:
+                        where = f'"{column}" LIKE ?'
+                        connection.execute(
+                            f'UPDATE "{name}" SET "{column}" = \'tampered\' WHERE {where}', [f"{canary}%0"]
+                        )
+                connection.commit()
 
     def close(self) -> None:
         self.pristine = {}

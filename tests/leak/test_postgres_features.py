@@ -8,7 +8,7 @@ from sqlalchemy import func, select, tablesample, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from .probes import attempts, each, more_than_own
-from .suite import route
+from .suite import Leak, route
 
 
 @route(dialect="postgresql")
@@ -171,3 +171,13 @@ def test_notification_with_rows(session, world):
     )
     session.rollback()
     return seen
+
+
+@route(dialect="postgresql")
+def test_sequence_that_others_use_too(session, world):
+    """What a sequence stands at tells how much the other tenants write."""
+    names = ["invoices", *world.spellings("invoices")]
+    sequences = [row[0] for row in each(session, [f"SELECT pg_get_serial_sequence('{n}', 'id')" for n in names])]
+    seen = each(session, [f"SELECT last_value FROM {name}" for name in sequences if "." in (name or "")])
+    own = max(world.a.invoices)
+    return [Leak(f"the sequence stands at {row[0]}") for row in seen if not isinstance(row, str) and row[0] > own]
