@@ -20,7 +20,7 @@ class Summary:
 
     def row(self) -> str:
         """Returns one line of a Markdown table; times in microseconds."""
-        return f"| {self.name} | {self.median * 1e6:.0f} | {self.ratio:.3f} | {self.low:.3f} – {self.high:.3f} |"
+        return f"| {self.name} | {self.median * 1e6:.0f} | {self.ratio:.3f} | {self.low:.3f} to {self.high:.3f} |"
 
 
 def summarise(samples: dict[str, Sequence[float]]) -> list[Summary]:
