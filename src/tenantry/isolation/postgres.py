@@ -329,8 +329,9 @@ def _run_as_owner(connection: Any, statement: str) -> None:
     try:
         connection.execute(statement)
     except psycopg.errors.InsufficientPrivilege as error:
+        first_line = statement.splitlines()[0][:120]
         raise ConfigurationError(
-            what=f"The owner's login may not do this: {error.diag.message_primary} ({statement.splitlines()[0][:120]}).",
+            what=f"The owner's login may not do this: {error.diag.message_primary} ({first_line}).",
             fix="It needs CREATEROLE and to own the database. Where the roles belong to another installation of the "
             "same server, choose Config(role_prefix=...). A DBA can run `tenantry install --sql` instead.",
         ) from error
