@@ -115,9 +115,11 @@ class SqliteFile:
         return physical_file(tenant)
 
     def create(self, tenant: uuid.UUID) -> None:
+        self._server.sweep_leftovers(self.place(tenant))
         self._server.create_file(self.place(tenant))
 
     def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
+        self._server.sweep_leftovers(self.place(tenant))
         if not self.exists(tenant):
             return {}
         with bound(self.engine(tenant), self.enter(tenant)) as connection:
