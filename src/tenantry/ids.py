@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
+import secrets
+import threading
 import time
 import uuid
 from typing import Final
@@ -17,13 +18,21 @@ SLUG_KIND: Final = "slug"
 ID_KIND: Final = "id"
 LONGEST_VALUE: Final = 255
 
+_RANDOM_BITS: Final = 74
+_newest = 0
+_newest_lock = threading.Lock()
+
 
 def uuid7() -> uuid.UUID:
-    """Returns a version 7 UUID (RFC 9562, section 5.7): milliseconds since 1970, then 74 random bits."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return uuid.UUID(int=value)
+    """Returns a version 7 UUID (RFC 9562, section 5.7), greater than every one this process returned before."""
+    global _newest
+    drawn = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    with _newest_lock:
+        # Within one millisecond, or after the clock went back: a random step beyond the newest (section 6.2, method 2).
+        _newest = max(drawn, _newest + 1 + secrets.randbits(32))
+        ordered = _newest
+    moment, upper, lower = ordered >> _RANDOM_BITS, ordered >> 62 & 0xFFF, ordered & (1 << 62) - 1
+    return uuid.UUID(int=moment << 80 | 0x7 << 76 | upper << 64 | 0x2 << 62 | lower)
 
 
 def parse_uuid(text: str) -> uuid.UUID | None:
