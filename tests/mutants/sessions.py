@@ -31,14 +31,12 @@ UNWALLED = "sync-server0"
 
 
 @mutant(
-    "the tenant is set for the connection, not for the transaction, and the catalog does not mind",
+    "the tenant is set for the connection, not for the transaction",
     places=f"{ROWS} postgresql-rows-async-psycopg {ASYNCPG} postgresql-schema-sync",
     routes="test_residue::test_binding_after_its_transaction",
 )
 def session_level_set(patch: pytest.MonkeyPatch) -> None:
     replace(patch, PostgresServer, "preamble", "SET LOCAL ", "SET ")
-    # Otherwise the catalog refuses to answer from then on, and nothing works at all.
-    catalog_answers_tenants(patch)
 
 
 @mutant(
@@ -70,12 +68,13 @@ def asyncpg_armed_for_good(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant(
-    "statements without a tenant are let through",
+    "statements without a tenant are let through, and the catalog answers anybody",
     places=f"{ROWS} {ASYNCPG}",
     routes="test_catalog::test_functions_on_a_connection_without_a_tenant",
 )
 def unbound_statements_pass(patch: pytest.MonkeyPatch) -> None:
     let_unbound_statements_through(patch)
+    catalog_answers_tenants(patch)
 
 
 @mutant(
@@ -88,13 +87,14 @@ def checkout_guard_dropped(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant(
-    "a transaction that a COMMIT in text has ended is not noticed",
+    "a transaction that a COMMIT in text has ended is not noticed, and the catalog answers anybody",
     places=f"{ROWS} postgresql-rows-async-psycopg {ASYNCPG}",
     routes="test_catalog::test_functions_after_a_commit_in_text",
 )
 def text_commit_unnoticed(patch: pytest.MonkeyPatch) -> None:
     for connection in (psycopg_driver._Watched, asyncpg_driver.BoundConnection):
         patch.setattr(connection, "watch", _blind(connection.watch))
+    catalog_answers_tenants(patch)
 
 
 def _blind(watch: Any) -> Any:
@@ -141,7 +141,7 @@ def stamp_unchecked(patch: pytest.MonkeyPatch) -> None:
 @mutant(
     "an object's tenant may be changed, and neither the flush nor the file looks",
     places="sqlite-file-sync",
-    routes="test_tenant_column::test_row_given_away_by_attribute",
+    routes="test_tenant_column::test_pending_object_given_away",
 )
 def tenant_mutable(patch: pytest.MonkeyPatch) -> None:
     silence(patch, stamping, "_refuse_other_tenant")

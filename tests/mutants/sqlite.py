@@ -30,7 +30,7 @@ def sqlite_views_of_everything(patch: pytest.MonkeyPatch) -> None:
 @mutant(
     "the triggers on SQLite's common tables do not ask whose row is written, and write what they are told",
     places=ROWS,
-    routes="test_text_sql::test_insert_for_the_foreign_tenant test_tenant_column::test_new_object_of_the_foreign_tenant",
+    routes="test_text_sql::test_insert_for_the_foreign_tenant test_core_tables::test_insert_for_the_foreign_tenant",
 )
 def sqlite_triggers_unchecked(patch: pytest.MonkeyPatch) -> None:
     value = sqlite_wall._inserted_value
@@ -62,7 +62,7 @@ def sqlite_authorizer_off(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant(
-    "nobody reads a statement before SQLite does, and its authorizer trusts an expression that bears a view's plain name",
+    "nobody reads a statement before SQLite does, and its authorizer trusts whatever bears a view's plain name",
     places=ROWS,
     routes="test_sqlite::test_expression_that_takes_the_tables_name",
 )
