@@ -15,7 +15,30 @@ _PLAIN: Final = re.compile(r"\s*(?:select|insert|update|delete|with|values|savep
 _REACHING: Final = re.compile(
     r";|advisory|set_config|dblink|\blo_|\binto\s+(?:temp|unlogged)"
     # A name in Unicode escapes may be any of the others; so may what stands in a query given as text.
-    r'|u&"|ts_stat|ts_rewrite|query_to_|crosstab|connectby',
+    r'|u&"|ts_stat|ts_rewrite|query_to_|crosstab|connectby'
+    # A comment may stand between the name of a function and its bracket.
+    r"|/\*|--",
+    re.I,
+)
+
+# What stands before a bracket in plain DML and leaves nothing. A function of the application's own may do anything.
+_CALL: Final = re.compile(r'([\w$"]+)\s*\(')
+# A list of columns is no call.
+_COLUMNS: Final = re.compile(r'\b(?:insert\s+into\s+[\w$".]+|as\s+[\w$"]+)\s*\(', re.I)
+_HARMLESS: Final = re.compile(
+    # words of SQL
+    r"all|and|any|array|as|between|by|case|char|conflict|cube|else|except|exists|filter|from|full|grouping"
+    r"|having|if|in|intersect|interval|is|join|key|lateral|like|materialized|not|null|numeric|on|only|or|order"
+    r"|over|partition|returning|rollup|row|rows|select|set|sets|some|then|timestamp|union|using|values|varchar"
+    r"|when|where|within"
+    # aggregates and windows
+    r"|array_agg|avg|bool_and|bool_or|count|dense_rank|first_value|json_agg|jsonb_agg|lag|last_value|lead|max"
+    r"|min|percentile_cont|rank|row_number|string_agg|sum"
+    # scalars
+    r"|abs|cast|ceil|clock_timestamp|coalesce|concat|current_setting|date_part|date_trunc|extract|floor"
+    r"|gen_random_uuid|greatest|json_build_object|jsonb_build_object|least|left|length|lower|ltrim|mod|now"
+    r"|nullif|octet_length|position|power|replace|right|round|rtrim|split_part|sqrt|substr|substring|to_char"
+    r"|to_json|to_jsonb|to_timestamp|to_tsquery|to_tsvector|trim|ts_rank|unnest|upper|websearch_to_tsquery",
     re.I,
 )
 
@@ -26,7 +49,12 @@ _LASTING: Final = re.compile(r"\b(?:prepare|deallocate|discard)\b", re.I)
 @lru_cache(maxsize=4096)
 def may_leave_residue(statement: str) -> bool:
     """Whether session state may survive the end of the transaction that runs *statement*."""
-    return not _PLAIN.match(statement) or bool(_REACHING.search(statement))
+    return not _PLAIN.match(statement) or bool(_REACHING.search(statement)) or _calls_unknown(statement)
+
+
+def _calls_unknown(statement: str) -> bool:
+    calls = _CALL.findall(_COLUMNS.sub("", statement))
+    return not all(_HARMLESS.fullmatch(name) for name in calls)
 
 
 @lru_cache(maxsize=1024)
