@@ -42,6 +42,10 @@ KINDS = {
         "select pg_advisory_lock(7)",
         "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
     ),
+    "setting by a function named like a harmless one": (
+        "select public . lower ('left', 1)",
+        "select count(*) where coalesce(current_setting('my.word', true), '') <> ''",
+    ),
     "setting behind a comment": (
         "select public.remember/* no call? */('left')",
         "select count(*) where coalesce(current_setting('my.word', true), '') <> ''",
@@ -61,6 +65,7 @@ KINDS = {
 }
 FUNCTIONS = """
 create function public.remember(word text) returns text language sql as $$ select set_config('my.word', word, false) $$;
+create function public.lower(word text, n int) returns text language sql as $$ select public.remember(word) $$;
 create function public.hold(key int) returns void language plpgsql as $$ begin perform pg_advisory_lock(key); end $$;
 """
 

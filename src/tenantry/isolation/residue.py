@@ -21,8 +21,9 @@ _REACHING: Final = re.compile(
     re.I,
 )
 
-# What stands before a bracket in plain DML and leaves nothing. A function of the application's own may do anything.
-_CALL: Final = re.compile(r'([\w$"]+)\s*\(')
+# What stands before a bracket in plain DML and leaves nothing. A function of the application's own, or of a schema that
+# is named, may do anything.
+_CALL: Final = re.compile(r'((?:\.\s*)?[\w$"]+)\s*\(')
 # A list of columns is no call.
 _COLUMNS: Final = re.compile(r'\b(?:insert\s+into\s+[\w$".]+|as\s+[\w$"]+)\s*\(', re.I)
 _HARMLESS: Final = re.compile(
