@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _DIRTY: Final = "the pooled connection came back inside a transaction, or with something left on it"
 _BEGINS: Final = "tenantry_begins"
+_TENANT: Final = "tenantry_tenant"
 
 
 def enter(connection: Connection, binding: Binding) -> None:
@@ -112,6 +113,7 @@ def _enter_sqlite(connection: Connection, binding: Binding) -> None:
         checked_level(str(options["isolation_level"]))
     if wall_of(connection.connection) is not None:
         bind(connection.connection, binding.tenant)
+    connection.info[_TENANT] = binding.tenant
     # A reader that turns writer fails at once where another wrote in between (HAZARDS S16).
     begin = "BEGIN" if options.get(READ_ONLY_OPTION) else "BEGIN IMMEDIATE"
     connection.exec_driver_sql(begin, execution_options={_BEGINS: True})
@@ -169,5 +171,4 @@ def _watch_sqlite(connection: Connection, _: Any, __: str, ___: Any, context: An
     driver: Any = connection.connection.driver_connection
     if driver.in_transaction or context.execution_options.get(_BEGINS):
         return
-    wall = wall_of(driver)
-    raise ContextLost(tenant=wall.tenant if wall is not None else None)
+    raise ContextLost(tenant=connection.info.get(_TENANT))
