@@ -52,7 +52,7 @@ def program() -> Path:
     found = ENVIRONMENT / "bin" / "pgrls"
     if not found.exists():
         venv.create(ENVIRONMENT, with_pip=True, clear=True)
-        install = [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet", PACKAGE]
+        install = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", PACKAGE]
         subprocess.run(install, check=True)
     return found
 

@@ -46,7 +46,7 @@ FAULTS = {
 @pytest.mark.parametrize("judge", JUDGES)
 def test_judge_clears_the_installation(judge: str, installation: Installation, record_property: Any) -> None:
     said = ask(judge, installation.url, installation.judged)
-    record_property("judgement", f"{installation.database}: {' '.join(command(judge, ['...'])[:-4])}: {said.summary}")
+    record_property("judgement", f"{installation.database}: {' '.join(command(judge, ['...']))}: {said.summary}")
     assert said.clears(installation.tables), said.report
     assert "UNVERIFIED" not in said.report
     assert judge != "lint" or said.summary == "pgrls: no issues found.", said.report

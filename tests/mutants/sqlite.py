@@ -82,7 +82,7 @@ def sqlite_authorizer_trusts_names(patch: pytest.MonkeyPatch) -> None:
     routes="test_context::test_session_dropped_without_closing test_nested_tenants::test_outer_after_inner",
 )
 def sqlite_readers_unbound(patch: pytest.MonkeyPatch) -> None:
-    bind, begin = hooks.bind, hooks._enter_sqlite
+    bind, begin = sqlite_connection.bind, hooks._enter_sqlite
 
     def enter(connection: Any, binding: Binding) -> None:
         wall = wall_of(connection.connection)
