@@ -13,7 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from tenantry.errors import ContextLost, QueryTimeout
+from tenantry.errors import ContextLost, QueryTimeout, TenantRequired
 from tenantry.isolation.binding import READ_ONLY_OPTION, Binding, begin_statement, checked_level
 from tenantry.isolation.sqlite_connection import bind, wall_of
 from tenantry.settings import Config
@@ -156,6 +156,7 @@ def _refuse_dirty_asyncpg(_: DBAPIConnection, entry: ConnectionPoolEntry, __: ob
 
 def _refuse_dirty_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:
     driver: Any = entry.driver_connection
+    entry.info.pop(_TENANT, None)
     if wall_of(connection) is not None:
         bind(connection, None)
     if driver.in_transaction:
@@ -171,4 +172,6 @@ def _watch_sqlite(connection: Connection, _: Any, __: str, ___: Any, context: An
     driver: Any = connection.connection.driver_connection
     if driver.in_transaction or context.execution_options.get(_BEGINS):
         return
-    raise ContextLost(tenant=connection.info.get(_TENANT))
+    if _TENANT not in connection.info:
+        raise TenantRequired
+    raise ContextLost(tenant=connection.info[_TENANT])
