@@ -156,7 +156,8 @@ def _addresses(config: pytest.Config) -> list[str]:
 
 
 def _start_embedded(config: pytest.Config) -> str:
-    server = PostgresServer().start()
+    # Both workers of a run share it, and each keeps the pools of many tenants open.
+    server = PostgresServer(max_connections=500).start()
     config.add_cleanup(server.stop)
     return server.url()
 
