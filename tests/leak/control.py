@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ class ControlGround:
         return Session(self.engine, info={"tenant": side.id})
 
     def async_session(self, side: Side, door: str, **_: Any) -> Any:
+        if self.dialect == "sqlite":
+            # A cursor left by a cancelled task holds the write lock of its closed connection until it is collected.
+            gc.collect()
         if door not in self.async_engines:
             url = self.url.set(drivername=DRIVERS[door][self.dialect])
             self.async_engines[door] = create_async_engine(url, pool_use_lifo=True)
