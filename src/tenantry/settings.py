@@ -28,7 +28,8 @@ class Config:
     extensions: tuple[str, ...] = ()
     max_tenants: int | None = None
     allow_tenant_creation: bool = True
-    route_ttl: float = 2.0
+    # How long another process may go on serving a tenant after it was suspended; its own process stops at once.
+    route_ttl: float = 10.0
     route_limit: int = 10_000
     pool_size: int = 5
     max_overflow: int = 10

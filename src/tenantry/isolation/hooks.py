@@ -143,7 +143,7 @@ def _refuse_dirty_psycopg(_: DBAPIConnection, entry: ConnectionPoolEntry, __: ob
     # SQLAlchemy can hand out a connection inside another's open transaction (HAZARDS S1, sqlalchemy#13381).
     driver: Any = entry.driver_connection
     driver.close_to_unbound()
-    if driver.info.transaction_status or driver.residue:
+    if driver.pgconn.transaction_status or driver.residue:
         raise DisconnectionError(_DIRTY)
 
 
