@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,12 @@ from .models import Base, Ticket
 ROLES = ("app", "operator", "platform")
 
 
-class Installation:
+class Installation(ABC):
     """One catalog with common tables; every tenancy made of it is one more process' view of it."""
 
+    @abstractmethod
     def tenancy(self, *, driver: str = "", config: Config | None = None) -> Tenancy:
         """Returns a tenancy whose sessions hold to the walls."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Removes what would outlive the trial."""
 
     def fill(self, *slugs: str, isolation: str = "rows", rows: int = 2) -> None:
         """Creates tenants; the subject of each of their tickets begins with their slug."""

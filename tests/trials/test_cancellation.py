@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,7 +63,7 @@ class OperatorDoor:
         return self.tenancy.aio.operator("a trial") if slug == MINE else self.tenancy.aio.session(slug)
 
 
-class PlantedDoor:
+class PlantedDoor(ABC):
     """Plain SQLAlchemy sessions whose engine sets the tenant by a hook of its own."""
 
     def __init__(self, engine: AsyncEngine, driver: str, tenants: dict[str, Any]) -> None:
@@ -72,8 +73,9 @@ class PlantedDoor:
         self.current = ""
         event.listen(engine.sync_engine, "begin", self.begin)
 
+    @abstractmethod
     def begin(self, connection: Any) -> None:
-        raise NotImplementedError
+        """Sets the tenant of the transaction that begins, in a way that may leave it behind."""
 
     @asynccontextmanager
     async def session(self, slug: str) -> AsyncIterator[AsyncSession]:

@@ -106,6 +106,7 @@ def python_type(kind: TypeEngine[Any]) -> type[Any] | None:
     try:
         return _plain(kind).python_type
     except NotImplementedError:
+        # How a type of SQLAlchemy's answers that has no one class in Python, such as a dialect's own.
         return None
 
 
