@@ -24,6 +24,10 @@ class Installation(ABC):
     def tenancy(self, *, driver: str = "", config: Config | None = None) -> Tenancy:
         """Returns a tenancy whose sessions hold to the walls."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Removes what would outlive the trial."""
+
     def fill(self, *slugs: str, isolation: str = "rows", rows: int = 2) -> None:
         """Creates tenants; the subject of each of their tickets begins with their slug."""
         tenancy = self.tenancy()
@@ -89,3 +93,6 @@ class SqliteInstallation(Installation):
 
     def tenancy(self, *, driver: str = "", config: Config | None = None) -> Tenancy:
         return Tenancy(f"sqlite:///{self.directory}", models=Base, config=config)
+
+    def close(self) -> None:
+        """Removes nothing: the directory is the test run's own."""
