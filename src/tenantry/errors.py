@@ -240,3 +240,33 @@ class EmbeddedServerError(TenantryError):
         super().__init__(action=action, reason=reason, log=log)
         if log:
             self.args = ("\n".join([str(self), "Its last messages were:", *log.splitlines()[-15:]]),)
+
+
+# --- the fleet -----------------------------------------------------------------------------------------------------
+
+
+class MigrationsMissing(TenantryError):
+    """No migrations were found{where}. Say where they are with Config(migrations="migrations"), the variable
+    TENANTRY_MIGRATIONS or migrations = "…" under [tool.tenantry]; `tenantry fleet init` makes the directory."""
+
+
+class RevisionUnknown(TenantryError):
+    """There is no revision {revision!r} in {scripts}. List them with `tenantry fleet history`."""
+
+
+class SeveralHeads(TenantryError):
+    """The history in {scripts} has {count} heads: {heads}. Join them with `tenantry fleet revision --merge`,
+    or name the one you mean."""
+
+
+class HomeBusy(TenantryError):
+    """{home} was in use: {reason} within {seconds} s. It is tried again; nothing was changed."""
+
+
+class MigrationFailed(TenantryError):
+    """{home} stays at {before}: step {step} failed. {error} Mend the cause, then run `tenantry fleet resume`."""
+
+
+class Diverged(TenantryError):
+    """{home} stands at {current}, which is not on the way to {target}. Look at `tenantry fleet history`; if its
+    tables are right, record it with `tenantry fleet stamp`."""

@@ -40,6 +40,8 @@ class Config:
     statement_timeout: float | None = None
     prepared_statements: bool = True
     demote: bool = False
+    # Where the application's Alembic scripts are (the directory that holds ``versions``); None: it has none.
+    migrations: str | None = None
 
     def __post_init__(self) -> None:
         if not CONTEXT_SETTING.fullmatch(self.context_setting):
@@ -136,6 +138,7 @@ _VARIABLES: Final = (
     ("TENANTRY_CONNECTION_BUDGET", "connection_budget", int),
     ("TENANTRY_PREPARED_STATEMENTS", "prepared_statements", _boolean),
     ("TENANTRY_DEMOTE", "demote", _boolean),
+    ("TENANTRY_MIGRATIONS", "migrations", str),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -197,14 +197,16 @@ class Tenancy:
                     pool.submit(tally.run, tenant, functools.partial(self._run, tenant, fn))
         return tally.outcomes()
 
-    def every_tenant(self, *, batch: int = 500) -> Iterator[Tenant]:
-        """Yields every active tenant, reading the catalog in batches.
+    def every_tenant(
+        self, *, statuses: Container[TenantStatus] = (TenantStatus.ACTIVE,), batch: int = 500
+    ) -> Iterator[Tenant]:
+        """Yields every tenant in one of *statuses*, reading the catalog in batches.
 
         Raises: LoginRequired without the platform's or the owner's login.
         """
         after: Tenant | None = None
         while page := self.tenants.list(after=after, limit=batch):
-            yield from (tenant for tenant in page if tenant.status is TenantStatus.ACTIVE)
+            yield from (tenant for tenant in page if tenant.status in statuses)
             after = page[-1]
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""Migrations over every home of the fleet: planned, tried on canaries, carried on after a crash."""
