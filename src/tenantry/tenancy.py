@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import MetaData
+from sqlalchemy import Connection, MetaData
 from sqlalchemy.engine import Engine
 
 from tenantry.errors import ConfigurationError, OutcomeUnknown
@@ -166,6 +166,15 @@ class Tenancy:
         Raises: ConfigurationError without a reason, ServerUnknown, LoginRequired.
         """
         self._control.record_operator(check_reason(reason), self.servers.get(server).name)
+
+    @contextlib.contextmanager
+    def catalog(self, action: str) -> Iterator[Connection]:
+        """Opens a transaction on the catalog's tables, by the platform's login, else the owner's; commits on leaving.
+
+        Raises: LoginRequired without either, CatalogMissing, CatalogVersionMismatch for one install() must upgrade.
+        """
+        with self._control.tables(action) as connection:
+            yield connection
 
     @contextlib.contextmanager
     def platform(self, *, server: str = MAIN) -> Iterator[BoundSession]:

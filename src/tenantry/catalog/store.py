@@ -16,6 +16,8 @@ from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, this_process
 from tenantry.catalog.lifecycle import before, check_step
 from tenantry.catalog.tables import (
     CATALOG_SCHEMA,
+    FLEET_SINCE,
+    fleet_work,
     identities,
     journal,
     meta,
@@ -125,7 +127,7 @@ class SqliteStore:
         return _tenant(row._mapping) if row else None
 
     def version(self, connection: Connection) -> int:
-        return int(connection.execute(select(meta.c.value).where(meta.c.name == "version")).scalar_one())
+        return catalog_version(connection)
 
     def register(
         self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
@@ -188,6 +190,11 @@ class SqliteStore:
 
     def record_operator(self, connection: Connection, reason: str, server: str) -> None:
         connection.execute(insert(operator_log).values(login="local", server=server, reason=reason))
+
+
+def catalog_version(connection: Connection) -> int:
+    """Returns the catalog's version, read from its table."""
+    return int(connection.execute(select(meta.c.value).where(meta.c.name == "version")).scalar_one())
 
 
 def find(connection: Connection, kind: str, value: str) -> Tenant:
@@ -253,6 +260,9 @@ def identities_of(connection: Connection, tenant: Tenant) -> list[tuple[str, str
 def bury(connection: Connection, tenant: Tenant) -> None:
     """Leaves of an erased tenant only its identifier, so that it is never given out again; names become free."""
     connection.execute(delete(identities).where(identities.c.tenant_id == tenant.id))
+    if catalog_version(connection) >= FLEET_SINCE:
+        # What the database said of it may hold its names.
+        connection.execute(update(fleet_work).where(fleet_work.c.tenant_id == tenant.id).values(error=None))
     gone = {"slug": f"erased-{tenant.id.hex}", "name": "", "settings": {}}
     connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(**gone))
 

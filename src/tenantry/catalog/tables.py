@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -24,8 +25,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 
 CATALOG_SCHEMA: Final = "tenantry"
-VERSION: Final = 1
-OLDEST_READABLE: Final = VERSION - 1 or 1
+VERSION: Final = 2
+OLDEST_READABLE: Final = VERSION - 1
+# The version that brought the journal of the fleet.
+FLEET_SINCE: Final = 2
 
 
 class Moment(TypeDecorator[datetime.datetime]):
@@ -121,4 +124,48 @@ operator_log = Table(
     Column("login", Text, nullable=False),
     Column("server", Text, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+fleet_runs = Table(
+    "fleet_runs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("verb", Text, nullable=False),
+    Column("history", Text, nullable=False),
+    # None is before the first revision.
+    Column("target", Text),
+    Column("state", Text, nullable=False, index=True),
+    Column("reason", Text, nullable=False, default=""),
+    Column("stage", Integer, nullable=False),
+    Column("options", Document, nullable=False),
+    Column("created_at", Moment, nullable=False, default=now),
+    Column("updated_at", Moment, nullable=False, default=now, onupdate=now),
+)
+
+fleet_work = Table(
+    "fleet_work",
+    metadata,
+    Column("run_id", ForeignKey(fleet_runs.c.id), primary_key=True),
+    Column("home", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("server", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("physical", Text, nullable=False),
+    Column("tenant_id", Uuid, index=True),
+    Column("ring", Text, nullable=False),
+    Column("stage", Integer, nullable=False),
+    Column("target", Text),
+    Column("state", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("due_at", Moment, nullable=False, default=now),
+    Column("seconds", Float, nullable=False, default=0.0),
+    Column("before", Text),
+    Column("after", Text),
+    Column("touched", Document, nullable=False, default=dict),
+    Column("error", Text),
+    Column("holder", Text),
+    # One call that works on a run; a process may make several at once.
+    Column("worker", Uuid),
+    Column("lease_until", Moment),
+    Index("ix_fleet_work_waiting", "run_id", "state", "stage", "number"),
 )

@@ -1,11 +1,15 @@
-"""The catalog's own numbered upgrades: library N reads catalog N-1, and brings it to N at install()."""
+"""The catalog's own versions: library N reads catalog N-1 for sessions, and brings it to N at install().
+
+Version 2 added the journal of the fleet. What was added stands in ``tables.py`` and is made where it is missing.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import resources
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -24,45 +28,66 @@ _APP_FUNCTIONS: Final = (
     "unfinished()",
 )
 
+# Whether a PostgreSQL server has a catalog; and where it has, its version.
+VERSION_QUESTION: Final = (
+    f"SELECT to_regclass('{CATALOG_SCHEMA}.meta') IS NOT NULL",
+    f"SELECT max(value::integer) FROM {CATALOG_SCHEMA}.meta WHERE name = 'version'",
+)
+
 
 def postgres_statements(config: Config) -> list[str]:
     """Returns what brings the catalog of a PostgreSQL server to this library's version; running it again is safe."""
     return [
         f"CREATE SCHEMA IF NOT EXISTS {CATALOG_SCHEMA}",
         f"REVOKE ALL ON SCHEMA {CATALOG_SCHEMA} FROM PUBLIC",
-        *_tables(),
+        # The version comes first, as in register(): two that lock it and the tables in turn cannot wait in a circle.
+        *_creation([meta]),
         f"INSERT INTO {CATALOG_SCHEMA}.meta (name, value) VALUES ('version', '{VERSION}') ON CONFLICT DO NOTHING",
+        f"UPDATE {CATALOG_SCHEMA}.meta SET value = '{VERSION}' WHERE name = 'version' AND value <> '{VERSION}'",
+        *_creation(metadata.sorted_tables),
         *_functions(config),
         *_grants(config),
     ]
 
 
 def upgrade_sqlite(connection: Connection) -> None:
-    """Brings the catalog file to this library's version.
+    """Brings the catalog file to this library's version; running it again is safe.
 
     Raises: CatalogVersionMismatch when a newer library made it.
     """
+    meta.create(connection, checkfirst=True)
+    versioned = meta.c.name == "version"
+    found = connection.scalar(select(meta.c.value).where(versioned))
+    check_upgradable(None if found is None else int(found))
     metadata.create_all(connection)
-    found = connection.scalar(select(meta.c.value).where(meta.c.name == "version"))
     if found is None:
         connection.execute(insert(meta).values(name="version", value=str(VERSION)))
     else:
-        check_version(int(found))
+        connection.execute(update(meta).where(versioned).values(value=str(VERSION)))
 
 
-def check_version(found: int) -> None:
-    """Lets a catalog pass that this library can read.
+def check_upgradable(found: int | None) -> None:
+    """Lets a catalog pass that is missing, older than this library, or its own.
 
-    Raises: CatalogVersionMismatch.
+    Raises: CatalogVersionMismatch for a newer one: an older library must not change it.
     """
-    if not OLDEST_READABLE <= found <= VERSION:
+    if found is not None and found > VERSION:
         raise CatalogVersionMismatch(found=found, oldest=OLDEST_READABLE, newest=VERSION)
 
 
-def _tables() -> list[str]:
+def check_version(found: int, *, oldest: int = OLDEST_READABLE) -> None:
+    """Lets a catalog pass that this library can read, as far back as *oldest*.
+
+    Raises: CatalogVersionMismatch.
+    """
+    if not oldest <= found <= VERSION:
+        raise CatalogVersionMismatch(found=found, oldest=oldest, newest=VERSION)
+
+
+def _creation(tables: Iterable[Table]) -> list[str]:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves dialect constructors untyped
     statements = []
-    for table in metadata.sorted_tables:
+    for table in tables:
         statements.append(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)))
         indexes = (CreateIndex(index, if_not_exists=True) for index in table.indexes)
         statements.extend(str(index.compile(dialect=dialect)) for index in indexes)

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import ProgrammingError
 
-from tenantry.catalog.store import PostgresStore, SqliteStore, Store
+from tenantry.catalog.store import PostgresStore, SqliteStore, Store, catalog_version
+from tenantry.catalog.tables import VERSION
 from tenantry.catalog.upgrades import check_version
 from tenantry.errors import CatalogMissing
 from tenantry.isolation.binding import UNBOUND
@@ -27,6 +29,7 @@ class Control:
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
         self._seen = False
+        self._current = False
 
     @property
     def store(self) -> Store:
@@ -77,6 +80,17 @@ class Control:
         with self._open(PLATFORM if given else OWNER, action) as connection:
             yield connection
 
+    @contextlib.contextmanager
+    def tables(self, action: str) -> Iterator[Connection]:
+        """Opens the same on a catalog of this library's own version, with every table it knows.
+
+        Raises: LoginRequired, CatalogMissing, CatalogVersionMismatch for a catalog that install() must upgrade first.
+        """
+        with self.manage(action) as connection:
+            if not self._current:
+                self._check_current(connection)
+            yield connection
+
     def record_operator(self, reason: str, server: str) -> None:
         """Puts a look across tenants on the record, in a transaction of its own, before it happens."""
         with self._open(OPERATOR, "Looking across tenants") as connection:
@@ -93,6 +107,14 @@ class Control:
             raise CatalogMissing(server=main.name)
         with main.connection(CATALOG) as connection:
             yield connection
+
+    def _check_current(self, connection: Connection) -> None:
+        try:
+            found = catalog_version(connection)
+        except ProgrammingError as error:
+            raise CatalogMissing(server=self._servers.main.name) from error
+        check_version(found, oldest=VERSION)
+        self._current = True
 
     def _see(self, connection: Connection) -> None:
         check_version(self.store.version(connection))

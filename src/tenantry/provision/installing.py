@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import MetaData, Table
 
 from tenantry.catalog.store import note_server
-from tenantry.catalog.upgrades import postgres_statements, upgrade_sqlite
+from tenantry.catalog.upgrades import VERSION_QUESTION, check_upgradable, postgres_statements, upgrade_sqlite
 from tenantry.errors import ModelsRefused
 from tenantry.isolation.control import Control
 from tenantry.isolation.ddl import create_statements
@@ -70,11 +70,19 @@ def _database_script(server: PostgresServer, capabilities: Capabilities, create_
     # Yielded one by one: what is missing is asked when run() has the lock and another install has ended.
     yield from database_statements(server.config, server.database)
     if server.name == MAIN:
+        check_upgradable(_catalog_version(server))
         yield from postgres_statements(server.config)
     yield f"SET LOCAL search_path = {quote(server.config.common_schema)}, pg_temp"
     if create_tables:
         yield from _creation(server)
     yield from _walls(server, capabilities, _present(server, create_tables))
+
+
+def _catalog_version(server: PostgresServer) -> int | None:
+    presence, question = VERSION_QUESTION
+    with server.owner(action=_ACTION) as connection:
+        present = connection.execute(presence).fetchone()[0]
+        return connection.execute(question).fetchone()[0] if present else None
 
 
 def _creation(server: PostgresServer) -> Iterable[str]:
