@@ -1,0 +1,112 @@
+"""Where Alembic meets a home: contexts for the fleet, and what the shipped ``env.py`` does for the plain command.
+
+The face that applying uses::
+
+    script_directory(tenancy)                        the application's revisions
+    with owner_engine(site).connect() as connection, connection.begin():
+        context = migration_context(site, connection=connection)
+        with operations(context):                    `alembic.op` is this context's, one thread at a time
+            revision.module.upgrade()
+
+    context = migration_context(site, output=buffer) the same as SQL: one write() per statement, no BEGIN, no preamble
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from alembic.config import Config
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from tenantry.errors import MigrationsMissing
+from tenantry.fleet.operations import home_impl, prepared
+from tenantry.fleet.owning import VERSION_TABLE, owner_engine
+from tenantry.fleet.sites import SITE, Site
+from tenantry.tenancy import Tenancy
+
+__all__ = ["VERSION_TABLE", "alembic_config", "migration_context", "operations", "owner_engine", "script_directory"]
+
+# `alembic.op` is one name for the whole process, so one migration at a time may stand behind it.
+_OP: Final = threading.RLock()
+
+
+def script_directory(tenancy: Tenancy) -> ScriptDirectory:
+    """Returns the application's revisions, read from ``Config.migrations``.
+
+    Raises: MigrationsMissing.
+    """
+    return ScriptDirectory.from_config(alembic_config(tenancy))
+
+
+def alembic_config(tenancy: Tenancy) -> Config:
+    """Returns Alembic's configuration for the application's scripts directory.
+
+    Raises: MigrationsMissing.
+    """
+    directory = tenancy.config.migrations
+    if directory is None or not (Path(directory) / "versions").is_dir():
+        raise MigrationsMissing(where="" if directory is None else f" in {directory}")
+    config = Config()
+    # ConfigParser reads a percent sign as the beginning of a name.
+    config.set_main_option("script_location", directory.replace("%", "%%"))
+    return config
+
+
+def migration_context(
+    site: Site, *, connection: Any = None, output: TextIO | None = None, **options: Any
+) -> MigrationContext:
+    """Returns the context of one home: on the owner's open *connection*, or writing SQL to *output*.
+
+    On a connection the caller has begun the transaction and set the search path; nothing here commits. With *output*
+    each statement is one ``write``; neither BEGIN nor the search path is written, so that the text fits every home of
+    the kind. *options* are Alembic's own (``fn``, ``script``, ``starting_rev``, …).
+    """
+    chosen = {**context_options(site, offline=connection is None), **options}
+    if connection is not None:
+        return adopt(MigrationContext.configure(connection=connection, opts=chosen))
+    chosen |= {"as_sql": True, "output_buffer": output}
+    offline = {"paramstyle": "named"}
+    return adopt(MigrationContext.configure(dialect_name=dialect_name(site), dialect_opts=offline, opts=chosen))
+
+
+def context_options(site: Site, *, offline: bool) -> dict[str, Any]:
+    """Returns the options by which every context of ours is configured."""
+    return {
+        SITE: site,
+        "version_table": VERSION_TABLE,
+        "transactional_ddl": True,
+        "transaction_per_migration": False,
+        "target_metadata": site.server.metadata,
+        "literal_binds": offline,
+    }
+
+
+def adopt(context: MigrationContext) -> MigrationContext:
+    """Gives a configured context the implementation that keeps walls up in its home, and returns it."""
+    context.impl = home_impl(context)
+    if context.dialect.name == "sqlite":
+        # One transaction changes a file or none (DESIGN D11); what PostgreSQL does outside one, SQLite does inside.
+        context.autocommit_block = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # see above
+    return context
+
+
+def dialect_name(site: Site) -> str:
+    """Returns the dialect in which SQL for a home is written without a connection."""
+    return "postgresql+psycopg" if site.on_postgres else "sqlite"
+
+
+@contextlib.contextmanager
+def operations(context: MigrationContext) -> Iterator[Operations]:
+    """Makes ``alembic.op`` the context's for a ``with`` block, one block at a time in the whole process.
+
+    On SQLite the file's stored names and triggers are put aside for the block and put back at its end, where orphans
+    are refused; open it once around all steps of one home.
+    """
+    with _OP, prepared(context), Operations.context(context) as op:
+        yield op
