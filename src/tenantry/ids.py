@@ -19,6 +19,7 @@ ID_KIND: Final = "id"
 LONGEST_VALUE: Final = 255
 
 _RANDOM_BITS: Final = 74
+_STEP_BITS: Final = 32
 _newest = 0
 _newest_lock = threading.Lock()
 
@@ -26,10 +27,11 @@ _newest_lock = threading.Lock()
 def uuid7() -> uuid.UUID:
     """Returns a version 7 UUID (RFC 9562, section 5.7), greater than every one this process returned before."""
     global _newest
-    drawn = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    noise = secrets.randbits(_RANDOM_BITS + _STEP_BITS)
+    drawn = (time.time_ns() // 1_000_000) << _RANDOM_BITS | noise >> _STEP_BITS
     with _newest_lock:
         # Within one millisecond, or after the clock went back: a random step beyond the newest (section 6.2, method 2).
-        _newest = max(drawn, _newest + 1 + secrets.randbits(32))
+        _newest = max(drawn, _newest + 1 + (noise & (1 << _STEP_BITS) - 1))
         ordered = _newest
     moment, upper, lower = ordered >> _RANDOM_BITS, ordered >> 62 & 0xFFF, ordered & (1 << 62) - 1
     return uuid.UUID(int=moment << 80 | 0x7 << 76 | upper << 64 | 0x2 << 62 | lower)

@@ -72,6 +72,10 @@ class Engines:
     def of_this_loop(self) -> AsyncEngines:
         """Returns the async engines of the running event loop."""
         loop = asyncio.get_running_loop()
+        found = self._loops.get(loop)
+        return found or self._begin_loop(loop)
+
+    def _begin_loop(self, loop: asyncio.AbstractEventLoop) -> AsyncEngines:
         with self._lock:
             if loop not in self._loops:
                 # Their connections know their loop, so the garbage collector would never find them here.

@@ -24,7 +24,10 @@ class Ownership(enum.StrEnum):
     @property
     def walled(self) -> bool:
         """Whether each row belongs to one tenant and stands behind the wall."""
-        return self in (Ownership.TENANT, Ownership.RECORD)
+        return self in _WALLED
+
+
+_WALLED: Final = frozenset({Ownership.TENANT, Ownership.RECORD})
 
 
 def ownership(table: Table) -> Ownership | None:
@@ -35,8 +38,7 @@ def ownership(table: Table) -> Ownership | None:
 
 def is_walled(table: Table) -> bool:
     """Returns whether each row of *table* belongs to one tenant."""
-    found = ownership(table)
-    return found is not None and found.walled
+    return table.info.get(MARK) in _WALLED
 
 
 def owned_tables(metadata: MetaData, *kinds: Ownership) -> list[Table]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import InstanceState, Mapper, class_mapper
@@ -22,12 +23,18 @@ def stamp(row: object, tenant: uuid.UUID) -> bool:
 
     A tenant's own record gets the tenant's id as its ``id`` too.
     """
-    names = [TENANT_COLUMN, "id"] if ownership_of(type(row)) is Ownership.RECORD else [TENANT_COLUMN]
-    state: InstanceState[Any] = inspect(row, raiseerr=True)
-    held = {name: state.dict.get(name, _identity(state, name)) for name in names}
-    for name in (name for name, value in held.items() if value is None):
+    names = ("id", TENANT_COLUMN) if ownership_of(type(row)) is Ownership.RECORD else (TENANT_COLUMN,)
+    return all(_hold(row, name, tenant) for name in names)
+
+
+def _hold(row: object, name: str, tenant: uuid.UUID) -> bool:
+    held = vars(row).get(name)
+    if held is None:
+        held = _identity(inspect(row, raiseerr=True), name)
+    if held is None:
         set_attribute(row, name, tenant)
-    return all(value in (None, tenant) for value in held.values())
+        return True
+    return bool(held == tenant)
 
 
 def _identity(state: InstanceState[Any], name: str) -> Any:
@@ -53,10 +60,20 @@ def _refuse_other_tenant(row: object, value: Any, held: Any, _initiator: object)
 
 @event.listens_for(Walled, "init", propagate=True)
 def _fill_id(row: Any, _args: object, _kwargs: object) -> None:
-    # An id at construction: child.parent_id = parent.id works before the flush. SQLModel's fields do it themselves.
+    # An id at construction: child.parent_id = parent.id works before the flush.
     model = type(row)
-    if is_sqlmodel(model) or issubclass(model, TenantRecord):
-        return
-    column = class_mapper(model).base_mapper.columns.get("id")
-    if column is not None and OWN_ID in column.info:
+    if model not in _filled:
+        _filled[model] = _needs_id(model)
+    if _filled[model]:
         row.id = uuid7()
+
+
+_filled: Final[WeakKeyDictionary[type, bool]] = WeakKeyDictionary()
+
+
+def _needs_id(model: type) -> bool:
+    # SQLModel's fields fill themselves, and a record's id is its tenant's.
+    if is_sqlmodel(model) or issubclass(model, TenantRecord):
+        return False
+    column = class_mapper(model).base_mapper.columns.get("id")
+    return column is not None and OWN_ID in column.info

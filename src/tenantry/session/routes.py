@@ -8,7 +8,7 @@ from sqlalchemy.engine import Engine
 
 from tenantry.catalog.resolver import Kept
 from tenantry.errors import TenantNotFound, TenantSuspended, TenantUnavailable
-from tenantry.ids import parse_key
+from tenantry.ids import SLUG_KIND, parse_key
 from tenantry.isolation.base import Strategy
 from tenantry.isolation.binding import READ_ONLY_OPTION
 from tenantry.isolation.control import Control
@@ -62,11 +62,10 @@ class Router:
 
         Raises: InvalidKey, TenantNotFound, TenantSuspended, TenantUnavailable, ServerUnknown, UnsafeLogin.
         """
-        parsed = parse_key(key)
-        found = self._kept.get(parsed)
+        found = self._found(key)
         if found is not None:
             return found
-        asked = self._kept.ask()
+        parsed, asked = parse_key(key), self._kept.ask()
         tenant = self._control.resolve(parsed)
         self._servers.get(tenant.server if tenant else "main").ensure_checked()
         return self._keep(parsed, tenant, asked)
@@ -76,11 +75,10 @@ class Router:
 
         Raises: as ``route``.
         """
-        parsed = parse_key(key)
-        found = self._kept.get(parsed)
+        found = self._found(key)
         if found is not None:
             return found
-        asked = self._kept.ask()
+        parsed, asked = parse_key(key), self._kept.ask()
         tenant = await self._control.resolve_async(parsed)
         await self._servers.get(tenant.server if tenant else "main").ensure_checked_async()
         return self._keep(parsed, tenant, asked)
@@ -92,6 +90,11 @@ class Router:
     def clear(self) -> None:
         """Drops every kept route."""
         self._kept.clear()
+
+    def _found(self, key: TenantKey) -> Route | None:
+        # Nothing is kept under a malformed slug, so a text need not be looked at before it is looked up.
+        found = self._kept.get((SLUG_KIND, key)) if isinstance(key, str) else None
+        return found or self._kept.get(parse_key(key))
 
     def _keep(self, parsed: tuple[str, str], tenant: Tenant | None, asked: Any) -> Route:
         if tenant is None:

@@ -6,14 +6,26 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Self
 
 import psycopg
+from psycopg import generators
 from psycopg.abc import Params, Query
 from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from tenantry.errors import ContextLost, TenantRequired
 from tenantry.isolation.binding import Binding
 from tenantry.isolation.residue import SWEEP, may_leave_residue, outlives_sweep
 
 IDLE: Final = TransactionStatus.IDLE
+INTRANS: Final = TransactionStatus.INTRANS
+
+
+def _check(result: PGresult) -> None:
+    """Lets the answer to a command pass.
+
+    Raises: psycopg.Error as the server's answer says.
+    """
+    if result.status != ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(result)
 
 
 class _Watched:
@@ -104,9 +116,7 @@ class BoundConnection(_Watched, psycopg.Connection[Any]):
         self.bound_to(binding)
         message = f"{begin}; {binding.preamble}"
         # Below the cursor: no result is read from this message, and a cursor would cost a tenth of a short read.
-        result = self.pgconn.exec_(message.encode())
-        if result.status != ExecStatus.COMMAND_OK:
-            raise psycopg.errors.error_from_result(result)
+        _check(self.pgconn.exec_(message.encode()))
 
     def commit(self) -> None:
         self.binding = None
@@ -116,9 +126,14 @@ class BoundConnection(_Watched, psycopg.Connection[Any]):
 
     def rollback(self) -> None:
         self.binding = None
-        if not self.residue:
-            return super().rollback()
-        return self._end("ROLLBACK")
+        if self.residue:
+            self._end("ROLLBACK")
+        elif self.pgconn.transaction_status == INTRANS:
+            # psycopg throws its prepared statements away here, for objects that the transaction may have made. Plain
+            # DML makes none, so reads, which end like this, keep theirs; after an error they go as ever.
+            _check(self.pgconn.exec_(b"ROLLBACK"))
+        else:
+            super().rollback()
 
     def close(self) -> None:
         super().close()
@@ -173,7 +188,7 @@ class AsyncBoundConnection(_Watched, psycopg.AsyncConnection[Any]):
     async def enter(self, begin: str, binding: Binding) -> None:
         """Sends BEGIN and the binding as one message."""
         self.bound_to(binding)
-        await psycopg.AsyncCursor(self).execute(f"{begin}; {binding.preamble}")
+        await self._send(f"{begin}; {binding.preamble}")
 
     async def commit(self) -> None:
         self.binding = None
@@ -183,13 +198,24 @@ class AsyncBoundConnection(_Watched, psycopg.AsyncConnection[Any]):
 
     async def rollback(self) -> None:
         self.binding = None
-        if not self.residue:
-            return await super().rollback()
-        return await self._end("ROLLBACK")
+        if self.residue:
+            await self._end("ROLLBACK")
+        elif self.pgconn.transaction_status == INTRANS:
+            # As in the synchronous door.
+            await self._send("ROLLBACK")
+        else:
+            await super().rollback()
 
     async def close(self) -> None:
         await super().close()
         self.released()
+
+    async def _send(self, message: str) -> None:
+        # Below the cursor, which has no result to read here and would cost a tenth of a short read.
+        async with self.lock:
+            self.pgconn.send_query(message.encode())
+            results = await self.wait(generators.execute(self.pgconn))
+        _check(results[-1])
 
     async def _end(self, statement: str) -> None:
         await psycopg.AsyncCursor(self).execute(f"{statement}; {SWEEP}")
