@@ -153,7 +153,8 @@ class EraseNotConfirmed(TenantryError):
 
 
 class SurprisingErase(TenantryError):
-    """Erasing tenant {tenant} met something it did not expect: {reason} Nothing was removed; look, then erase again."""
+    """Erasing tenant {tenant} met something it did not expect: {reason} Nothing was removed.
+    Look at it, then erase again, or with force=True if it may go too."""
 
 
 # --- sessions ------------------------------------------------------------------------------------------------------
@@ -267,6 +268,77 @@ class MigrationFailed(TenantryError):
     """{home} stays at {before}: step {step} failed. {error} Mend the cause, then run `tenantry fleet resume`."""
 
 
+class CanaryRefused(TenantryError, ValueError):
+    """{canary} cannot be the canary: {reason}"""
+
+
+class RunUnknown(TenantryError, LookupError):
+    """The journal of the fleet has no run {run}. `tenantry fleet status` shows the newest."""
+
+
+class RunInProgress(TenantryError):
+    """Run {run} is under way: {verb} to {target}. Wait for it, take part with `tenantry fleet work`,
+    or stop it first with `tenantry fleet pause`."""
+
+
+class RunClosed(TenantryError):
+    """Run {run} is {state} and cannot be {wanted}. Begin another with `tenantry fleet upgrade`."""
+
+
+class HookMissing(TenantryError):
+    """Run {run} was begun with {hook}= in Python, which this process was not given.
+    Call fleet.resume(run, {hook}=...) with the same."""
+
+
 class Diverged(TenantryError):
     """{home} stands at {current}, which is not on the way to {target}. Look at `tenantry fleet history`; if its
     tables are right, record it with `tenantry fleet stamp`."""
+
+
+class AdoptionRefused(TenantryError):
+    """{count} thing(s) stand in the way of {stage}; nothing was changed. Mend each, then advance again:"""
+
+    findings: Sequence[Finding]
+
+    def __init__(self, *, stage: str, findings: Sequence[Finding], **_: Any) -> None:
+        super().__init__(stage=stage, findings=findings, count=len(findings))
+        lines = [f"{number}. {finding}" for number, finding in enumerate(findings, 1)]
+        self.args = ("\n".join([str(self), *lines]),)
+
+
+class AdoptionBusy(TenantryError):
+    """Somebody else is at work on the adoption of {home}. Look at its status; it can be taken up once they are gone."""
+
+
+class AdoptionFailed(TenantryError):
+    """The adoption of {home} stopped in stage {stage}: {error} What was done stays; mend the cause and advance again,
+    or roll back."""
+
+
+class PlanInvalid(TenantryError):
+    """{file}, line {line}: {reason}"""
+
+    line: int
+
+
+class ChangeAmbiguous(RevisionUnknown):
+    """{revision} names several changes of {scripts}: {candidates}. Say which one you mean."""
+
+
+class ScriptRefused(TenantryError):
+    """{file}, line {line}: {reason}"""
+
+    line: int
+
+
+class ChangeUnmet(MigrationFailed):
+    """{home} stays at {before}: {step} cannot be run now. {error}"""
+
+
+class ChangeUnproven(MigrationFailed):
+    """{home} stays at {before}: an earlier run of {step} was cut off, and nobody can tell how far it came. {error}
+    Look at the tables; then `tenantry fleet stamp` the change, or undo what it did."""
+
+
+class WallMissing(MigrationFailed):
+    """{home} stays at {before}: {step} would leave tables that are open without a wall. {error}"""
