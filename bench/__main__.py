@@ -5,39 +5,62 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import sqlalchemy
 
-from bench import costs, sessions
+from bench import costs, files, sessions
 from bench.stage import stage
 
+Options = argparse.Namespace
 
-def main() -> None:
-    """Runs every part in turn."""
-    options = _options()
-    rounds = 200 if options.quick else options.rounds
-    schemas = 50 if options.quick else options.schemas
-    python = platform.python_version()
-    print(f"# Benchmarks\n\nPython {python}, SQLAlchemy {sqlalchemy.__version__}, psycopg {psycopg.__version__}")
-    print(f"Setting the stage: {schemas} schemas ...", file=sys.stderr)
-    with stage(schemas) as made:
-        sessions.synchronous(made, rounds)
+
+def _sessions(options: Options) -> None:
+    print(f"Setting the stage: {options.schemas} schemas ...", file=sys.stderr)
+    with stage(options.schemas) as made:
+        sessions.synchronous(made, options.rounds)
         for driver in ("psycopg", "asyncpg"):
-            sessions.asynchronous(made, rounds, options.peers, driver)
-        costs.lookups(made, rounds)
+            sessions.asynchronous(made, options.rounds, options.peers, driver)
+        costs.lookups(made, options.rounds)
         costs.memory(made)
     costs.starts()
 
 
-def _options() -> argparse.Namespace:
+def _files(options: Options) -> None:
+    files.reads(options.rounds)
+
+
+# Each part stands alone: python -m bench --only files
+PARTS: Final[dict[str, Callable[[Options], None]]] = {
+    "sessions": _sessions,
+    "files": _files,
+}
+
+
+def main() -> None:
+    """Runs every part in turn, or the one that was asked for."""
+    options = _options()
+    print(f"# Benchmarks\n\nPython {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}, ", end="")
+    print(f"psycopg {psycopg.__version__}")
+    for name, part in PARTS.items():
+        if options.only in (None, name):
+            part(options)
+
+
+def _options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, help="one part alone")
     parser.add_argument("--rounds", type=int, default=2000, help="turns of each contestant")
-    parser.add_argument("--schemas", type=int, default=1000, help="schemas read in turn")
+    parser.add_argument("--schemas", type=int, default=1000, help="schemas, or files, in turn")
     parser.add_argument("--quick", action="store_true", help="200 rounds, 50 schemas")
     parser.add_argument("--peers", type=Path, default=Path("build/peer"), help="where the peer's environment is made")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.schemas = 200, 50
+    return options
 
 
 main()

@@ -29,11 +29,11 @@ def synchronous(stage: Stage, rounds: int) -> None:
     for name, (plain, walled) in WORK.items():
         baseline = {"plain SQLAlchemy, filter by hand": _plain(engine, stage, plain)}
         rows = {"tenancy.session, rows": _walled(stage, walled)}
-        print(table(f"psycopg, {name}", _timed(baseline | rows, rounds)), flush=True)
+        print(table(f"psycopg, {name}", timed(baseline | rows, rounds)), flush=True)
         if stage.schemas and "prebuilt" not in name:
             # Apart: a server process that has seen a thousand schemas serves every statement more slowly.
             schemas = {f"tenancy.session, schema, {len(stage.schemas)} in turn": _in_schemas(stage, walled)}
-            samples = _timed(baseline | schemas, rounds, warm_up=max(WARM_UP, len(stage.schemas)))
+            samples = timed(baseline | schemas, rounds, warm_up=max(WARM_UP, len(stage.schemas)))
             print(table(f"psycopg, {name}, in schemas", samples), flush=True)
     engine.dispose()
 
@@ -63,7 +63,8 @@ def _in_schemas(stage: Stage, work: Work) -> Turn:
     return turn
 
 
-def _timed(contestants: dict[str, Turn], rounds: int, *, warm_up: int = WARM_UP) -> dict[str, list[float]]:
+def timed(contestants: dict[str, Turn], rounds: int, *, warm_up: int = WARM_UP) -> dict[str, list[float]]:
+    """Returns how long each turn of each contestant took, in seconds; they take turns one after the other."""
     samples: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(-warm_up, rounds):
         for name, turn in contestants.items():
