@@ -342,3 +342,13 @@ class ChangeUnproven(MigrationFailed):
 
 class WallMissing(MigrationFailed):
     """{home} stays at {before}: {step} would leave tables that are open without a wall. {error}"""
+
+
+class TenantColumnKept(TenantryError):
+    """The column tenant_id of {table} was left as it is: it says whose each row is, and the wall stands on it.
+    Drop the whole table, or take the wall down first with op.unwall({table!r})."""
+
+
+class OrphansFound(TenantryError):
+    """{home} was left as it was: rows refer to rows that do not exist, {found}.
+    Mend or delete those rows in a data step before the key is made."""
