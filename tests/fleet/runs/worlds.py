@@ -1,0 +1,150 @@
+"""Fleets to migrate: tenants of every kind on a PostgreSQL server and in a directory, under one catalog."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tenantry import Tenancy
+from tenantry.fleet import Fleet, Home
+from tenantry.fleet.homes import homes_of
+
+from .models import Base
+from .plain import REVISIONS, TABLES, Place, PlainHistory
+
+# What a tenant is made as, in turn: server and isolation.
+KINDS = {"schema": ("pg", "schema"), "database": ("pg", "database"), "file": ("files", "database")}
+
+
+class World:
+    """An installation over a PostgreSQL database and a directory; the catalog is in one of them."""
+
+    def __init__(self, postgres: Any, directory: Path, *, catalog: str = "pg") -> None:
+        self.postgres = postgres
+        self.directory = directory
+        self.catalog = catalog
+        self.database = postgres.create_database()
+        self._numbers = itertools.count(1)
+        with contextlib.closing(self.tenancy()) as tenancy:
+            tenancy.install(create_tables=True)
+
+    @property
+    def job(self) -> dict[str, str]:
+        """What another process needs to open the same."""
+        return {"url": self.postgres.url(self.database), "directory": str(self.directory), "catalog": self.catalog}
+
+    def tenancy(self) -> Tenancy:
+        """Returns one more process' view of the installation."""
+        return open_tenancy(self.job)
+
+    def server(self, name: str) -> str:
+        """Returns the name under which a server of this world is registered."""
+        return "main" if name == self.catalog else name
+
+    def fill(self, **counts: int) -> list[str]:
+        """Creates tenants of each kind and returns their slugs, the kinds mixed."""
+        kinds = sorted(Counter(counts).elements(), key=lambda kind: hash_of(kind, next(self._numbers)))
+        with contextlib.closing(self.tenancy()) as tenancy:
+            return [self.create(tenancy, kind) for kind in kinds]
+
+    def create(self, tenancy: Tenancy, kind: str) -> str:
+        """Creates one tenant and returns its slug."""
+        server, isolation = KINDS[kind]
+        slug = f"{kind}-{next(self._numbers)}"
+        tenancy.tenants.create(slug, isolation=isolation, server=self.server(server))
+        return slug
+
+    @contextlib.contextmanager
+    def fleet(self, **options: Any) -> Iterator[Fleet]:
+        """Lends a fleet of this process."""
+        with contextlib.closing(self.tenancy()) as tenancy:
+            yield Fleet(tenancy, PlainHistory(tenancy, **options))
+
+    def each_home(self, look: Callable[[Place], Any]) -> dict[Home, Any]:
+        """Returns what *look* answers in each home."""
+        with contextlib.closing(self.tenancy()) as tenancy:
+            history = PlainHistory(tenancy)
+            answers = {}
+            for home in homes_of(tenancy):
+                with history.opened(home) as place:
+                    answers[home] = look(place)
+            return answers
+
+    def state(self) -> dict[str, tuple[str | None, Mapping[str, int]]]:
+        """Returns of each home, by name, its revision and how often each revision ran there."""
+        return {str(home): answer for home, answer in self.each_home(told).items()}
+
+    def reset(self) -> None:
+        """Takes every home back to before the first revision, and empties the journal of the fleet."""
+        self.each_home(clear)
+        with contextlib.closing(self.tenancy()) as tenancy, tenancy.catalog("Resetting") as connection:
+            where = "tenantry." if self.catalog == "pg" else ""
+            for table in ("fleet_work", "fleet_runs"):
+                connection.exec_driver_sql(f"DELETE FROM {where}{table}")
+
+    def poison(self, *slugs: str) -> None:
+        """Makes the second revision fail in some tenants' homes."""
+        with contextlib.closing(self.tenancy()) as tenancy:
+            history = PlainHistory(tenancy)
+            for home in homes_of(tenancy):
+                if home.slug in slugs:
+                    with history.opened(home) as place:
+                        place.run("CREATE TABLE poison (x int)")
+
+    def cure(self) -> None:
+        """Takes the poison away."""
+        self.each_home(lambda place: place.run("DROP TABLE IF EXISTS poison") and None)
+
+    def close(self) -> None:
+        """Drops every database and file of the world."""
+        with self.postgres.admin(self.database) as connection:
+            mark = f"tenantry: {self.database}"
+            question = "select datname from pg_database d where shobj_description(d.oid, 'pg_database') = %s"
+            own = connection.execute(question, (mark,)).fetchall()
+        for (name,) in [*own, (self.database,)]:
+            self.postgres.drop_database(name)
+        shutil.rmtree(self.directory)
+
+
+def open_tenancy(job: Mapping[str, str]) -> Tenancy:
+    """Returns a tenancy over both servers; the one that holds the catalog is its main one."""
+    files = f"sqlite:///{job['directory']}"
+    if job["catalog"] == "pg":
+        tenancy = Tenancy(job["url"], models=Base, owner_url=job["url"])
+        tenancy.servers.add("files", files)
+    else:
+        tenancy = Tenancy(files, models=Base)
+        tenancy.servers.add("pg", job["url"], owner_url=job["url"])
+    return tenancy
+
+
+def told(place: Place) -> tuple[str | None, Mapping[str, int]]:
+    """Returns a home's revision, and how often each revision ran in it according to its own notes."""
+    version = place.version()
+    if version is None:
+        return None, {}
+    ran = Counter(place.rows("SELECT revision FROM ran"))
+    assert place.rows("SELECT n FROM counter") == [ran.total()], "the counter and the notes disagree"
+    return version, ran
+
+
+def clear(place: Place) -> None:
+    for table in TABLES:
+        place.run(f"DROP TABLE IF EXISTS {table}")
+
+
+def hash_of(kind: str, number: int) -> int:
+    # Kinds in a fixed order that looks like none.
+    return (number * 7919 + len(kind)) % 101
+
+
+def check_once(world: World) -> None:
+    """Every home is at head, and each revision ran there exactly once."""
+    expected = ("r3", dict.fromkeys(REVISIONS, 1))
+    beside = {home: found for home, found in world.state().items() if found != expected}
+    assert beside == {}
