@@ -19,10 +19,15 @@ EXAMPLES: dict[str, Any] = {
     "action": "Listing tenants",
     "allowed": "active, erasing",
     "budget": 20,
+    "before": "3f2a",
+    "current": "77aa",
+    "error": "23503: insert or update violates a foreign key.",
     "extra": "postgres",
     "findings": [Finding("M001", "tickets", "has no owner.", "Add TenantOwned.")],
     "fix": "Use two lower-case words joined by a dot.",
     "found": 7,
+    "heads": "3f2a, 77aa",
+    "home": "acme",
     "isolation": "schema",
     "key": "acme",
     "kind": "slack_team",
@@ -38,18 +43,23 @@ EXAMPLES: dict[str, Any] = {
     "next_step": "Finish its creation with `tenantry fleet work`.",
     "oldest": 1,
     "reason": "the disk is full. Free some space.",
+    "revision": "3f2a",
     "role": "owner",
+    "scripts": "migrations",
     "seconds": 0.25,
     "server": "main",
     "slug": "acme",
     "statement": "Insert",
     "status": "suspended",
+    "step": "77aa",
+    "target": "head",
     "tenant": uuid.UUID(int=7),
     "use": "sorted",
     "value": "T012",
     "waited": 30.0,
     "wanted": "active",
     "what": "context_setting='x' is not a PostgreSQL custom setting.",
+    "where": " in migrations",
 }
 
 CLASSES = [
@@ -61,7 +71,7 @@ CLASSES = [
 # A next step is an imperative or names the call to make.
 NEXT_STEP = re.compile(
     r"\b(Use|Run|Pass|Give|Set|Raise|Register|[Cc]hoose|Create|Open|Load|[Mm]end|Call|[Ll]ook|Narrow|End|Resume|Check|Add|"
-    r"Finish|Free|Known fields|Allowed from here|must repeat)\b"
+    r"Finish|Free|Say|List|Join|is tried again|Known fields|Allowed from here|must repeat)\b"
 )
 
 

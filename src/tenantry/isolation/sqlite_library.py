@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+import time
 from typing import Any, Final
 
 from sqlalchemy import MetaData
 
 from tenantry.isolation.sqlite_stored import quote, stored_name, walled_tables
 
-_SETTINGS: Final = ("journal_mode = WAL", "foreign_keys = ON", "recursive_triggers = ON", "synchronous = FULL")
+_SETTINGS: Final = ("foreign_keys = ON", "recursive_triggers = ON", "synchronous = FULL")
+_PATIENCE: Final = 30.0
 
 
 class LibraryConnection(sqlite3.Connection):
@@ -18,8 +20,22 @@ class LibraryConnection(sqlite3.Connection):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._keep_log()
         for setting in _SETTINGS:
             self.execute(f"PRAGMA {setting}").close()
+
+    def _keep_log(self) -> None:
+        """Has the file keep a write-ahead log; two who make a file at once wait for each other."""
+        # SQLite asks no busy handler where the mode changes: whoever comes second is refused at once.
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self.execute("PRAGMA journal_mode = WAL").close()
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     def close(self) -> None:
         """Closes the connection and ends its transaction, as a tenant's connection does."""
