@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from tenantry.session.core import BoundSession, TenantSession
 from tenantry.types import Tenant
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Owner = TypeVar("Owner")
 
 
 class AsyncBoundSession(AsyncSession):
@@ -33,3 +39,15 @@ class AsyncTenantSession(AsyncBoundSession):
     def tenant(self) -> Tenant:
         """The tenant this session belongs to."""
         return self.sync_session.tenant
+
+
+def awaited(
+    method: Callable[Concatenate[Owner, TenantSession, P], R],
+) -> Callable[Concatenate[Owner, AsyncTenantSession, P], Coroutine[Any, Any, R]]:
+    """Returns *method*, whose first argument is a session, with the same parameters for an async session."""
+
+    @functools.wraps(method)
+    async def run(self: Owner, session: AsyncTenantSession, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await session.run_sync(lambda inner: method(self, inner, *args, **kwargs))  # type: ignore[arg-type]  # it is a TenantSession
+
+    return run
