@@ -44,8 +44,15 @@ homes as materialized (
 ),
 relations as materialized (
     select c.oid, c.relname::text as name, c.relkind, c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity,
-           c.relpersistence, c.reloptions, c.relpartbound, c.relispartition, c.relreplident, h.home
+           c.relpersistence, c.reloptions, c.relpartbound, c.relreplident, h.home,
+           coalesce(o.belongs, case when c.relkind = 'S' then '' else c.relname::text end) as belongs, o.numbered
     from pg_class c join homes h on h.oid = c.relnamespace
+    left join lateral (
+        select t.relname::text as belongs, a.attname::text as numbered
+        from pg_depend d join pg_class t on t.oid = d.refobjid
+        join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass
+          and d.deptype in ('a', 'i') and d.refobjsubid > 0 limit 1) o on c.relkind = 'S'
     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relname <> all(%(bookkeeping)s)
       and """
     + _outside_extensions("pg_class", "c.oid")
@@ -98,7 +105,9 @@ from relations r join pg_attribute a on a.attrelid = r.oid and a.attacl is not n
 {_rights("a.attacl", "r.relowner")}"""
 
 _RIGHTS: Final = f"""
-select r.home, r.name, 'rights', g.grantee, g.rights from relations r {_rights("r.relacl", "r.relowner")}"""
+select r.home, r.belongs, 'rights', g.grantee || case when r.relkind = 'S' then ' on sequence ' || r.name else '' end,
+       g.rights
+from relations r {_rights("r.relacl", "r.relowner")}"""
 
 _CONSTRAINTS: Final = """
 select r.home, r.name,
@@ -130,9 +139,10 @@ from relations r join pg_policy p on p.polrelid = r.oid"""
 # Foreign keys are kept by triggers of PostgreSQL's own; ALTER TABLE ... DISABLE TRIGGER ALL switches them off too.
 _TRIGGERS: Final = """
 select r.home, r.name, 'trigger', t.tgname::text,
-       substring(pg_get_triggerdef(t.oid) from length(t.tgname) + 1)
+       substring(d.definition from position(d.name in d.definition) + length(d.name))
        || case t.tgenabled when 'O' then '' when 'D' then ' DISABLED' when 'R' then ' ON REPLICA' else ' ALWAYS' end
 from relations r join pg_trigger t on t.tgrelid = r.oid and not t.tgisinternal
+cross join lateral (select pg_get_triggerdef(t.oid) as definition, ' ' || quote_ident(t.tgname) || ' ' as name) d
 union all
 select distinct r.home, r.name, 'enforcement', k.conname::text, 'switched off'
 from relations r join pg_trigger t on t.tgrelid = r.oid and t.tgisinternal and t.tgenabled in ('D', 'R')
@@ -142,16 +152,10 @@ select r.home, r.name, 'rule', w.rulename::text, pg_get_ruledef(w.oid) || ' ' ||
 from relations r join pg_rewrite w on w.ev_class = r.oid and w.rulename <> '_RETURN'"""
 
 _SEQUENCES: Final = """
-select r.home, coalesce(o.table_name, ''), 'sequence', coalesce(o.column_name, r.name),
+select r.home, r.belongs, 'sequence', coalesce(r.numbered, r.name),
        concat_ws(' ', format_type(s.seqtypid, null), 'from', s.seqstart, 'by', s.seqincrement, 'between', s.seqmin,
            'and', s.seqmax, case when s.seqcycle then 'cycling' end, 'cache', s.seqcache)
-from relations r join pg_sequence s on s.seqrelid = r.oid
-left join lateral (
-    select c.relname::text as table_name, a.attname::text as column_name
-    from pg_depend d join pg_class c on c.oid = d.refobjid
-    join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-    where d.classid = 'pg_class'::regclass and d.objid = r.oid and d.refclassid = 'pg_class'::regclass
-      and d.deptype in ('a', 'i') and d.refobjsubid > 0 limit 1) o on true"""
+from relations r join pg_sequence s on s.seqrelid = r.oid"""
 
 _OTHERS: Final = f"""
 select h.home, '', 'function', p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
