@@ -72,9 +72,12 @@ class Postgres:
         return name
 
     def drop_database(self, name: str) -> None:
-        """Drops a database, whoever is still connected to it."""
+        """Drops a database, whoever is still connected to it, with the templates that an installation in it made."""
+        templates = "select datname from pg_database where shobj_description(oid, 'pg_database') = %s"
         with self.admin() as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            made = connection.execute(templates, (f"tenantry template: {name}",)).fetchall()
+            for database in (name, *(template for (template,) in made)):
+                connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
     @contextmanager
     def lend_database(self) -> Iterator[str]:

@@ -20,6 +20,7 @@ from tenantry.isolation.servers import MAIN, Servers
 from tenantry.isolation.sqlite import SqliteServer
 from tenantry.models import Ownership, lift, ownership_of
 from tenantry.provision import installing
+from tenantry.provision.heads import Scripts
 from tenantry.provision.tenants import Tenants
 from tenantry.session.core import BoundSession, TenantSession
 from tenantry.session.routes import Route, Router
@@ -57,10 +58,12 @@ class Tenancy:
         self.servers.add(MAIN, url, owner_url=owner_url, operator_url=operator_url, platform_url=platform_url)
         self._control = Control(self.servers)
         self.router = Router(self._control, self.servers, self.config)
+        self.scripts = Scripts(self.config.migrations)
         self.tenants = Tenants(
             self._control,
             self.servers,
             self.config,
+            self.scripts,
             write_record=self._write_record,
             changed=self.router.forget,
         )
@@ -97,7 +100,7 @@ class Tenancy:
         Raises: ModelsRefused, LoginRequired, CatalogVersionMismatch.
         """
         installing.check_models(self.metadata)
-        installing.install(self.servers, self._control, create_tables=create_tables)
+        installing.install(self.servers, self._control, self.scripts, create_tables=create_tables)
         self.router.clear()
         for server in self.servers.all():
             server.forget_check()
@@ -120,7 +123,7 @@ class Tenancy:
         Raises: ModelsRefused, LoginRequired.
         """
         installing.check_models(self.metadata)
-        return installing.script(self.servers.get(server), create_tables=create_tables)
+        return installing.script(self.servers.get(server), self.scripts, create_tables=create_tables)
 
     def create_login(self, name: str, *, role: str = "app", server: str = MAIN) -> str:
         """Makes a PostgreSQL login in one of the four roles and returns its URL, with a new password, this once.

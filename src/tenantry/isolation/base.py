@@ -29,12 +29,15 @@ class Strategy(Protocol):
         """Returns the physical name; pure, injective, and free of user text."""
         ...
 
-    def create(self, tenant: uuid.UUID) -> None:
-        """Makes the placement; doing it again after a crash finishes what was begun."""
+    def create(self, tenant: uuid.UUID, *, head: str | None = None) -> None:
+        """Makes the placement, at revision *head*; doing it again after a crash finishes what was begun."""
         ...
 
-    def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
-        """Removes the placement and returns how many rows went, by table."""
+    def drop(self, tenant: uuid.UUID, *, force: bool = False) -> Mapping[str, int]:
+        """Removes the placement and returns how many rows went, by table; *force* takes what is not ours too.
+
+        Raises: SurprisingErase for what is not ours, and then nothing was removed.
+        """
         ...
 
     def exists(self, tenant: uuid.UUID) -> bool:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import uuid
+
 from sqlalchemy import Connection, MetaData, delete, func, literal, select, text
 from sqlalchemy.exc import DBAPIError
 
+from tenantry.errors import SurprisingErase
 from tenantry.models import Ownership, owned_tables
 from tenantry.types import Finding
 
 
-def delete_rows(connection: Connection, metadata: MetaData) -> dict[str, int]:
-    """Deletes every row the bound tenant has, children first, and returns how many went, by table."""
+def delete_rows(connection: Connection, metadata: MetaData, tenant: uuid.UUID) -> dict[str, int]:
+    """Deletes every row the bound tenant has, children first, and returns how many went, by table.
+
+    Raises: SurprisingErase for rows that another session wrote meanwhile, to roll all back.
+    """
     tables = owned_tables(metadata, Ownership.TENANT, Ownership.RECORD)
-    return {table.name: connection.execute(delete(table)).rowcount for table in reversed(tables)}
+    gone = {table.name: connection.execute(delete(table)).rowcount for table in reversed(tables)}
+    appeared = [f"{rows} rows of {name}" for name, rows in count_rows(connection, metadata).items() if rows]
+    if appeared:
+        raise SurprisingErase(tenant=tenant, reason=f"{', '.join(appeared)} appeared meanwhile.")
+    return gone
 
 
 def count_rows(connection: Connection, metadata: MetaData) -> dict[str, int]:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy import Connection
 from sqlalchemy.engine import Engine
 
+from tenantry.errors import SurprisingErase
 from tenantry.ids import physical_file, physical_name
 from tenantry.isolation.binding import Binding
 from tenantry.isolation.contents import count_rows, missing_tables
+from tenantry.isolation.erasing import PATIENCE, check_database, count_locked, own_tables, patiently, present_tables
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.postgres import PostgresServer
-from tenantry.isolation.sqlite import SqliteServer
-from tenantry.isolation.wall import database_statements, quote
+from tenantry.isolation.sqlite import SqliteServer, tables_of
+from tenantry.isolation.stamps import VERSION_TABLE
+from tenantry.isolation.templates import ready_template
+from tenantry.isolation.wall import door_statements
+from tenantry.models import SHARED_SCHEMA, Ownership, owned_tables
 from tenantry.types import Finding, Isolation
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+_DROPPING: Final = "Dropping a tenant's database"
 
 
 def mark_of(home: str) -> str:
@@ -42,38 +51,67 @@ class PostgresDatabase:
     def place(self, tenant: uuid.UUID) -> str:
         return physical_name(tenant)
 
-    def create(self, tenant: uuid.UUID) -> None:
-        name, config = self.place(tenant), self._server.config
-        action = "Creating a tenant's database"
-        if not self.exists(tenant):
-            with self._server.owner(action=action) as connection:
-                connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY wal_log")
-        if self._complete(tenant):
-            return
-        mark = mark_of(self._server.database).replace("'", "''")
-        statements = [
-            f"COMMENT ON DATABASE {name} IS '{mark}'",
-            *database_statements(config, name),
-            *self._server.shared_tables_statements(),
-            f"SET LOCAL search_path = {quote(config.common_schema)}, pg_temp",
-            *self._server.own_tables_statements(self._server.capabilities()),
-        ]
-        self._server.run(statements, action=action, database=name)
+    def create(self, tenant: uuid.UUID, *, head: str | None = None) -> None:
+        name, action = self.place(tenant), "Creating a tenant's database"
+        with self._server.owner(action=action) as connection:
+            if not self._stands(connection, tenant):
+                template = ready_template(self._server, connection, self._server.blueprint(head))
+                connection.execute(
+                    f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log ALLOW_CONNECTIONS false"
+                )
+            mark = mark_of(self._server.database).replace("'", "''")
+            opening = [
+                *door_statements(self._server.config, name),
+                f"COMMENT ON DATABASE {name} IS '{mark}'",
+                # Until here nobody could come in: what a template's copy lacks is who may.
+                f"ALTER DATABASE {name} ALLOW_CONNECTIONS true",
+            ]
+            with connection.transaction():
+                connection.execute("; ".join(opening))
         self._server.publish_shared(name)
 
-    def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
-        if not self.exists(tenant):
-            return {}
-        counts = self._counts(tenant) if self._complete(tenant) else {}
-        self._server.engines.forget(self.place(tenant))
-        with self._server.owner(action="Dropping a tenant's database") as connection:
-            connection.execute(f"DROP DATABASE {self.place(tenant)} WITH (FORCE)")
+    def drop(self, tenant: uuid.UUID, *, force: bool = False) -> Mapping[str, int]:
+        name = self.place(tenant)
+        with self._server.owner(action=_DROPPING) as connection:
+            if not self._stands(connection, tenant):
+                return {}
+            with patiently(tenant), self._looking(tenant, connection, force=force) as counts:
+                self._server.engines.forget(name)
+                # What holds the tables goes with the others: nothing was written since the rows were counted.
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
         return counts
 
+    @contextlib.contextmanager
+    def _looking(self, tenant: uuid.UUID, connection: Any, *, force: bool) -> Iterator[Mapping[str, int]]:
+        """Yields how many rows there are, while no more can come; a database that was never opened has none."""
+        if not self._opened(connection, tenant):
+            yield {}
+            return
+        common = self._server.config.common_schema
+        inside = self._server.open_owner(action=_DROPPING, database=self.place(tenant))
+        with contextlib.closing(inside), inside.cursor() as cursor:
+            cursor.execute(f"BEGIN; SET LOCAL {PATIENCE}")
+            if not force:
+                check_database(cursor, tenant, self._known())
+            present = present_tables(cursor, common, own_tables(self._server.metadata))
+            yield count_locked(cursor, common, present, None if force else tenant)
+
+    def _known(self) -> Iterator[tuple[str, str]]:
+        common = self._server.config.common_schema
+        yield from ((common, name) for name in (*own_tables(self._server.metadata), VERSION_TABLE))
+        yield from ((SHARED_SCHEMA, table.name) for table in owned_tables(self._server.metadata, Ownership.SHARED))
+
     def exists(self, tenant: uuid.UUID) -> bool:
-        question = "select 1 from pg_database where datname = %s"
         with self._server.owner(action="Looking for a tenant's database") as connection:
-            return connection.execute(question, (self.place(tenant),)).fetchone() is not None
+            return self._stands(connection, tenant)
+
+    def _stands(self, connection: Any, tenant: uuid.UUID) -> bool:
+        question = "select 1 from pg_database where datname = %s"
+        return connection.execute(question, (self.place(tenant),)).fetchone() is not None
+
+    def _opened(self, connection: Any, tenant: uuid.UUID) -> bool:
+        question = "select 1 from pg_database where datname = %s and datallowconn"
+        return connection.execute(question, (self.place(tenant),)).fetchone() is not None
 
     def enter(self, tenant: uuid.UUID) -> Binding:
         return self._server.tenant_binding(tenant, self._server.common_path(), prepared=True)
@@ -87,15 +125,6 @@ class PostgresDatabase:
     def verify(self, tenant: uuid.UUID) -> list[Finding]:
         with bound(self.engine(tenant), self.enter(tenant)) as connection:
             return missing_tables(connection, self._server.metadata, where=f"database {self.place(tenant)}")
-
-    def _counts(self, tenant: uuid.UUID) -> Mapping[str, int]:
-        with bound(self.engine(tenant), self.enter(tenant)) as connection:
-            return count_rows(connection, self._server.metadata)
-
-    def _complete(self, tenant: uuid.UUID) -> bool:
-        # The tables and their walls are made in one transaction, so any policy means all of them.
-        with self._server.owner(action="Looking into a tenant's database", database=self.place(tenant)) as connection:
-            return connection.execute("select 1 from pg_policy limit 1").fetchone() is not None
 
 
 class SqliteFile:
@@ -114,18 +143,27 @@ class SqliteFile:
     def place(self, tenant: uuid.UUID) -> str:
         return physical_file(tenant)
 
-    def create(self, tenant: uuid.UUID) -> None:
+    def create(self, tenant: uuid.UUID, *, head: str | None = None) -> None:
         self._server.sweep_leftovers(self.place(tenant))
-        self._server.create_file(self.place(tenant))
+        self._server.create_file(self.place(tenant), head=head)
 
-    def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
+    def drop(self, tenant: uuid.UUID, *, force: bool = False) -> Mapping[str, int]:
         self._server.sweep_leftovers(self.place(tenant))
         if not self.exists(tenant):
             return {}
+        # The transaction has SQLite's write lock, so that nothing is written between the count and the end.
         with bound(self.engine(tenant), self.enter(tenant)) as connection:
+            if not force:
+                self._check_tables(connection, tenant)
             counts = count_rows(connection, self._server.metadata)
-        self._server.remove_file(self.place(tenant))
+            self._server.remove_file(self.place(tenant))
         return counts
+
+    def _check_tables(self, connection: Connection, tenant: uuid.UUID) -> None:
+        foreign = sorted(tables_of(connection) - self._server.tables_of_files - {VERSION_TABLE})
+        if foreign:
+            reason = f"{', '.join(foreign)} in the tenant's file, which the models did not make."
+            raise SurprisingErase(tenant=tenant, reason=reason)
 
     def exists(self, tenant: uuid.UUID) -> bool:
         return self._server.file(self.place(tenant)).exists()

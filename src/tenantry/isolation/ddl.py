@@ -7,14 +7,21 @@ from typing import Any
 
 from sqlalchemy import MetaData, Table, create_mock_engine
 from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.sql.compiler import DDLCompiler
 
 
-def create_statements(metadata: MetaData, tables: Sequence[Table], dialect_name: str) -> list[str]:
+def create_statements(
+    metadata: MetaData, tables: Sequence[Table], dialect_name: str, *, compiler: type[DDLCompiler] | None = None
+) -> list[str]:
     """Returns CREATE TABLE, CREATE INDEX and what the models' own DDL events add, in order."""
-    return _recorded(dialect_name, lambda bind: metadata.create_all(bind, tables=list(tables), checkfirst=False))
+
+    def emit(bind: Any) -> None:
+        metadata.create_all(bind, tables=list(tables), checkfirst=False)
+
+    return _recorded(dialect_name, emit, compiler)
 
 
-def _recorded(dialect_name: str, emit: Any) -> list[str]:
+def _recorded(dialect_name: str, emit: Any, compiler: type[DDLCompiler] | None) -> list[str]:
     statements: list[str] = []
 
     def record(statement: ExecutableDDLElement | str, *_: Any, **__: Any) -> None:
@@ -23,5 +30,7 @@ def _recorded(dialect_name: str, emit: Any) -> list[str]:
 
     driver = "postgresql+psycopg" if dialect_name == "postgresql" else dialect_name
     engine = create_mock_engine(f"{driver}://", record)
+    if compiler is not None:
+        engine.dialect.ddl_compiler = compiler
     emit(engine)
     return statements

@@ -7,7 +7,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, MetaData, text
@@ -15,12 +14,12 @@ from sqlalchemy.engine import URL, Engine
 
 from tenantry.errors import ConfigurationError, ExtraMissing, LoginRequired, UnsafeLogin
 from tenantry.isolation.binding import UNBOUND, Binding
-from tenantry.isolation.ddl import create_statements
+from tenantry.isolation.blueprints import Blueprint
 from tenantry.isolation.engines import Engines
 from tenantry.isolation.hooks import bound, bound_async
 from tenantry.isolation.pools import async_postgres_engine, postgres_engine
 from tenantry.isolation.sharing import copy_shared
-from tenantry.isolation.wall import EXTENSIONS_SCHEMA, Capabilities, quote, table_statements
+from tenantry.isolation.wall import EXTENSIONS_SCHEMA, Capabilities, quote
 from tenantry.models import SHARED_SCHEMA, Ownership, owned_tables
 from tenantry.settings import Config
 
@@ -66,6 +65,7 @@ class PostgresServer:
         self._urls = dict(urls)
         self._checked = False
         self._lock = threading.Lock()
+        self._blueprints: dict[str | None, Blueprint] = {}
 
     def __repr__(self) -> str:
         return f"PostgresServer({self.name!r}, {self.location!r})"
@@ -157,16 +157,22 @@ class PostgresServer:
         with bound(self.engine(login, action=action), self.unbound(login)) as connection:
             yield connection
 
-    @contextlib.contextmanager
-    def owner(self, *, action: str, database: str | None = None) -> Iterator[Any]:
-        """Opens a psycopg connection of the owner in autocommit, for DDL; it never serves a request.
+    def open_owner(self, *, action: str, database: str | None = None) -> Any:
+        """Returns a psycopg connection of the owner in autocommit, for DDL; it never serves a request.
 
         Raises: LoginRequired, ExtraMissing.
         """
         if psycopg is None:
             raise ExtraMissing(module="The owner's work on PostgreSQL", extra="postgres")
-        url = self.url(OWNER, action=action, database=database)
-        with psycopg.connect(_conninfo(url), autocommit=True) as connection:
+        return psycopg.connect(_conninfo(self.url(OWNER, action=action, database=database)), autocommit=True)
+
+    @contextlib.contextmanager
+    def owner(self, *, action: str, database: str | None = None) -> Iterator[Any]:
+        """Opens such a connection and closes it.
+
+        Raises: LoginRequired, ExtraMissing.
+        """
+        with self.open_owner(action=action, database=database) as connection:
             yield connection
 
     def run(self, statements: Iterable[str], *, action: str, database: str | None = None) -> None:
@@ -198,9 +204,29 @@ class PostgresServer:
         # Before 16 only a superuser may give BYPASSRLS away (PostgreSQL 16 release notes, CREATEROLE).
         return Capabilities(version, superuser, superuser or (bypass and version >= 160000))
 
-    def own_tables_statements(self, capabilities: Capabilities) -> list[str]:
-        """Returns what makes a tenant's own tables, with wall and grants; the search path says where."""
-        return [*self._creation, *self._walls(capabilities)]
+    def blueprint(self, head: str | None) -> Blueprint:
+        """Returns what makes a tenant's own schema or database at revision *head*."""
+        if head not in self._blueprints:
+            self._blueprints[head] = Blueprint(self.metadata, self.config, self.capabilities(), head)
+        return self._blueprints[head]
+
+    @contextlib.contextmanager
+    def making(self, *settings: str, action: str) -> Iterator[Any]:
+        """Opens a transaction of the owner's on a connection that is kept, and yields a psycopg cursor for scripts.
+
+        Raises: LoginRequired, ExtraMissing, ConfigurationError where the server's lock table is too small.
+        """
+        binding = Binding(None, self.preamble(*settings, role=OWNER), prepared=False)
+        engine = self.engine(OWNER, action=action)
+        try:
+            with bound(engine, binding) as connection:
+                # Not the connection's own cursor: DDL of ours leaves nothing behind that would have to be swept.
+                yield psycopg.Cursor(connection.connection.driver_connection)  # type: ignore[arg-type]  # psycopg's
+        except psycopg.errors.OutOfMemory as error:
+            raise ConfigurationError(
+                what=f"{action} needs more locks than the server has room for: {error.diag.message_primary}.",
+                fix="Raise max_locks_per_transaction in postgresql.conf and restart the server.",
+            ) from error
 
     def check_login(self, connection: Connection) -> None:
         """Lets an app login pass that the walls hold for; a development server's superuser is demoted.
@@ -226,6 +252,7 @@ class PostgresServer:
     def forget_check(self) -> None:
         """Has the login and the walls looked at again, as an installation may have changed them."""
         self._checked = False
+        self._blueprints.clear()
 
     def ensure_checked(self) -> None:
         """Looks at the app login once per process.
@@ -255,23 +282,6 @@ class PostgresServer:
         engine = self.engine(APP, action="Opening a session", prepared=self.config.prepared_statements)
         with bound(engine, UNBOUND) as connection:
             yield connection
-
-    @cached_property
-    def _creation(self) -> list[str]:
-        tables = owned_tables(self.metadata, Ownership.TENANT, Ownership.RECORD)
-        return create_statements(self.metadata, tables, "postgresql")
-
-    def _walls(self, capabilities: Capabilities) -> list[str]:
-        tables = owned_tables(self.metadata, Ownership.TENANT, Ownership.RECORD)
-        return [line for table in tables for line in table_statements(table, self.config, capabilities)]
-
-    def shared_tables_statements(self) -> list[str]:
-        """Returns what makes the Shared tables in their schema, with their grants and without rows."""
-        tables = owned_tables(self.metadata, Ownership.SHARED)
-        if not tables:
-            return []
-        grants = [line for table in tables for line in table_statements(table, self.config, self.capabilities())]
-        return [*create_statements(self.metadata, tables, "postgresql"), *grants]
 
     def publish_shared(self, database: str) -> None:
         """Brings the copies of Shared rows in a tenant's own database to what the platform wrote."""

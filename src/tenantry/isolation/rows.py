@@ -36,12 +36,12 @@ class PostgresRows:
     def place(self, tenant: uuid.UUID) -> str:
         return ""
 
-    def create(self, tenant: uuid.UUID) -> None:
+    def create(self, tenant: uuid.UUID, *, head: str | None = None) -> None:
         """Makes nothing: the common tables stand since ``install()``."""
 
-    def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
+    def drop(self, tenant: uuid.UUID, *, force: bool = False) -> Mapping[str, int]:
         with bound(self.engine(tenant), self.enter(tenant)) as connection:
-            return delete_rows(connection, self._server.metadata)
+            return delete_rows(connection, self._server.metadata, tenant)
 
     def exists(self, tenant: uuid.UUID) -> bool:
         return not self.verify(tenant)
@@ -77,12 +77,12 @@ class SqliteRows:
     def place(self, tenant: uuid.UUID) -> str:
         return ""
 
-    def create(self, tenant: uuid.UUID) -> None:
+    def create(self, tenant: uuid.UUID, *, head: str | None = None) -> None:
         """Makes nothing: the common file stands since ``install()``."""
 
-    def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
+    def drop(self, tenant: uuid.UUID, *, force: bool = False) -> Mapping[str, int]:
         with bound(self.engine(tenant), self.enter(tenant)) as connection:
-            return delete_rows(connection, self._server.metadata)
+            return delete_rows(connection, self._server.metadata, tenant)
 
     def exists(self, tenant: uuid.UUID) -> bool:
         return self._server.common_file.exists()

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.engine import Engine
 
 from tenantry.ids import physical_name
 from tenantry.isolation.binding import Binding
-from tenantry.isolation.contents import count_rows, missing_tables
+from tenantry.isolation.contents import missing_tables
+from tenantry.isolation.erasing import (
+    PATIENCE,
+    check_schema,
+    count_locked,
+    fits_one_transaction,
+    own_tables,
+    patiently,
+    present_tables,
+)
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.postgres import APP, PostgresServer
-from tenantry.isolation.wall import EXTENSIONS_SCHEMA
+from tenantry.isolation.wall import EXTENSIONS_SCHEMA, quote
 from tenantry.types import Finding, Isolation
 
 if TYPE_CHECKING:
@@ -38,34 +48,48 @@ class PostgresSchema:
     def place(self, tenant: uuid.UUID) -> str:
         return physical_name(tenant)
 
-    def create(self, tenant: uuid.UUID) -> None:
-        if self.exists(tenant):
-            # One transaction makes the schema whole or not at all.
-            return
-        name, config = self.place(tenant), self._server.config
-        roles = f"{config.role('app')}, {config.role('operator')}"
-        statements = [
-            f"CREATE SCHEMA {name}",
-            f"GRANT USAGE ON SCHEMA {name} TO {roles}",
-            f"SET LOCAL {self._path(tenant)}",
-            *self._server.own_tables_statements(self._server.capabilities()),
-        ]
-        with self._server.owner(action="Creating a tenant's schema") as connection, connection.transaction():
-            connection.execute("; ".join(statements))
+    def create(self, tenant: uuid.UUID, *, head: str | None = None) -> None:
+        with self._server.making(self._path(tenant), action="Creating a tenant's schema") as cursor:
+            # One transaction makes it, whole or not at all.
+            if not self._stands(cursor, tenant):
+                cursor.execute(self._server.blueprint(head).schema(self.place(tenant)))
 
-    def drop(self, tenant: uuid.UUID) -> Mapping[str, int]:
-        if not self.exists(tenant):
-            return {}
-        with bound(self.engine(tenant), self.enter(tenant)) as connection:
-            counts = count_rows(connection, self._server.metadata)
-        with self._server.owner(action="Dropping a tenant's schema") as connection:
-            connection.execute(f"DROP SCHEMA {self.place(tenant)} CASCADE")
+    def drop(self, tenant: uuid.UUID, *, force: bool = False) -> Mapping[str, int]:
+        with patiently(tenant), self._dropping() as cursor:
+            if not self._stands(cursor, tenant):
+                return {}
+            if not force:
+                check_schema(cursor, self.place(tenant), tenant, self._server.blueprint(None))
+            present = present_tables(cursor, self.place(tenant), own_tables(self._server.metadata))
+            if fits_one_transaction(cursor, self.place(tenant)):
+                counts = count_locked(cursor, self.place(tenant), present, None if force else tenant)
+                cursor.execute(f"DROP SCHEMA {self.place(tenant)} CASCADE")
+                return counts
+        return self._drop_by_tables(tenant, present, force=force)
+
+    def _drop_by_tables(self, tenant: uuid.UUID, names: list[str], *, force: bool) -> Mapping[str, int]:
+        """Drops a schema that is too large for the lock table: all are looked at before the first goes."""
+        schema, counts = self.place(tenant), dict[str, int]()
+        for last in (False, True):
+            for name in reversed(names):
+                with patiently(tenant), self._dropping() as cursor:
+                    counts |= count_locked(cursor, schema, [name], None if force else tenant)
+                    if last:
+                        cursor.execute(f"DROP TABLE {schema}.{quote(name)} CASCADE")
+        with patiently(tenant), self._dropping() as cursor:
+            cursor.execute(f"DROP SCHEMA {schema} CASCADE")
         return counts
 
-    def exists(self, tenant: uuid.UUID) -> bool:
+    def _dropping(self) -> AbstractContextManager[Any]:
+        return self._server.making(PATIENCE, action="Dropping a tenant's schema")
+
+    def _stands(self, cursor: Any, tenant: uuid.UUID) -> bool:
         question = "select 1 from pg_namespace where nspname = %s"
-        with self._server.owner(action="Looking for a tenant's schema") as connection:
-            return connection.execute(question, (self.place(tenant),)).fetchone() is not None
+        return cursor.execute(question, (self.place(tenant),)).fetchone() is not None
+
+    def exists(self, tenant: uuid.UUID) -> bool:
+        with self._server.making(action="Looking for a tenant's schema") as cursor:
+            return self._stands(cursor, tenant)
 
     def enter(self, tenant: uuid.UUID) -> Binding:
         # A plan kept for one schema does not fit another while a fleet is mixed (HAZARDS B11).

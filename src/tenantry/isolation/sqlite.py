@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +21,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
 from tenantry.isolation.binding import UNBOUND
+from tenantry.isolation.ddl import create_statements
 from tenantry.isolation.engines import Engines
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.pools import async_sqlite_engine, sqlite_engine
@@ -27,6 +31,7 @@ from tenantry.isolation.sqlite_library import operator_factory
 from tenantry.isolation.sqlite_returning import teach_returning
 from tenantry.isolation.sqlite_stored import stored_ddl
 from tenantry.isolation.sqlite_wall import WallScript
+from tenantry.isolation.stamps import stamp_statements
 from tenantry.models import SHARED_SCHEMA, Ownership, owned_tables
 from tenantry.models.numbering import COUNTERS
 from tenantry.settings import Config
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
 CATALOG: Final = "catalog.sqlite3"
 PLATFORM: Final = "platform.sqlite3"
 COMMON: Final = "common.sqlite3"
+# What tenants' files are copied from; the digest of what is in it follows.
+TEMPLATE_PREFIX: Final = "template"
 
 # In SQLite a schema is a file; within one file the names stand alone.
 ONE_FILE: Final = {"schema_translate_map": {SHARED_SCHEMA: None, CATALOG_SCHEMA: None}}
@@ -137,26 +144,30 @@ class SqliteServer:
     async def ensure_checked_async(self) -> None:
         """Checks nothing: SQLite has no logins."""
 
-    def install(self) -> None:
-        """Makes the platform's file and the common file, with the wall's stored tables; doing it again is safe."""
+    def install(self, *, head: str | None = None) -> None:
+        """Makes the platform's file and the common file, at revision *head*; doing it again is safe."""
         self.make_directory()
         with self.connection(PLATFORM) as connection:
+            new = not tables_of(connection)
             self.metadata.create_all(connection, tables=self._library_tables)
+            _run(connection, stamp_statements(head) if new else [])
         if not self.common_file.exists():
             with self._new_file(self.common_file) as connection:
-                for statement in stored_ddl(self.metadata):
-                    connection.exec_driver_sql(statement)
+                _run(connection, [*stored_ddl(self.metadata), *stamp_statements(head)])
         self.publish_shared()
 
-    def create_file(self, physical: str) -> None:
-        """Makes a tenant's file whole or not at all; one that stands already is left as it is."""
+    def create_file(self, physical: str, *, head: str | None = None) -> None:
+        """Makes a tenant's file at revision *head*, whole or not at all; one that stands already is left as it is."""
         path = self.file(physical)
         if path.exists():
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._new_file(path) as connection:
-            self.metadata.create_all(connection, tables=self._file_tables)
-            self._copy_shared(connection)
+        template = self._template(head)
+        with _placed(path) as scratch:
+            shutil.copyfile(template, scratch)
+            if owned_tables(self.metadata, Ownership.SHARED):
+                with self._written(scratch) as connection:
+                    self._copy_shared(connection)
 
     def remove_file(self, physical: str) -> None:
         """Removes a tenant's file with its journal files."""
@@ -199,25 +210,57 @@ class SqliteServer:
             raise FileNotFoundError(f"the file of this placement is missing: {path}")
         return path
 
+    def _template(self, head: str | None) -> Path:
+        """Returns a file like those of tenants, without a tenant's rows; it is made where there is none of its kind."""
+        digest = hashlib.sha256("\n".join([*self._file_ddl, *stamp_statements(head)]).encode()).hexdigest()
+        path = self._directory / f"{TEMPLATE_PREFIX}{digest[:16]}.sqlite3"
+        if not path.exists():
+            with self._new_file(path) as connection:
+                self._fill(connection)
+                _run(connection, stamp_statements(head))
+                self._copy_shared(connection)
+            self._prune_templates()
+        return path
+
+    def _prune_templates(self) -> None:
+        """Removes all but the newest two: processes of the last release still copy from theirs."""
+        found = sorted(self._directory.glob(f"{TEMPLATE_PREFIX}*.sqlite3"), key=lambda path: path.stat().st_mtime)
+        for old in found[:-2]:
+            old.unlink(missing_ok=True)
+
+    def _fill(self, connection: Connection) -> None:
+        self.metadata.create_all(connection, tables=self._file_tables)
+
+    @cached_property
+    def _file_ddl(self) -> list[str]:
+        return create_statements(self.metadata, self._file_tables, "sqlite", compiler=_OneFileCompiler)
+
+    @cached_property
+    def tables_of_files(self) -> set[str]:
+        """The names of all tables that stand in a new tenant's file, those of the models' own DDL too."""
+        with (
+            tempfile.TemporaryDirectory(prefix="tenantry-") as directory,
+            self._written(Path(directory) / "probe.sqlite3") as connection,
+        ):
+            self._fill(connection)
+            return tables_of(connection)
+
     @contextlib.contextmanager
     def _new_file(self, path: Path) -> Iterator[Connection]:
-        """Yields a transaction on a temporary file that gets the name *path* when everything went well (DESIGN D11)."""
-        scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        """Yields a transaction on a new file that gets the name *path* when everything went well (DESIGN D11)."""
+        with _placed(path) as scratch, self._written(scratch) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _written(self, scratch: Path) -> Iterator[Connection]:
+        """Yields a transaction on a file of no name yet; afterwards the file is whole, without a journal beside it."""
         engine = sqlite_engine(str(scratch), self.config, factory=None)
         engine.dialect.ddl_compiler = _OneFileCompiler
         try:
             with bound(engine.execution_options(**ONE_FILE), UNBOUND) as connection:
                 yield connection
-            engine.dispose()
-            _sync(scratch)
-            # A link fails where the name exists by now: two creators cannot overwrite each other.
-            with contextlib.suppress(FileExistsError):
-                os.link(scratch, path)
-            _sync(path.parent)
         finally:
             engine.dispose()
-            for suffix in ("", "-wal", "-shm"):
-                scratch.with_name(scratch.name + suffix).unlink(missing_ok=True)
 
     def publish_shared(self, physical: str = COMMON) -> None:
         """Brings the copies of Shared rows in one file to what the platform wrote."""
@@ -251,6 +294,33 @@ class _OneFileCompiler(SQLiteDDLCompiler):
 
     def visit_foreign_key_constraint(self, constraint: ForeignKeyConstraint, **options: object) -> str:
         return DDLCompiler.visit_foreign_key_constraint(self, constraint, **options)
+
+
+@contextlib.contextmanager
+def _placed(path: Path) -> Iterator[Path]:
+    """Yields a name to write under; what stands there in the end is on the disk before it gets the name *path*."""
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield scratch
+        _sync(scratch)
+        # A link fails where the name exists by now: two creators cannot overwrite each other.
+        with contextlib.suppress(FileExistsError):
+            os.link(scratch, path)
+        _sync(path.parent)
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            scratch.with_name(scratch.name + suffix).unlink(missing_ok=True)
+
+
+def tables_of(connection: Connection) -> set[str]:
+    """Returns the names of the tables in a file, without SQLite's own."""
+    question = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+    return set(connection.exec_driver_sql(question).scalars())
+
+
+def _run(connection: Connection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement)
 
 
 def _sync(path: Path) -> None:

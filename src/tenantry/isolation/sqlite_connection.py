@@ -18,6 +18,7 @@ from tenantry.errors import ConfigurationError
 from tenantry.isolation.sqlite_clock import INSTRUCTIONS_BETWEEN_LOOKS, Clock, ClockedCursor
 from tenantry.isolation.sqlite_stored import quote, shared_tables
 from tenantry.isolation.sqlite_wall import DENIED_FUNCTIONS, HARMLESS, WRITES, Wall, WallScript
+from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.models.ownership import TENANT_COLUMN
 
 ConnectionFactory = Callable[..., sqlite3.Connection]
@@ -302,6 +303,8 @@ class WalledConnection(GuardedConnection):
 def file_authorizer(metadata: MetaData, *, writable: Iterable[str] = ()) -> Authorizer:
     """Returns the authorizer of a tenant's own file: no other file, no DDL, shared and library tables only to read.
 
+    The home's revision is the owner's affair and not to be read at all.
+
     Args:
         writable: library tables that a tenant's session may write.
     """
@@ -309,6 +312,9 @@ def file_authorizer(metadata: MetaData, *, writable: Iterable[str] = ()) -> Auth
     free = frozenset(writable)
 
     def allows(action: int, first: str | None, second: str | None, on_behalf: str | None) -> bool:
+        # A source of which no column is used bears the name that the statement spells.
+        if (first or "").lower() == VERSION_TABLE:
+            return False
         if action in WRITES:
             # A statement cannot pass for a trigger: it cannot make one, and a write has no other name behind it.
             if (on_behalf or "").startswith(LIBRARY_PREFIX):

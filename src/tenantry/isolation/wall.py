@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,6 +68,11 @@ def context(config: Config) -> str:
     return f"(select current_setting('{config.context_setting}')::uuid)"
 
 
+def closed_roles(config: Config) -> str:
+    """Returns everybody but the owner, for a REVOKE of what an owner's default privileges may have granted."""
+    return ", ".join(["PUBLIC", *(config.role(name) for name in ROLES if name != "owner")])
+
+
 def role_statements(config: Config, capabilities: Capabilities) -> list[str]:
     """Returns what makes the group roles; running it again, or twice at once, is safe."""
     statements = [_create_role(config.role(name)) for name in ROLES]
@@ -95,26 +100,39 @@ def _create_role(name: str) -> str:
 
 def database_statements(config: Config, database: str) -> list[str]:
     """Returns what closes one database to everybody and opens it to the four roles."""
+    return [*door_statements(config, database), *schemas_statements(config)]
+
+
+def door_statements(config: Config, database: str) -> list[str]:
+    """Returns who may connect to a database: what PostgreSQL keeps outside it, and copies with no template."""
+    roles = ", ".join(config.role(name) for name in ROLES)
+    return [
+        f"REVOKE ALL ON DATABASE {quote(database)} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {quote(database)} TO {roles}",
+    ]
+
+
+def schemas_statements(config: Config) -> list[str]:
+    """Returns what makes the schemas and extensions inside a database, and who may enter them."""
     roles = ", ".join(config.role(name) for name in ROLES)
     app = config.role("app")
     statements = [
-        f"REVOKE ALL ON DATABASE {quote(database)} FROM PUBLIC",
-        f"GRANT CONNECT ON DATABASE {quote(database)} TO {roles}",
-        f"CREATE SCHEMA IF NOT EXISTS {quote(config.common_schema)}",
-        f"REVOKE ALL ON SCHEMA {quote(config.common_schema)} FROM PUBLIC",
-        f"GRANT USAGE ON SCHEMA {quote(config.common_schema)} TO {roles}",
-        f"CREATE SCHEMA IF NOT EXISTS {EXTENSIONS_SCHEMA}",
-        f"REVOKE ALL ON SCHEMA {EXTENSIONS_SCHEMA} FROM PUBLIC",
-        f"GRANT USAGE ON SCHEMA {EXTENSIONS_SCHEMA} TO {roles}",
-        f"CREATE SCHEMA IF NOT EXISTS {SHARED_SCHEMA}",
-        f"REVOKE ALL ON SCHEMA {SHARED_SCHEMA} FROM PUBLIC",
-        f"GRANT USAGE ON SCHEMA {SHARED_SCHEMA} TO {roles}",
+        *(line for name in (config.common_schema, EXTENSIONS_SCHEMA, SHARED_SCHEMA) for line in _opened(name, roles)),
         *(f"CREATE EXTENSION IF NOT EXISTS {quote(name)} SCHEMA {EXTENSIONS_SCHEMA}" for name in config.extensions),
         *(_revoke_function(signature) for signature in _LARGE_OBJECT_FUNCTIONS),
     ]
     if config.common_schema != "public":
         statements.append(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {app}")
     return statements
+
+
+def _opened(schema: str, roles: str) -> list[str]:
+    name = quote(schema)
+    return [
+        f"CREATE SCHEMA IF NOT EXISTS {name}",
+        f"REVOKE ALL ON SCHEMA {name} FROM PUBLIC",
+        f"GRANT USAGE ON SCHEMA {name} TO {roles}",
+    ]
 
 
 def _revoke_function(signature: str) -> str:
@@ -135,6 +153,25 @@ def table_statements(table: Table, config: Config, capabilities: Capabilities) -
     return _grants_of_platform(table, config)
 
 
+def new_tables_statements(tables: Sequence[Table], config: Config, capabilities: Capabilities) -> list[str]:
+    """Returns the wall and the grants of walled tables that were made just now, in as few statements as can be."""
+    names = ", ".join(qualified(table) for table in tables)
+    if not names:
+        return []
+    app, operator, platform = (config.role(name) for name in ("app", "operator", "platform"))
+    walls = [line for table in tables for line in _new_wall(table, config, capabilities)]
+    return [
+        *walls,
+        f"REVOKE ALL ON {names} FROM PUBLIC, {platform}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {app}, {operator}",
+    ]
+
+
+def _new_wall(table: Table, config: Config, capabilities: Capabilities) -> list[str]:
+    enabling = f"ALTER TABLE {qualified(table)} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+    return [enabling, _isolation_policy(table, config), *_operator_policy(table, config, capabilities)]
+
+
 def wall_statements(metadata: MetaData, config: Config, capabilities: Capabilities) -> list[str]:
     """Returns the walls and grants of every table in *metadata*."""
     tables = owned_tables(metadata)
@@ -142,22 +179,32 @@ def wall_statements(metadata: MetaData, config: Config, capabilities: Capabiliti
 
 
 def _wall(table: Table, config: Config, capabilities: Capabilities) -> list[str]:
-    name, test = qualified(table), f"{TENANT_COLUMN} = {context(config)}"
-    statements = [
+    name = qualified(table)
+    return [
         f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
         f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
         f"DROP POLICY IF EXISTS {POLICY} ON {name}",
-        f"CREATE POLICY {POLICY} ON {name} AS PERMISSIVE FOR ALL TO {config.role('app')}, {config.role('owner')} "
-        f"USING ({test}) WITH CHECK ({test})",
+        _isolation_policy(table, config),
         f"DROP POLICY IF EXISTS {OPERATOR_POLICY} ON {name}",
+        *_operator_policy(table, config, capabilities),
     ]
-    if not capabilities.may_bypass:
-        operator = config.role("operator")
-        statements.append(
-            f"CREATE POLICY {OPERATOR_POLICY} ON {name} AS PERMISSIVE FOR ALL TO {operator} "
-            f"USING (true) WITH CHECK (true)"
-        )
-    return statements
+
+
+def _isolation_policy(table: Table, config: Config) -> str:
+    test = f"{TENANT_COLUMN} = {context(config)}"
+    return (
+        f"CREATE POLICY {POLICY} ON {qualified(table)} AS PERMISSIVE FOR ALL "
+        f"TO {config.role('app')}, {config.role('owner')} USING ({test}) WITH CHECK ({test})"
+    )
+
+
+def _operator_policy(table: Table, config: Config, capabilities: Capabilities) -> list[str]:
+    if capabilities.may_bypass:
+        return []
+    return [
+        f"CREATE POLICY {OPERATOR_POLICY} ON {qualified(table)} AS PERMISSIVE FOR ALL TO {config.role('operator')} "
+        f"USING (true) WITH CHECK (true)"
+    ]
 
 
 def _grants_of_walled(table: Table, config: Config) -> list[str]:

@@ -14,14 +14,17 @@ from tenantry.isolation.ddl import create_statements
 from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.servers import MAIN, Server, Servers
 from tenantry.isolation.sqlite import CATALOG, SqliteServer
+from tenantry.isolation.stamps import VERSION_TABLE, stamp_statements
 from tenantry.isolation.wall import (
     Capabilities,
+    closed_roles,
     database_statements,
     quote,
     role_statements,
     table_statements,
 )
 from tenantry.models import lift, lint, owned_tables
+from tenantry.provision.heads import Scripts
 
 _ACTION = "Installing"
 
@@ -37,36 +40,39 @@ def check_models(metadata: MetaData) -> None:
         raise ModelsRefused(findings=findings)
 
 
-def install(servers: Servers, control: Control, *, create_tables: bool) -> None:
+def install(servers: Servers, control: Control, scripts: Scripts, *, create_tables: bool) -> None:
     """Brings every server to where sessions can be opened; doing it again, or twice at once, is safe.
 
-    Raises: ModelsRefused, LoginRequired, CatalogVersionMismatch.
+    Raises: ModelsRefused, LoginRequired, CatalogVersionMismatch, and as ``Scripts.head`` where tables are made.
     """
     for server in servers.all():
         if isinstance(server, PostgresServer):
-            _install_postgres(server, create_tables=create_tables)
+            _install_postgres(server, scripts, create_tables=create_tables)
         else:
-            _install_sqlite(server)
+            _install_sqlite(server, scripts)
     with control.manage(_ACTION) as connection:
         for server in servers.all():
             note_server(connection, name=server.name, kind=server.kind, location=server.location)
 
 
-def script(server: Server, *, create_tables: bool) -> list[str]:
+def script(server: Server, scripts: Scripts, *, create_tables: bool) -> list[str]:
     """Returns the statements that ``install()`` would run on a PostgreSQL server, for a DBA to read and run."""
     if isinstance(server, SqliteServer):
         return []
     capabilities = server.capabilities()
-    return [*role_statements(server.config, capabilities), *_database_script(server, capabilities, create_tables)]
+    roles = role_statements(server.config, capabilities)
+    return [*roles, *_database_script(server, capabilities, scripts, create_tables=create_tables)]
 
 
-def _install_postgres(server: PostgresServer, *, create_tables: bool) -> None:
+def _install_postgres(server: PostgresServer, scripts: Scripts, *, create_tables: bool) -> None:
     capabilities = server.capabilities()
     server.run_each(role_statements(server.config, capabilities), action=_ACTION)
-    server.run(_database_script(server, capabilities, create_tables), action=_ACTION)
+    server.run(_database_script(server, capabilities, scripts, create_tables=create_tables), action=_ACTION)
 
 
-def _database_script(server: PostgresServer, capabilities: Capabilities, create_tables: bool) -> Iterator[str]:
+def _database_script(
+    server: PostgresServer, capabilities: Capabilities, scripts: Scripts, *, create_tables: bool
+) -> Iterator[str]:
     # Yielded one by one: what is missing is asked when run() has the lock and another install has ended.
     yield from database_statements(server.config, server.database)
     if server.name == MAIN:
@@ -74,7 +80,7 @@ def _database_script(server: PostgresServer, capabilities: Capabilities, create_
         yield from postgres_statements(server.config)
     yield f"SET LOCAL search_path = {quote(server.config.common_schema)}, pg_temp"
     if create_tables:
-        yield from _creation(server)
+        yield from _creation(server, scripts)
     yield from _walls(server, capabilities, _present(server, create_tables))
 
 
@@ -85,10 +91,13 @@ def _catalog_version(server: PostgresServer) -> int | None:
         return connection.execute(question).fetchone()[0] if present else None
 
 
-def _creation(server: PostgresServer) -> Iterable[str]:
-    present = server.present_tables()
-    missing = [table for table in owned_tables(server.metadata) if table.fullname not in present]
-    return create_statements(server.metadata, missing, "postgresql")
+def _creation(server: PostgresServer, scripts: Scripts) -> Iterable[str]:
+    present, tables = server.present_tables(), owned_tables(server.metadata)
+    missing = [table for table in tables if table.fullname not in present]
+    new = len(missing) == len(tables) and VERSION_TABLE not in present
+    # Beside tables from elsewhere nobody knows at which revision the home stands.
+    stamp = stamp_statements(scripts.head(), closed_to=closed_roles(server.config)) if new else []
+    return [*create_statements(server.metadata, missing, "postgresql"), *stamp]
 
 
 def _present(server: PostgresServer, create_tables: bool) -> list[Table]:
@@ -103,9 +112,9 @@ def _walls(server: PostgresServer, capabilities: Capabilities, tables: list[Tabl
     return (line for table in tables for line in table_statements(table, server.config, capabilities))
 
 
-def _install_sqlite(server: SqliteServer) -> None:
+def _install_sqlite(server: SqliteServer, scripts: Scripts) -> None:
     server.make_directory()
     if server.name == MAIN:
         with server.connection(CATALOG) as connection:
             upgrade_sqlite(connection)
-    server.install()
+    server.install(head=scripts.head())

@@ -26,6 +26,7 @@ from tenantry.isolation.base import Strategy
 from tenantry.isolation.control import Control
 from tenantry.isolation.postgres import OWNER, PostgresServer
 from tenantry.isolation.servers import MAIN, Servers
+from tenantry.provision.heads import Scripts
 from tenantry.settings import Config
 from tenantry.types import Isolation, Tenant, TenantKey, TenantStatus
 
@@ -45,6 +46,7 @@ class Tenants:
         control: Control,
         servers: Servers,
         config: Config,
+        scripts: Scripts,
         *,
         write_record: Callable[[Tenant, object], None],
         changed: Callable[[Tenant], None],
@@ -52,6 +54,7 @@ class Tenants:
         self._control = control
         self._servers = servers
         self._config = config
+        self._scripts = scripts
         self._write_record = write_record
         self._changed = changed
 
@@ -236,7 +239,7 @@ class Tenants:
             self._advance(tenant, WAITING)
             return tenant
         announce("create", "place", tenant=tenant.id)
-        self._strategy(tenant).create(tenant.id)
+        self._strategy(tenant).create(tenant.id, head=self._head(tenant))
         self._advance(tenant, "placed")
         if record is not None:
             announce("create", "record", tenant=tenant.id)
@@ -280,7 +283,7 @@ class Tenants:
             if not self._take(connection, left):
                 return
         try:
-            self._strategy(tenant).drop(tenant.id)
+            self._strategy(tenant).drop(tenant.id, force=True)
             with self._control.app(_CREATING) as connection:
                 self._control.store.discard(connection, tenant.id)
         finally:
@@ -293,6 +296,9 @@ class Tenants:
             store.set_status(connection, tenant, wanted)
         self._changed(tenant)
         return self.get(tenant.id)
+
+    def _head(self, tenant: Tenant) -> str | None:
+        return None if tenant.isolation is Isolation.ROWS else self._scripts.head()
 
     def _strategy(self, tenant: Tenant) -> Strategy:
         return self._servers.strategy(tenant.server, tenant.isolation)
