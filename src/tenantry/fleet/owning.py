@@ -9,11 +9,13 @@ from sqlalchemy import Connection, NullPool, create_engine, event
 from sqlalchemy.engine import URL, Engine
 
 from tenantry.fleet.homes import Home, HomeKind
+from tenantry.fleet.operations import dialects
 from tenantry.fleet.sites import Site
 from tenantry.isolation.postgres import OWNER, PostgresServer
 from tenantry.isolation.sqlite import COMMON, PLATFORM, SqliteServer
 from tenantry.isolation.sqlite_library import LibraryConnection
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA
+from tenantry.models import Ownership, owned_tables
 
 VERSION_TABLE: Final = "alembic_version"
 
@@ -37,7 +39,7 @@ def owner_engine(site: Site) -> Engine:
     server = site.server
     if isinstance(server, PostgresServer):
         return _postgres_engine(site.home, server)
-    return _sqlite_engine(file_of(site.home, server))
+    return _sqlite_engine(site, file_of(site.home, server))
 
 
 def file_of(home: Home, server: SqliteServer) -> Path:
@@ -61,12 +63,15 @@ def _postgres_engine(home: Home, server: PostgresServer) -> Engine:
     return engine
 
 
-def _sqlite_engine(path: Path) -> Engine:
+def _sqlite_engine(site: Site, path: Path) -> Engine:
     if not path.exists():
-        raise FileNotFoundError(f"the file of this home is missing: {path}")
+        raise FileNotFoundError(f"the file of {site.home} is missing: {path}")
     arguments: dict[str, Any] = {"isolation_level": None, "factory": LibraryConnection, "timeout": 30.0}
-    url = URL.create("sqlite", database=str(path))
+    url = URL.create(f"sqlite+{dialects.COMMON if site.stored else dialects.FILE}", database=str(path))
     engine = create_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
+    shared = owned_tables(site.server.metadata, Ownership.SHARED)
+    if isinstance(engine.dialect, dialects.FileDialect):
+        engine.dialect.shared = frozenset(table.name for table in shared)
     event.listen(engine, "connect", _keys_off)
     event.listen(engine, "begin", _begin_immediate)
     return engine

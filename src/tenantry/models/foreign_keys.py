@@ -86,9 +86,9 @@ def _lift(table: Table, constraint: ForeignKeyConstraint) -> bool:
         # A key that uses the tenant column for something else is left for the linter.
         plain = TENANT_COLUMN not in constraint.column_keys
         if plain and TENANT_COLUMN in table.c and TENANT_COLUMN in target.c:
-            _replace(table, constraint, target, with_tenant=True)
+            replaced_key(table, constraint, target, with_tenant=True)
     elif target.schema == SHARED_SCHEMA and _names_plainly(constraint, target):
-        _replace(table, constraint, target, with_tenant=False)
+        replaced_key(table, constraint, target, with_tenant=False)
     return True
 
 
@@ -96,7 +96,14 @@ def _names_plainly(constraint: ForeignKeyConstraint, target: Table) -> bool:
     return any(element.target_fullname.rpartition(".")[0] != target.key for element in constraint.elements)
 
 
-def _replace(table: Table, constraint: ForeignKeyConstraint, target: Table, *, with_tenant: bool) -> None:
+def replaced_key(
+    table: Table, constraint: ForeignKeyConstraint, target: Table, *, with_tenant: bool
+) -> ForeignKeyConstraint:
+    """Puts a key to *target* in the place of *constraint* on *table* and returns it; the tenant's columns stand there.
+
+    Args:
+        with_tenant: whether the key compares the tenant too.
+    """
     tenant = [TENANT_COLUMN] if with_tenant else []
     own = [element.parent.key for element in constraint.elements]
     referred = [element.target_fullname.rpartition(".")[2] for element in constraint.elements]
@@ -117,6 +124,7 @@ def _replace(table: Table, constraint: ForeignKeyConstraint, target: Table, *, w
         **constraint.dialect_kwargs,
     )
     table.append_constraint(lifted)
+    return lifted
 
 
 def _set_null_of(constraint: ForeignKeyConstraint) -> str | None:

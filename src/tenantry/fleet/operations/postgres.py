@@ -1,0 +1,160 @@
+"""Alembic's operations in PostgreSQL: a forced owner is blind, so it checks keys unforced and leaves rows to others."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from alembic.ddl.postgresql import PostgresqlImpl
+from sqlalchemy import MetaData, Table
+
+from tenantry.fleet.operations.implementing import HomeImpl
+from tenantry.fleet.operations.statements import Named
+from tenantry.isolation.wall import OPERATOR_POLICY, POLICY, Capabilities, quote, table_statements
+from tenantry.models import SHARED_SCHEMA, Ownership
+from tenantry.models.ownership import MARK
+from tenantry.settings import Config
+
+# Whether the operator has BYPASSRLS is the server's to say when the statement runs, not when it is written.
+_BYPASSING: Final = Capabilities(version=0, superuser=False, may_bypass=True)
+
+
+class PostgresHome(HomeImpl, PostgresqlImpl):
+    """A home in PostgreSQL."""
+
+    def wall(self, name: str) -> None:
+        """Puts row-level security, its policy and the grants on a table, once a run, whatever stood there."""
+        if self.known.is_raised(name):
+            return
+        self.known.raised(name)
+        for statement in _wall(name, self.site.server.config):
+            self._exec(statement)
+
+    def unwall(self, name: str) -> None:
+        """Takes the wall down and with it every right on the table."""
+        for statement in _no_wall(name, self.site.server.config):
+            self._exec(statement)
+        self.known.note(name, None)
+
+    def grant(self, name: str, owner: Ownership) -> None:
+        """Gives the rights on a Shared or Platform table to those who have them."""
+        schema = SHARED_SCHEMA if owner is Ownership.SHARED else None
+        config = self.site.server.config
+        for statement in table_statements(_table(name, owner, schema), config, _BYPASSING):
+            self._exec(statement)
+        self._exec(_sequences(_quoted(Named(name, schema)), config.role("platform")))
+
+    @contextlib.contextmanager
+    def unforced(self, tables: Iterable[Named]) -> Iterator[None]:
+        """Lets the owner see every row of *tables*."""
+        forced = {table: self.known.walled(*table) for table in dict.fromkeys(tables)}
+        forced = {table: walled for table, walled in forced.items() if walled is not False}
+        for table in forced:
+            self._exec(f"ALTER TABLE {_quoted(table)} NO FORCE ROW LEVEL SECURITY")
+        yield
+        for table, walled in forced.items():
+            force = f"ALTER TABLE {_quoted(table)} FORCE ROW LEVEL SECURITY"
+            self._exec(force if walled else _if_walled(_quoted(table), force))
+
+    @contextlib.contextmanager
+    def as_operator(self, tables: Iterable[Named]) -> Iterator[None]:
+        """Takes the operator's role, in the transaction alone, where a table is walled or may be."""
+        doubtful = [(table, self.known.walled(*table)) for table in tables]
+        operator = self.site.server.config.role("operator")
+        if doubtful and all(walled is False for _, walled in doubtful):
+            yield
+            return
+        if any(walled for _, walled in doubtful) or not doubtful:
+            self._exec(f"SET LOCAL ROLE {operator}")
+        else:
+            self._exec(_role_if_walled([_quoted(table) for table, _ in doubtful], operator))
+        yield
+        self._exec("SET LOCAL ROLE NONE")
+
+    def alter_column(self, table_name: str, column_name: str, **options: Any) -> None:
+        """Changes a column; where its type changes, the keys it is in are checked on every tenant's rows.
+
+        Raises: TenantColumnKept for the one that says whose a row is.
+        """
+        schema = options.get("schema")
+        table = Named(table_name, schema)
+        if options.get("name") is not None or options.get("type_") is not None or options.get("nullable"):
+            self.keep_tenant_column(table_name, column_name, schema)
+        if self._elsewhere([table]):
+            return
+        retyped = options.get("type_") is not None
+        with self.unforced([table, *self._connected(table, column_name)] if retyped else []):
+            super().alter_column(table_name, column_name, **options)
+
+    def _connected(self, table: Named, column: str) -> list[Named]:
+        """Returns the tables at the other end of the keys that the models have the column in."""
+        found = self.site.server.metadata.tables.get(table.name)
+        if found is None or column not in found.c:
+            return []
+        elements = (element for other in found.metadata.tables.values() for element in other.foreign_keys)
+        pairs = ((element.parent, element.column) for element in elements)
+        ends = (end.table for pair in pairs if found.c[column] in pair for end in pair if end.table is not found)
+        return [Named(end.name, end.schema) for end in ends]
+
+
+def _table(name: str, owner: Ownership, schema: str | None = None) -> Table:
+    table = Table(name, MetaData(), schema=schema)
+    # Only now: a table that is marked when it is declared would be lifted.
+    table.info[MARK] = owner
+    return table
+
+
+def _wall(name: str, config: Config) -> list[str]:
+    operator, table = config.role("operator"), quote(name)
+    policy = (
+        f"CREATE POLICY {OPERATOR_POLICY} ON {table} AS PERMISSIVE FOR ALL TO {operator} USING (true) WITH CHECK (true)"
+    )
+    test = f"NOT (SELECT rolbypassrls FROM pg_roles WHERE rolname = '{operator}')"
+    return [
+        f"REVOKE ALL ON {table} FROM {config.role('app')}, {operator}",
+        *table_statements(_table(name, Ownership.TENANT), config, _BYPASSING),
+        _if(test, policy),
+    ]
+
+
+def _no_wall(name: str, config: Config) -> list[str]:
+    table = quote(name)
+    return [
+        f"REVOKE ALL ON {table} FROM PUBLIC, {config.role('app')}, {config.role('operator')}",
+        f"DROP POLICY IF EXISTS {POLICY} ON {table}",
+        f"DROP POLICY IF EXISTS {OPERATOR_POLICY} ON {table}",
+        f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+    ]
+
+
+def _sequences(table: str, role: str) -> str:
+    # Identity columns need no right on their sequence; serial ones do.
+    return (
+        "DO $$ DECLARE found text; BEGIN FOR found IN SELECT pg_get_serial_sequence(attrelid::regclass::text, attname) "
+        f"FROM pg_attribute WHERE attrelid = '{_literal(table)}'::regclass AND attnum > 0 AND NOT attisdropped "
+        "AND attidentity = '' LOOP IF found IS NOT NULL THEN "
+        f"EXECUTE 'GRANT USAGE ON SEQUENCE ' || found || ' TO {role}'; END IF; END LOOP; END $$"
+    )
+
+
+def _if_walled(table: str, statement: str) -> str:
+    return _if(f"(SELECT relrowsecurity FROM pg_class WHERE oid = '{_literal(table)}'::regclass)", statement)
+
+
+def _role_if_walled(tables: list[str], role: str) -> str:
+    names = ", ".join(f"to_regclass('{_literal(table)}')" for table in tables)
+    return f"SELECT set_config('role', '{role}', true) FROM pg_class WHERE oid IN ({names}) AND relrowsecurity LIMIT 1"
+
+
+def _if(test: str, statement: str) -> str:
+    return f"DO $$ BEGIN IF {test} THEN {statement}; END IF; END $$"
+
+
+def _quoted(table: Named) -> str:
+    return quote(table.name) if table.schema is None else f"{quote(table.schema)}.{quote(table.name)}"
+
+
+def _literal(name: str) -> str:
+    return name.replace("'", "''")

@@ -1,0 +1,161 @@
+"""What revisions of ours may say beside Alembic's own words: ``op.wall``, ``op.share``, ``op.holds``, ``op.data``."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from alembic.operations import MigrateOperation, Operations
+
+from tenantry.errors import ConfigurationError
+from tenantry.fleet.operations.implementing import HomeImpl
+from tenantry.fleet.operations.postgres import PostgresHome
+from tenantry.fleet.operations.statements import written
+from tenantry.models import Ownership
+
+
+@Operations.register_operation("wall")
+class WallOp(MigrateOperation):
+    """The wall before one table."""
+
+    def __init__(self, table_name: str) -> None:
+        self.table_name = table_name
+
+    @classmethod
+    def wall(cls, operations: Operations, table_name: str) -> None:
+        """Puts up the wall and the grants of a tenant table; running it again is safe."""
+        operations.invoke(cls(table_name))
+
+    def to_diff_tuple(self) -> tuple[str, str]:
+        """Returns what ``alembic check`` shows."""
+        return "add_wall", self.table_name
+
+
+@Operations.register_operation("unwall")
+class UnwallOp(MigrateOperation):
+    """No wall before one table."""
+
+    def __init__(self, table_name: str) -> None:
+        self.table_name = table_name
+
+    @classmethod
+    def unwall(cls, operations: Operations, table_name: str) -> None:
+        """Takes down the wall of a table and every right on it, so that nobody but the owner reads it."""
+        operations.invoke(cls(table_name))
+
+
+@Operations.register_operation("share")
+class ShareOp(MigrateOperation):
+    """The rights on one Shared table."""
+
+    def __init__(self, table_name: str) -> None:
+        self.table_name = table_name
+
+    @classmethod
+    def share(cls, operations: Operations, table_name: str) -> None:
+        """Lets every tenant read a table of the Shared schema, and the platform write it."""
+        operations.invoke(cls(table_name))
+
+    def to_diff_tuple(self) -> tuple[str, str]:
+        """Returns what ``alembic check`` shows."""
+        return "add_share", self.table_name
+
+
+@Operations.register_operation("grant_platform")
+class GrantPlatformOp(MigrateOperation):
+    """The rights on one Platform table."""
+
+    def __init__(self, table_name: str) -> None:
+        self.table_name = table_name
+
+    @classmethod
+    def grant_platform(cls, operations: Operations, table_name: str) -> None:
+        """Lets the platform, and no tenant, read and write a table."""
+        operations.invoke(cls(table_name))
+
+    def to_diff_tuple(self) -> tuple[str, str]:
+        """Returns what ``alembic check`` shows."""
+        return "add_grant_platform", self.table_name
+
+
+@Operations.register_operation("holds")
+class HoldsOp(MigrateOperation):
+    """The question whose tables stand in the home."""
+
+    def __init__(self, kind: Ownership) -> None:
+        self.kind = kind
+
+    @classmethod
+    def holds(cls, operations: Operations, kind: str) -> bool:
+        """Returns whether tables of a kind stand in this home: "tenant", "platform" or "shared"."""
+        found: bool = operations.invoke(cls(Ownership(kind)))
+        return found
+
+
+@Operations.register_operation("data")
+class DataOp(MigrateOperation):
+    """One statement that changes rows."""
+
+    def __init__(self, statement: Any) -> None:
+        self.statement = statement
+
+    @classmethod
+    def data(cls, operations: Operations, statement: Any) -> int | None:
+        """Changes rows of every tenant by a text or Core statement, as the operator in the same transaction.
+
+        Returns how many rows it touched, or None where SQL is only written.
+        """
+        touched: int | None = operations.invoke(cls(statement))
+        return touched
+
+
+T = TypeVar("T", bound=HomeImpl)
+
+
+def _impl(operations: Operations, kind: type[T]) -> T | None:
+    impl = operations.migration_context.impl
+    if not isinstance(impl, HomeImpl):
+        raise ConfigurationError(
+            what="The revision uses an operation of Tenantry's, but its environment is another's.",
+            fix="Let env.py call tenantry.fleet.environment.run(tenancy), as `tenantry fleet init` writes it.",
+        )
+    return impl if isinstance(impl, kind) else None
+
+
+@Operations.implementation_for(WallOp)
+def _wall(operations: Operations, operation: WallOp) -> None:
+    impl = _impl(operations, HomeImpl)
+    if impl is not None and not impl.known.left_out(operation.table_name):
+        impl.wall(operation.table_name)
+
+
+@Operations.implementation_for(UnwallOp)
+def _unwall(operations: Operations, operation: UnwallOp) -> None:
+    impl = _impl(operations, PostgresHome)
+    if impl is not None:
+        impl.unwall(operation.table_name)
+
+
+@Operations.implementation_for(ShareOp)
+def _share(operations: Operations, operation: ShareOp) -> None:
+    impl = _impl(operations, PostgresHome)
+    if impl is not None and Ownership.SHARED in impl.site.holds:
+        impl.grant(operation.table_name, Ownership.SHARED)
+
+
+@Operations.implementation_for(GrantPlatformOp)
+def _grant_platform(operations: Operations, operation: GrantPlatformOp) -> None:
+    impl = _impl(operations, PostgresHome)
+    if impl is not None and Ownership.PLATFORM in impl.site.holds:
+        impl.grant(operation.table_name, Ownership.PLATFORM)
+
+
+@Operations.implementation_for(HoldsOp)
+def _holds(operations: Operations, operation: HoldsOp) -> bool:
+    impl = _impl(operations, HomeImpl)
+    return impl is not None and operation.kind in impl.site.holds
+
+
+@Operations.implementation_for(DataOp)
+def _data(operations: Operations, operation: DataOp) -> int | None:
+    impl = _impl(operations, HomeImpl)
+    return None if impl is None else impl.change(operation.statement, written(operation.statement))
