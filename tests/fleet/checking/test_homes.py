@@ -116,7 +116,11 @@ def test_other_tables_beside_the_common_ones_are_no_drift_and_walled_ones_are(se
 @pytest.mark.parametrize(
     ("name", "statement", "message"),
     [
-        ("main/common", "ALTER TABLE notes__rows ADD COLUMN x TEXT", "notes__rows.x: TEXT null here, not in the models."),
+        (
+            "main/common",
+            "ALTER TABLE notes__rows ADD COLUMN x TEXT",
+            "notes__rows.x: TEXT null here, not in the models.",
+        ),
         ("main/platform", "ALTER TABLE vendors ADD COLUMN x TEXT", "vendors.x: TEXT null here, not in the models."),
         ("one", "DROP TABLE countries", "table countries: in the models, not here."),
     ],
