@@ -1,0 +1,159 @@
+"""A home in PostgreSQL on its way through a plan, on one connection of the owner's that nobody else uses."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from tenantry.errors import HomeBusy
+from tenantry.fleet.history import Pace
+from tenantry.fleet.homes import Home, HomeKind
+from tenantry.fleet.owning import search_path
+from tenantry.fleet.sites import Site
+from tenantry.fleet.sqitch.places import Place, Progress
+from tenantry.fleet.sqitch.project import Project
+from tenantry.fleet.sqitch.registry_postgres import PostgresRegistry
+from tenantry.fleet.sqitch.sight import Sight, chooses_roles
+from tenantry.fleet.sqitch.statements import Script
+from tenantry.fleet.sqitch.walls import Walls
+from tenantry.ids import advisory_key
+from tenantry.isolation.postgres import INSTALL_LOCK, PostgresServer
+from tenantry.isolation.wall import Capabilities
+from tenantry.types import Finding
+
+# The key of the advisory lock that `sqitch` takes in a database while it works there. Ours take it shared: homes of
+# one database do not wait for each other, and `sqitch` waits for us as we wait for it.
+_SQITCH_LOCK: Final = 75474063
+_GLANCE: Final = 0.05
+_BUSY: Final = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+
+
+def schema_of(home: Home, server: PostgresServer) -> str:
+    """Returns the schema in which a home's own tables stand."""
+    return home.physical if home.kind is HomeKind.SCHEMA else server.config.common_schema
+
+
+@contextlib.contextmanager
+def open_postgres(site: Site, server: PostgresServer, project: Project, pace: Pace) -> Iterator[PostgresPlace]:
+    """Opens a home and holds it until it is closed.
+
+    Raises: HomeBusy, LoginRequired.
+    """
+    home = site.home
+    database = home.physical if home.kind is HomeKind.DATABASE else None
+    with server.owner(action="Migrating", database=database) as connection:
+        _take(connection, home, pace)
+        yield PostgresPlace(site, server, project, connection, pace)
+
+
+def _settings(home: Home, server: PostgresServer, pace: Pace) -> str:
+    # For the whole connection, which is this home's own: a script may have many transactions, or none.
+    settings = [search_path(home, server), f"lock_timeout = {_milliseconds(pace.lock_timeout)}"]
+    if pace.statement_timeout is not None:
+        settings.append(f"statement_timeout = {_milliseconds(pace.statement_timeout)}")
+    if home.tenant is not None:
+        # In a tenant's own home its own rows are all there is to see.
+        settings.append(f"{server.config.context_setting} = '{home.tenant}'")
+    return "; ".join(f"SET {setting}" for setting in settings)
+
+
+def _milliseconds(seconds: float) -> int:
+    # Nought would mean no limit at all.
+    return max(1, round(seconds * 1000))
+
+
+def _take(connection: Any, home: Home, pace: Pace) -> None:
+    key = advisory_key(home.tenant) if home.tenant else INSTALL_LOCK
+    locks = {
+        f"pg_try_advisory_lock_shared({_SQITCH_LOCK})": "sqitch was at work in its database",
+        f"pg_try_advisory_lock({key})": "another migration was at work on it",
+    }
+    deadline = time.monotonic() + pace.lock_timeout
+    for lock, reason in locks.items():
+        while not connection.execute(f"SELECT {lock}").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise HomeBusy(home=home, reason=reason, seconds=pace.lock_timeout)
+            time.sleep(_GLANCE)
+
+
+class PostgresPlace(Place):
+    """A home in PostgreSQL."""
+
+    failures = (psycopg.Error,)
+    registry: PostgresRegistry
+
+    def __init__(self, site: Site, server: PostgresServer, project: Project, connection: Any, pace: Pace) -> None:
+        super().__init__(site, project, PostgresRegistry(project, site.home, connection), pace)
+        self._connection = connection
+        self._settings = _settings(site.home, server, pace)
+        self._at_home = f"SET LOCAL ROLE NONE; SET LOCAL {search_path(site.home, server)}"
+        config = server.config
+        question = "select rolsuper, rolbypassrls from pg_roles where rolname = current_user"
+        superuser, bypasses = connection.execute(question).fetchone()
+        version = connection.info.server_version
+        capabilities = Capabilities(version, superuser, superuser or (bypasses and version >= 160000))
+        self._walls = Walls(site, schema_of(site.home, server), capabilities=capabilities)
+        blind = site.home.tenant is None and not (superuser or bypasses)
+        self._sight = Sight(self._walls.names, config.role("operator"), blind)
+
+    @property
+    def registry_name(self) -> str:
+        return self.registry.schema
+
+    def joins(self, script: Script) -> bool:
+        return script.whole
+
+    def run(self, script: Script, progress: Progress, finish: Callable[[], None] | None = None) -> int:
+        touched, steered = 0, chooses_roles(script)
+        self._begin_session()
+        for number, statement in enumerate(script.statements, 1):
+            if finish and number == len(script.statements):
+                progress.statement = None
+                finish()
+            progress.statement = statement
+            touched += self._sight.run(self._connection, statement, steered=steered)
+            progress.done = number
+        progress.statement = None
+        return touched
+
+    def look(self) -> None:
+        self._walls.look(self._connection)
+
+    def raise_walls(self) -> list[Finding]:
+        # A script may have stepped into another role or schema, and may leave checks for the end.
+        self._connection.execute(f"{self._at_home}; SET CONSTRAINTS ALL IMMEDIATE")
+        return self._walls.raise_missing(self._connection)
+
+    @property
+    def in_transaction(self) -> bool:
+        return bool(self._connection.info.transaction_status != TransactionStatus.IDLE)
+
+    def shut(self) -> None:
+        self._walls.shut(self._connection)
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        with self._connection.transaction():
+            self._connection.execute(self._at_home)
+            yield
+            self.registry.forget_unfinished()
+
+    def holding(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def abandon(self) -> None:
+        if self.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._begin_session()
+
+    def _begin_session(self) -> None:
+        # psql gives each script a session of its own; here only the locks outlive one.
+        self._connection.execute(f"RESET ROLE; RESET ALL; DISCARD TEMP; DEALLOCATE ALL; {self._settings}")
+
+    def is_busy(self, error: Exception) -> bool:
+        return isinstance(error, _BUSY)

@@ -1,0 +1,103 @@
+"""From where a home stands to its target: one change after the other, each with what it needs looked at first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenantry.errors import HomeBusy
+from tenantry.fleet.history import Applied
+from tenantry.fleet.sqitch.places import Place
+from tenantry.fleet.sqitch.plan import Change
+from tenantry.fleet.sqitch.project import DEPLOY, REVERT
+
+
+def walk(place: Place, target: str | None) -> Applied:
+    """Brings a home to *target*, a change of the plan or None, and returns what was done.
+
+    Raises: as ``History.apply``.
+    """
+    plan = place.project.plan
+    with place.holding():
+        place.stand()
+        place.settle()
+        before = place.stand()
+        changes = plan.between(before, target)
+        upwards = _is_upwards(place, before, target)
+        kind = DEPLOY if upwards else REVERT
+        for change in changes:
+            # Read before anything is run: what cannot be run is refused as a whole.
+            place.script(change, kind)
+        if upwards and plan.changes:
+            place.make_ready()
+            _check_deployable(place, changes)
+        else:
+            _check_revertible(place, changes)
+    current = before
+    for change in changes:
+        with place.holding():
+            _check_unmoved(place, current)
+            if upwards:
+                place.deploy(change)
+            else:
+                place.revert(change)
+        current = place.current
+    return Applied(before, current, [change.id for change in changes], place.touched)
+
+
+def stamp(place: Place, target: str | None) -> Applied:
+    """Records that a home stands at *target*, whatever it stood at, and runs nothing."""
+    plan = place.project.plan
+    wanted = [change.id for change in plan.between(None, target)]
+    with place.holding():
+        place.registry.forget_unfinished()
+        deployed = place.registry.deployed() if place.registry.exists() else []
+        agreed = _agreement(deployed, wanted)
+        with place.recording():
+            place.found()
+            for change_id in reversed(deployed[agreed:]):
+                place.registry.record_revert(change_id)
+            for change_id in wanted[agreed:]:
+                place.registry.record_deploy(plan.find(change_id))
+    return Applied(deployed[-1] if deployed else None, target, [*deployed[agreed:][::-1], *wanted[agreed:]])
+
+
+def _agreement(deployed: Sequence[str], wanted: Sequence[str]) -> int:
+    pairs = zip(deployed, wanted, strict=False)
+    return next((number for number, (has, wants) in enumerate(pairs) if has != wants), min(len(deployed), len(wanted)))
+
+
+def _is_upwards(place: Place, before: str | None, target: str | None) -> bool:
+    plan = place.project.plan
+    stands = -1 if before is None else plan.index(before) or 0
+    wanted = -1 if target is None else plan.index(target) or 0
+    return wanted >= stands
+
+
+def _check_unmoved(place: Place, expected: str | None) -> None:
+    if place.stand() != expected:
+        reason = "another migration moved it meanwhile"
+        raise HomeBusy(home=place.site.home, reason=reason, seconds=place.pace.lock_timeout)
+
+
+def _check_deployable(place: Place, changes: Sequence[Change]) -> None:
+    plan, registry = place.project.plan, place.registry
+    coming: set[str] = set()
+    for change in changes:
+        for dependency in (*change.requires, *change.conflicts):
+            planned = plan.first(dependency)
+            stands = (planned is not None and planned.id in coming) or registry.find(dependency) is not None
+            if stands == dependency.conflicts:
+                name = dependency.text(plan.project)
+                fault = f"It conflicts with {name}." if dependency.conflicts else f"It requires {name}."
+                raise place.unmet(change, fault)
+        coming.add(change.id)
+
+
+def _check_revertible(place: Place, changes: Sequence[Change]) -> None:
+    going: set[str] = set()
+    for change in changes:
+        going.add(change.id)
+        leaning = [other for other in place.registry.requiring(change) if other.change_id not in going]
+        if leaning:
+            names = ", ".join(f"{other.project}:{other.name}" for other in leaning)
+            raise place.unmet(change, f"{names} is deployed and requires it.")
