@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +92,12 @@ class Tenancy:
 
             self._aio = AsyncTenancy(self)
         return self._aio
+
+    def lend_migrations(self, directory: str) -> None:
+        """Says where the Alembic scripts are where the configuration does not: the command line reads more than it."""
+        if self.config.migrations is None:
+            self.config = dataclasses.replace(self.config, migrations=directory)
+            self.scripts.look_in(directory)
 
     def install(self, *, create_tables: bool = False) -> None:
         """Makes catalog, roles, grants and walls on every server; doing it again, or twice at once, is safe.

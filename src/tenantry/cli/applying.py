@@ -7,6 +7,7 @@ import os
 import sys
 import tomllib
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -58,32 +59,62 @@ def catalog_of(context: typer.Context) -> Tenancy:
         raise ConfigurationError(what=str(error), fix=f"Or name your program: {_HOW}") from None
 
 
+def setting(name: str) -> str | None:
+    """Returns what the environment (TENANTRY_NAME), else [tool.tenantry] in pyproject.toml, says of *name*.
+
+    Raises: ConfigurationError for a pyproject.toml that cannot be read.
+    """
+    return os.environ.get(f"TENANTRY_{name.upper()}") or _from_pyproject(Path("pyproject.toml"), name)
+
+
+def object_at(named: str, *, option: str, fix: str) -> Any:
+    """Returns what ``module:name`` stands for, the module being looked for here first; *fix* tells what to name.
+
+    Raises: ConfigurationError.
+    """
+    module, _, attribute = named.partition(":")
+    if not module or not attribute:
+        raise ConfigurationError(what=f"{option} {named!r} does not have the form module:name.", fix=fix)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    found: Any = _module(module)
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ConfigurationError(what=f"{module} has no {attribute!r}.", fix=fix)
+        found = getattr(found, part)
+    return found
+
+
+def callable_at(named: str, *, option: str) -> Callable[..., Any]:
+    """Returns the function that ``module:name`` stands for.
+
+    Raises: ConfigurationError.
+    """
+    found = object_at(named, option=option, fix=f"Write {option} module:function.")
+    if not callable(found):
+        what = f"{named} is a {type(found).__name__}, which cannot be called."
+        raise ConfigurationError(what=what, fix=f"Write {option} module:function.")
+    function: Callable[..., Any] = found
+    return function
+
+
 def _named(context: typer.Context) -> str | None:
-    return context.obj or _from_pyproject(Path("pyproject.toml"))
+    return context.obj or _from_pyproject(Path("pyproject.toml"), "app")
 
 
-def _from_pyproject(path: Path) -> str | None:
+def _from_pyproject(path: Path, name: str) -> str | None:
     if not path.is_file():
         return None
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("tenantry", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(what=f"pyproject.toml cannot be read: {error}.", fix="Mend it.") from None
-    found = settings.get("app")
+    found = settings.get(name)
     return found if isinstance(found, str) else None
 
 
 def _imported(named: str) -> Tenancy:
-    module, _, attribute = named.partition(":")
-    if not module or not attribute:
-        raise ConfigurationError(what=f"--app {named!r} does not have the form module:name.", fix=_HOW)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    found: Any = _module(module)
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise ConfigurationError(what=f"{module} has no {attribute!r}.", fix=_HOW)
-        found = getattr(found, part)
+    found = object_at(named, option="--app", fix=_HOW)
     if not isinstance(found, Tenancy):
         raise ConfigurationError(what=f"{named} is a {type(found).__name__}, not a Tenancy.", fix=_HOW)
     return found
@@ -110,8 +141,11 @@ def _broken(name: str, error: Exception) -> ConfigurationError:
 
 
 def _ready(context: typer.Context, tenancy: Tenancy) -> Tenancy:
-    """Lends the main server the logins that the program, rightly, does without; the end of the call closes all."""
+    """Lends what the program does without: rightly the logins, and the migrations; the end of the call closes all."""
     for keyword, url in login_urls_from_env().items():
         tenancy.servers.lend_login(MAIN, keyword.removesuffix("_url"), url)
+    migrations = setting("migrations")
+    if migrations is not None:
+        tenancy.lend_migrations(migrations)
     context.call_on_close(tenancy.close)
     return tenancy

@@ -21,6 +21,10 @@ class Scripts:
     """
 
     def __init__(self, directory: str | None) -> None:
+        self.look_in(directory)
+
+    def look_in(self, directory: str | None) -> None:
+        """Takes the scripts of *directory*, as they stand now, for the application's."""
         self._directory = directory
         self._newest: str | None = None
         with contextlib.suppress(TenantryError):
