@@ -344,6 +344,11 @@ class WallMissing(MigrationFailed):
     """{home} stays at {before}: {step} would leave tables that are open without a wall. {error}"""
 
 
+class HomeBehind(TenantryError):
+    """{home} stands at {current} and not at the head of the scripts, so it was not compared with the models.
+    Bring it there first with `tenantry fleet upgrade`."""
+
+
 class TenantColumnKept(TenantryError):
     """The column tenant_id of {table} was left as it is: it says whose each row is, and the wall stands on it.
     Drop the whole table, or take the wall down first with op.unwall({table!r})."""
