@@ -53,11 +53,16 @@ class Engines:
             return found
 
     def forget(self, key: Hashable) -> None:
-        """Closes the bounded engine under *key*, as its database is about to go."""
+        """Closes the engines under *key* of both doors, as their database changes or goes; the next use makes another."""
         with self._lock:
-            found = self._bounded.pop(key, None)
+            found = self._bounded.pop(key, None) or self._shared.pop(key, None)
+            loops = list(self._loops.items())
         if found is not None:
             pool_of(found).retire()
+        for loop, engines in loops:
+            # A loop may have ended by now, and its connections with it.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(engines.begin_forgetting, key)
 
     def make_room(self) -> None:
         """Closes the idle connections of a bounded engine that was used longest ago, of either door."""
@@ -130,6 +135,7 @@ class AsyncEngines:
         self._bounded: OrderedDict[Hashable, Any] = OrderedDict()
         self._excess: list[Any] = []
         self._tasks: set[asyncio.Task[bool]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
 
     def shared(self, key: Hashable, make: Callable[[], E]) -> E:
         """Returns the engine that stays under *key* until the door is closed."""
@@ -163,6 +169,15 @@ class AsyncEngines:
             task = asyncio.ensure_future(self.make_room())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def begin_forgetting(self, key: Hashable) -> None:
+        """Has the loop close the engine under *key* in a task of its own."""
+        found = self._bounded.pop(key, None) or self._shared.pop(key, None)
+        if found is not None:
+            self._excess.append(found)
+            task = asyncio.ensure_future(self.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
 
     def has_idle(self) -> bool:
         """Whether a bounded engine holds an idle connection; may be asked from any thread."""

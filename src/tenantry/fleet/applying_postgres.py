@@ -1,0 +1,274 @@
+"""Revisions applied to a home in PostgreSQL: one message locks and looks, the next does it all and commits.
+
+A statement that refuses to be in a transaction splits its revision. How far the home is within it is then written into
+the comment on its version table, in the transaction that gets there, so that whoever resumes begins behind it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tenantry.errors import OutcomeUnknown, TenantryError
+from tenantry.fleet import concurrently
+from tenantry.fleet.applying import Tally, busy, failed, tell
+from tenantry.fleet.history import Pace
+from tenantry.fleet.homes import Home, HomeKind
+from tenantry.fleet.owning import search_path
+from tenantry.fleet.rendering import Part, Rendering, Statement
+from tenantry.isolation.marks import NOTING, noting_statements
+from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.stamps import VERSION_TABLE
+from tenantry.isolation.wall import closed_roles, quote
+
+try:
+    import psycopg
+    from psycopg import generators
+    from psycopg.errors import error_from_result
+    from psycopg.pq import ExecStatus
+except ImportError:  # said in one sentence where a connection is asked for (``owners``)
+    psycopg = None  # type: ignore[assignment]
+
+_STEP: Final = "tenantry_step"
+_NOTHING: Final = Statement("", "")
+_NOTE: Final = "tenantry: "
+# What another's lock ends in: lock_not_available, deadlock_detected.
+BUSY: Final = ("55P03", "40P01")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a home was found: its revision, what a split revision noted, and whether its database notes revisions."""
+
+    revision: str | None
+    note: str | None
+    notes: bool
+
+
+def lock_key(home: Home) -> int:
+    """Returns the signed 64-bit key of a home's advisory lock, in the database that the home is in."""
+    digest = hashlib.blake2b(home.key.encode(), digest_size=8, person=b"fleet").digest()
+    return int.from_bytes(digest, signed=True)
+
+
+def settings_of(home: Home, server: PostgresServer, pace: Pace) -> list[str]:
+    """Returns the settings of every transaction of the owner's in a home."""
+    context = home.tenant or "catalog"
+    return [
+        f"lock_timeout = {max(1, round(pace.lock_timeout * 1000))}",
+        f"statement_timeout = {round((pace.statement_timeout or 0) * 1000)}",
+        f"{server.config.context_setting} = '{context}'",
+        search_path(home, server),
+        # A DBA sees what burns.
+        f"application_name = 'tenantry:fleet:{home.tenant or home.kind}'",
+    ]
+
+
+def locking(home: Home, server: PostgresServer) -> list[str]:
+    """Returns what keeps every other migration out of a home until the transaction ends."""
+    table = version_table(home, server)
+    return [
+        f"SELECT pg_advisory_xact_lock({lock_key(home)})",
+        # By its full name: without the schema the next one on the search path would get it.
+        f"CREATE TABLE IF NOT EXISTS {table} (version_num VARCHAR(32) NOT NULL, "
+        f"CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))",
+        # The plain `alembic` command takes no lock of ours, but it has to write here.
+        f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE",
+    ]
+
+
+def version_table(home: Home, server: PostgresServer) -> str:
+    """Returns the full name of a home's version table."""
+    return f"{schema_of(home, server)}.{VERSION_TABLE}"
+
+
+def schema_of(home: Home, server: PostgresServer) -> str:
+    """Returns the schema in which a home's tables stand."""
+    return quote(home.physical if home.kind is HomeKind.SCHEMA else server.config.common_schema)
+
+
+class Visit:
+    """One run's work in one home, on a connection of the owner."""
+
+    def __init__(self, connection: Any, home: Home, server: PostgresServer, pace: Pace) -> None:
+        self.tally = Tally()
+        self._connection = connection
+        self._home = home
+        self._server = server
+        self._pace = pace
+        self._standing = Standing(None, None, False)
+
+    def enter(self) -> Standing:
+        """Begins a transaction in the home, takes its lock, and returns where it stands now.
+
+        Raises: HomeBusy, MigrationFailed.
+        """
+        tell(self._home, "enter")
+        table = version_table(self._home, self._server)
+        message = [
+            "BEGIN",
+            *(f"SET LOCAL {setting}" for setting in settings_of(self._home, self._server, self._pace)),
+            *locking(self._home, self._server),
+            f"SELECT (SELECT string_agg(version_num, ',' ORDER BY version_num) FROM {table}), "
+            f"obj_description('{table}'::regclass, 'pg_class'), "
+            f"EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{table}'::regclass AND tgname = '{NOTING}')",
+        ]
+        answer = self._send(message)[-1]
+        revision, note, notes = (answer.get_value(0, column) for column in range(3))
+        self._standing = Standing(_text(revision), (_text(note) or "").removeprefix(_NOTE) or None, notes == b"t")
+        return self._standing
+
+    def leave(self) -> None:
+        """Gives the lock back and leaves the home as it was found."""
+        self._send(["ROLLBACK"])
+
+    def replay(self, rendering: Rendering) -> None:
+        """Runs all there is to run in a home that was entered, each part whole or not at all.
+
+        Raises: HomeBusy, MigrationFailed, OutcomeUnknown.
+        """
+        if len(rendering.parts) == 1 and not rendering.parts[0].alone:
+            self._run(rendering.parts[0], None)
+            return
+        self.leave()
+        with self._locked():
+            self._replay_parts(rendering, self.enter())
+
+    def stamp(self, revision: str | None) -> None:
+        """Records a revision in a home that was entered, and nothing else."""
+        table = version_table(self._home, self._server)
+        rows = ", ".join(f"('{one}')" for one in (revision or "").split(",") if one)
+        insert = [f"INSERT INTO {table} (version_num) VALUES {rows}"] if rows else []
+        statements = [f"DELETE FROM {table}", *insert]
+        self._run(Part(tuple(Statement(text, "stamp") for text in statements)), None)
+
+    def _replay_parts(self, rendering: Rendering, standing: Standing) -> None:
+        begun = rendering.resume(standing.note)
+        self.leave()
+        for number in range(begun or 0, len(rendering.parts)):
+            part = rendering.parts[number]
+            if part.alone:
+                if number == 0:
+                    self._note(rendering.progress(number))
+                self._run_alone(part.statements[0], resumed=number == begun)
+                self._note(rendering.progress(number + 1))
+            else:
+                self.enter()
+                self._run(part, rendering.progress(number + 1) if number + 1 < len(rendering.parts) else None)
+
+    def _note(self, progress: str) -> None:
+        self.enter()
+        self._run(Part(()), progress)
+
+    def _run(self, part: Part, note: str | None) -> None:
+        """Sends a part, what goes with it, and COMMIT."""
+        first, last = self._before(), [*self._noting(note), "COMMIT"]
+        if self._pace.one_by_one:
+            self._send(first)
+            self._send_each(part.statements)
+            tell(self._home, "commit")
+            self._send(last, commits=True)
+            return
+        tell(self._home, "replay")
+        self._send([*first, *_with_steps(part.statements), *last], part.statements, commits=True)
+
+    def _before(self) -> list[str]:
+        standing, schema = self._standing, schema_of(self._home, self._server)
+        closing = []
+        if standing.revision is None:
+            table, others = version_table(self._home, self._server), closed_roles(self._server.config)
+            closing = [f"REVOKE ALL ON {table} FROM {others}"]
+        if self._home.kind is HomeKind.DATABASE and not standing.notes:
+            return [*closing, *noting_statements(schema)]
+        return closing
+
+    def _noting(self, note: str | None) -> list[str]:
+        if note == self._standing.note:
+            return []
+        comment = "NULL" if note is None else f"'{_NOTE}{note}'"
+        return [f"COMMENT ON TABLE {version_table(self._home, self._server)} IS {comment}"]
+
+    def _send_each(self, statements: Sequence[Statement]) -> None:
+        for number, statement in enumerate(statements):
+            tell(self._home, "statement", statement=statement.text)
+            self._send([f"SELECT {number} AS {_STEP}", statement.text], statements)
+
+    def _run_alone(self, statement: Statement, *, resumed: bool) -> None:
+        """Runs a statement outside any transaction; the settings are of this connection and go with it."""
+        self.tally.revision = statement.revision
+        tell(self._home, "statement", statement=statement.text)
+        settings = settings_of(self._home, self._server, self._pace)
+        self._send([f"SET {setting}" for setting in settings])
+        try:
+            # It waits for whoever reads, and nobody waits for it.
+            self._send(["SET lock_timeout = 0"])
+            concurrently.run(self._ask, statement.text, resumed=resumed)
+        finally:
+            if not self._connection.closed:
+                self._send(["RESET ALL"])
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Holds the home's lock on the connection, between transactions too."""
+        timeout, key = settings_of(self._home, self._server, self._pace)[0], lock_key(self._home)
+        self._send(["BEGIN", f"SET LOCAL {timeout}", f"SELECT pg_advisory_lock({key})", "COMMIT"])
+        try:
+            yield
+        finally:
+            if not self._connection.closed:
+                self._send(["ROLLBACK", f"SELECT pg_advisory_unlock({key})"])
+
+    def _ask(self, text: str) -> str | None:
+        answer = self._send([text])[-1]
+        return _text(answer.get_value(0, 0)) if answer.ntuples else None
+
+    def _send(
+        self, message: Sequence[str], statements: Sequence[Statement] = (), *, commits: bool = False
+    ) -> list[Any]:
+        """Sends statements as one message and returns their results; none of them has parameters."""
+        pgconn, running = self._connection.pgconn, _NOTHING
+        try:
+            pgconn.send_query(";\n".join(message).encode())
+            results: list[Any] = self._connection.wait(generators.execute(pgconn))
+            for result in results:
+                running = self._take(result, running, statements)
+        except psycopg.Error as error:
+            raise self._told(error, commits=commits) from error
+        return results
+
+    def _take(self, result: Any, running: Statement, statements: Sequence[Statement]) -> Statement:
+        """Counts what one result tells and returns the statement that the next ones belong to."""
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise error_from_result(result)
+        if result.nfields == 1 and result.fname(0) == _STEP.encode():
+            running = statements[int(result.get_value(0, 0))]
+            self.tally.revision = running.revision
+        else:
+            self.tally.count(running.touches, result.command_tuples or 0)
+        return running
+
+    def _told(self, error: psycopg.Error, *, commits: bool) -> TenantryError:
+        if error.sqlstate in BUSY:
+            return busy(self._home, self._pace)
+        if error.sqlstate is not None:
+            return failed(self._home, self._standing.revision, self.tally, error)
+        if commits:
+            return OutcomeUnknown(action=f"the migration of {self._home}")
+        return busy(self._home, self._pace, "the connection to its server broke")
+
+
+def _with_steps(statements: Sequence[Statement]) -> Iterator[str]:
+    """Yields statements and, among them, questions whose answers tell which results belong to which."""
+    before = _NOTHING
+    for number, statement in enumerate(statements):
+        if statement.revision != before.revision or statement.touches or before.touches:
+            yield f"SELECT {number} AS {_STEP}"
+        yield statement.text
+        before = statement
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()

@@ -1,0 +1,55 @@
+"""What was rendered, kept: the statements between two revisions for each kind of home."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final
+
+from alembic.runtime.migration import RevisionStep
+
+from tenantry.fleet.lineage import Lineage
+from tenantry.fleet.recording import Schema, record
+from tenantry.fleet.rendering import Rendering, render, rendered
+from tenantry.fleet.sites import Site
+
+# Files that were made at many times have as many schemas, to the letter.
+_KEPT: Final = 256
+
+
+class Renderings:
+    """Renders each way once, whichever thread asks first; None stands for a way that only Alembic itself can go."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self._lineage = lineage
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Hashable, Rendering | None] = OrderedDict()
+
+    def postgres(self, site: Site, before: str | None, target: str | None) -> Rendering | None:
+        """Returns the statements for every PostgreSQL home of that kind on that server."""
+        return self._get(site, before, target, lambda one, steps: render(one, before, steps))
+
+    def sqlite(self, site: Site, before: str | None, target: str | None, schema: Schema) -> Rendering | None:
+        """Returns the statements for every SQLite file of that schema."""
+        return self._get(
+            site, before, target, lambda one, steps: record(one, site, before, steps, schema), schema.fingerprint
+        )
+
+    def _get(
+        self,
+        site: Site,
+        before: str | None,
+        target: str | None,
+        write: Callable[[Site, Sequence[RevisionStep]], Rendering],
+        fingerprint: str = "",
+    ) -> Rendering | None:
+        key = (site.home.server, site.home.kind, before, target, fingerprint)
+        with self._lock:
+            if key not in self._kept:
+                steps = self._lineage.plan(before, target)
+                self._kept[key] = rendered(site, steps, lambda one: write(one, steps))
+                if len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(key)
+            return self._kept[key]
