@@ -41,9 +41,9 @@ def check(
     """
     looked_at = list(homes_of(tenancy) if homes is None else homes)
     announce("fleet", "check", homes=len(looked_at))
-    standing = _standing(history, looked_at)
     seen = shapes_of(tenancy, looked_at, jobs=jobs)
     shapes = {home: shape for home, shape in seen.items() if isinstance(shape, Fingerprint)}
+    standing = _standing(history, list(shapes))
     found = [
         *_judge_unseen(seen),
         *_judge_positions(standing, shapes),

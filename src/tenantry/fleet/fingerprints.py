@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-# What migrations keep in a home for themselves: no part of its shape.
-BOOKKEEPING: Final = frozenset({"alembic_version"})
+from tenantry.isolation.marks import NOTING
+from tenantry.isolation.stamps import VERSION_TABLE
+
+# What migrations keep in a home for themselves, tables and functions: no part of its shape.
+BOOKKEEPING: Final = frozenset({VERSION_TABLE, NOTING})
 
 SCHEMA: Final = "schema"
 TABLE: Final = "table"

@@ -79,9 +79,7 @@ ON_POSTGRES = [
         "sequence id of tags: integer from 1 by 10 between 1 and 2147483647 cache 1 here, ",
     ),
     Drift("GRANT SELECT (body) ON {s}.notes TO {platform}", "F201", "rights {platform} on body of notes: SELECT here"),
-    Drift(
-        "ALTER TABLE {s}.notes SET (fillfactor = 50)", "F201", "table notes: plain with fillfactor=50 here, plain in"
-    ),
+    Drift("ALTER TABLE {s}.notes SET (fillfactor = 50)", "F201", "table notes: plain with fillfactor=50 here, plain"),
     Drift(
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{s}.ix_tickets_open'::regclass",
         "F303",

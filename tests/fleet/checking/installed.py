@@ -25,18 +25,18 @@ def on_postgres(
     # The administrator's login stands for all: what is checked here are schemas, not logins.
     config = Config(role_prefix=prefix, demote=True, migrations=migrations)
     tenancy = Tenancy(server.url(name), models=models, config=config)
-    databases: list[str] = []
     try:
         tenancy.install(create_tables=True)
         for slug, isolation in (tenants or {}).items():
-            made = tenancy.tenants.create(slug, isolation=isolation)
-            databases += [made.physical] * (isolation == "database")
+            tenancy.tenants.create(slug, isolation=isolation)
         yield tenancy
     finally:
         tenancy.close()
-        for database in [*databases, name]:
-            server.drop_database(database)
         with server.admin() as connection:
+            marked = "SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') ~ %s"
+            databases = connection.execute(marked, (f"^tenantry.*: {name}",)).fetchall()
+            for (database,) in [*databases, (name,)]:
+                server.drop_database(database)
             for role in ("operator", "platform", "app", "owner"):
                 connection.execute(f"DROP ROLE IF EXISTS {prefix}_{role}")
 
