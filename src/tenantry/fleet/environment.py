@@ -13,24 +13,41 @@ The face that applying uses::
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from alembic import context as command
 from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from tenantry.errors import MigrationsMissing
+from tenantry.errors import ConfigurationError, MigrationsMissing
+from tenantry.fleet.autogenerate import Comparison
+from tenantry.fleet.homes import Home, common_homes, home_of
 from tenantry.fleet.operations import home_impl, prepared
-from tenantry.fleet.owning import VERSION_TABLE, owner_engine
+from tenantry.fleet.owning import VERSION_TABLE, owner_engine, search_path
 from tenantry.fleet.sites import SITE, Site
+from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.servers import MAIN
 from tenantry.tenancy import Tenancy
 
-__all__ = ["VERSION_TABLE", "alembic_config", "migration_context", "operations", "owner_engine", "script_directory"]
+__all__ = [
+    "VERSION_TABLE",
+    "adopt",
+    "alembic_config",
+    "chosen_homes",
+    "context_options",
+    "migration_context",
+    "operations",
+    "owner_engine",
+    "run",
+    "script_directory",
+]
 
 # `alembic.op` is one name for the whole process, so one migration at a time may stand behind it.
 _OP: Final = threading.RLock()
@@ -52,7 +69,7 @@ def alembic_config(tenancy: Tenancy) -> Config:
     directory = tenancy.config.migrations
     if directory is None or not (Path(directory) / "versions").is_dir():
         raise MigrationsMissing(where="" if directory is None else f" in {directory}")
-    config = Config()
+    config = Config(cmd_opts=argparse.Namespace(quiet=True))
     # ConfigParser reads a percent sign as the beginning of a name.
     config.set_main_option("script_location", directory.replace("%", "%%"))
     return config
@@ -110,3 +127,71 @@ def operations(context: MigrationContext) -> Iterator[Operations]:
     """
     with _OP, prepared(context), Operations.context(context) as op:
         yield op
+
+
+def run(tenancy: Tenancy) -> None:
+    """Does what the ``alembic`` command asks for; the shipped ``env.py`` calls it.
+
+    It works on the common homes of server main, or of another with ``-x server=NAME``, or on the home of one tenant
+    with ``-x home=SLUG``.
+
+    Raises: ConfigurationError for a tenant without a home of its own, TenantNotFound, ServerUnknown, LoginRequired.
+    """
+    for home in chosen_homes(tenancy, command.get_x_argument(as_dictionary=True)):
+        site = Site(tenancy, home)
+        if command.is_offline_mode():
+            _write(site)
+        else:
+            _run(site)
+
+
+def chosen_homes(tenancy: Tenancy, chosen: Mapping[str, str]) -> list[Home]:
+    """Returns the homes that the command line names.
+
+    Raises: ConfigurationError for a tenant without a home of its own, TenantNotFound, ServerUnknown.
+    """
+    if "home" not in chosen:
+        return common_homes(tenancy.servers.get(chosen.get("server", MAIN)))
+    tenant = tenancy.tenants.get(chosen["home"])
+    home = home_of(tenant, tenancy.servers.get(tenant.server))
+    if home is None:
+        raise ConfigurationError(
+            what=f"The rows of {tenant.slug} stand in the common tables of server {tenant.server}.",
+            fix=f"Leave out -x home, or say -x server={tenant.server}.",
+        )
+    return [home]
+
+
+def _run(site: Site) -> None:
+    comparison = Comparison(site, command.script)
+    with owner_engine(site).connect() as connection:
+        command.configure(connection=connection, **comparison.options(), **context_options(site, offline=False))
+        context = adopt(command.get_context())
+        comparison.watch(context)
+        with command.begin_transaction() as transaction, _steps(context):
+            command.run_migrations()
+            if transaction is not None and "revision_context" in context.opts:
+                # Comparing changes nothing.
+                transaction.rollback()
+
+
+def _steps(context: MigrationContext) -> contextlib.AbstractContextManager[None]:
+    # Looking up where a home stands takes no lock on it.
+    return contextlib.nullcontext() if context.opts.get("dont_mutate") else prepared(context)
+
+
+def _write(site: Site) -> None:
+    if site.stored:
+        raise ConfigurationError(
+            what="SQL for SQLite's common tables depends on what stands in the file.",
+            fix="Run without --sql, or use `tenantry fleet sql`, which works it out on a copy.",
+        )
+    offline = {"paramstyle": "named"}
+    options = context_options(site, offline=True)
+    command.configure(dialect_name=dialect_name(site), dialect_opts=offline, **options)
+    context = adopt(command.get_context())
+    context.impl.static_output(f"-- {site.home}")
+    if isinstance(site.server, PostgresServer):
+        context.impl.static_output(f"SET {search_path(site.home, site.server)};")
+    with command.begin_transaction():
+        command.run_migrations()

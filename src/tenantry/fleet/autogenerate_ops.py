@@ -1,0 +1,77 @@
+"""Operations as generated revisions say them: walls after tables, and what is not a tenant's only where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import render_op
+from alembic.operations import MigrateOperation, ops
+
+from tenantry.fleet.operations.verbs import GrantPlatformOp, ShareOp, WallOp
+from tenantry.models import Ownership
+from tenantry.models.ownership import MARK
+
+
+class HeldOps(ops.OpContainer):
+    """Operations on tables that do not stand in every home."""
+
+    def __init__(self, kind: Ownership, operations: list[MigrateOperation]) -> None:
+        super().__init__(operations)
+        self.kind = kind
+
+
+def walled_and_held(operations: Iterable[tuple[MigrateOperation, Ownership]]) -> list[MigrateOperation]:
+    """Returns operations with a wall or rights after each new table; those that are not tenants' stand under an if."""
+    result: list[MigrateOperation] = []
+    for operation, owner in operations:
+        complete = list(_completed(operation, owner))
+        if owner.walled:
+            result += complete
+        elif result and isinstance(result[-1], HeldOps) and result[-1].kind is owner:
+            result[-1].ops += complete
+        else:
+            result.append(HeldOps(owner, complete))
+    return result
+
+
+def right_op(table_name: str, owner: Ownership) -> MigrateOperation:
+    """Returns the operation that gives a table its wall or its rights."""
+    if owner.walled:
+        return WallOp(table_name)
+    return ShareOp(table_name) if owner is Ownership.SHARED else GrantPlatformOp(table_name)
+
+
+def _completed(operation: MigrateOperation, owner: Ownership) -> Iterator[MigrateOperation]:
+    yield operation
+    if isinstance(operation, ops.CreateTableOp):
+        # Whose it is, the operation after it says.
+        operation.info.pop(MARK, None)
+        yield right_op(operation.table_name, owner)
+
+
+@renderers.dispatch_for(HeldOps)
+def _render_held(context: AutogenContext, container: HeldOps) -> list[str]:
+    lines = [line for operation in container.ops for line in render_op(context, operation)]
+    return [f"if {_prefix(context)}holds({container.kind.value!r}):", *(lines or ["pass"]), ""]
+
+
+@renderers.dispatch_for(WallOp)
+def _render_wall(context: AutogenContext, operation: WallOp) -> str:
+    return f"{_prefix(context)}wall({operation.table_name!r})"
+
+
+@renderers.dispatch_for(ShareOp)
+def _render_share(context: AutogenContext, operation: ShareOp) -> str:
+    return f"{_prefix(context)}share({operation.table_name!r})"
+
+
+@renderers.dispatch_for(GrantPlatformOp)
+def _render_grant_platform(context: AutogenContext, operation: GrantPlatformOp) -> str:
+    return f"{_prefix(context)}grant_platform({operation.table_name!r})"
+
+
+def _prefix(context: AutogenContext) -> Any:
+    return context.opts["alembic_module_prefix"]
