@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from tenantry.errors import SeveralHeads
 from tenantry.events import announce
@@ -18,8 +17,6 @@ from tenantry.fleet.history import History, Position
 from tenantry.fleet.homes import Home, homes_of
 from tenantry.tenancy import Tenancy
 from tenantry.types import Finding
-
-_UPGRADE: Final = "Run `tenantry fleet upgrade`."
 
 
 def check(
@@ -89,7 +86,7 @@ def _judge_positions(standing: _Standing, shapes: Mapping[Home, Fingerprint]) ->
         return
     if standing.heads is not None:
         fix = "Join them with `tenantry fleet revision --merge`."
-        yield Finding("F105", standing.history.name, str(standing.heads), fix)
+        yield Finding("F104", standing.history.name, str(standing.heads), fix)
         return
     for home, shape in shapes.items():
         yield from _judge_position(standing.history, home, standing.current.get(home), head=standing.head, shape=shape)
@@ -102,18 +99,18 @@ def _judge_position(
     if position is Position.BEHIND and current is None and any(fact.kind == TABLE for fact in shape.facts):
         message = "It holds tables, but no revision is recorded in it."
         fix = "If they are as a revision left them, record it: `tenantry fleet stamp REVISION`."
-        yield Finding("F104", str(home), message, fix)
+        yield Finding("F103", str(home), message, fix)
     elif position is Position.BEHIND:
         steps = len(history.steps(current, head))
         message = f"It stands at {current or 'the beginning'}, {steps} revision(s) behind {head}."
-        yield Finding("F101", str(home), message, _UPGRADE)
-    elif position is Position.AHEAD:
-        message = f"It stands at {current}, ahead of {head or 'the beginning'}."
-        yield Finding("F102", str(home), message, "Run the application that has this revision, or upgrade this one.")
-    elif position is Position.DIVERGED:
-        message = f"It stands at {current}, which is not on the way to {head}, or not in these scripts at all."
-        fix = "Look at `tenantry fleet history`; if its tables are right, `tenantry fleet stamp REVISION`."
-        yield Finding("F103", str(home), message, fix)
+        yield Finding("F101", str(home), message, "Run `tenantry fleet upgrade`.")
+    elif position is not Position.AT:
+        message = f"It stands at {current}, which is not on the way to {head or 'the beginning'}."
+        fix = (
+            "If a newer release put it there, run that one. Else look at `tenantry fleet history`; if its tables are "
+            "right, record what they are with `tenantry fleet stamp REVISION`."
+        )
+        yield Finding("F102", str(home), message, fix)
 
 
 def _judge_shapes(tenancy: Tenancy, standing: _Standing, shapes: Mapping[Home, Fingerprint]) -> Iterator[Finding]:

@@ -8,10 +8,9 @@ from typing import Final
 CODES: Final = MappingProxyType(
     {
         "F101": "a home is behind the head of the history",
-        "F102": "a home is ahead of the target",
-        "F103": "a home stands at a revision that is not on the way, or that the scripts do not have",
-        "F104": "a home holds tables, and no revision is recorded in it",
-        "F105": "the history has several heads",
+        "F102": "a home stands where no revision on the way to the head leads",
+        "F103": "a home holds tables, and no revision is recorded in it",
+        "F104": "the history has several heads",
         "F201": "a home is not as the models say",
         "F202": "a home is not as the others at its revision",
         "F203": "the homes are alike, and not as the models say",

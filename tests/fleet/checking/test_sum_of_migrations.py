@@ -91,5 +91,3 @@ def test_on_postgresql(postgres: Any, tmp_path: Path, pace: str) -> None:
 def test_on_sqlite(tmp_path: Path, pace: str) -> None:
     with on_sqlite(tmp_path / "data", models=MetaData(), tenants=["first", "second"]) as young:
         assert_grows(young, tmp_path, PACES[pace], isolations=["rows", "database"])
-
-
