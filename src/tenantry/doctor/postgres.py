@@ -18,6 +18,7 @@ from tenantry.doctor.scene import PHYSICAL, Scene
 from tenantry.doctor.snapshot import Snapshot, take
 from tenantry.events import announce
 from tenantry.isolation.database import mark_of
+from tenantry.isolation.marks import without_revision
 from tenantry.isolation.postgres import APP, OPERATOR, OWNER, PLATFORM, PostgresServer
 from tenantry.isolation.servers import MAIN
 from tenantry.types import Finding, Isolation, Tenant
@@ -170,7 +171,7 @@ def _judge_placements(ward: Ward, scene: Scene, census: Census, *, databases: Ma
     yield from placements.judge(census, Isolation.SCHEMA, present=schemas, title=scene.title, drop=drop)
     known = {tenant.physical for tenant in census.tenants or ()}
     mark = mark_of(ward.server.database)
-    ours = {name for name, comment in databases.items() if comment == mark or name in known}
+    ours = {name for name, comment in databases.items() if without_revision(comment) == mark or name in known}
     drop = "DROP DATABASE {name} WITH (FORCE);"
     yield from placements.judge(census, Isolation.DATABASE, present=ours, title=scene.title, drop=drop)
     for name in sorted(name for name, comment in databases.items() if not comment and name not in known):

@@ -9,6 +9,7 @@ from functools import cached_property
 from sqlalchemy import MetaData
 
 from tenantry.isolation.ddl import create_statements
+from tenantry.isolation.marks import noting_statements
 from tenantry.isolation.stamps import stamp_statements
 from tenantry.isolation.wall import (
     Capabilities,
@@ -59,6 +60,7 @@ class Blueprint:
             *grants,
             f"SET LOCAL search_path = {quote(self.config.common_schema)}, pg_temp",
             self.tables,
+            *(noting_statements(self.config.common_schema) if self.head else []),
         ]
 
     @cached_property

@@ -16,6 +16,7 @@ from tenantry.isolation.binding import Binding
 from tenantry.isolation.contents import count_rows, missing_tables
 from tenantry.isolation.erasing import PATIENCE, check_database, count_locked, own_tables, patiently, present_tables
 from tenantry.isolation.hooks import bound
+from tenantry.isolation.marks import with_revision
 from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.sqlite import SqliteServer, tables_of
 from tenantry.isolation.stamps import VERSION_TABLE
@@ -54,12 +55,14 @@ class PostgresDatabase:
     def create(self, tenant: uuid.UUID, *, head: str | None = None) -> None:
         name, action = self.place(tenant), "Creating a tenant's database"
         with self._server.owner(action=action) as connection:
-            if not self._stands(connection, tenant):
+            stands = self._stands(connection, tenant)
+            if not stands:
                 template = ready_template(self._server, connection, self._server.blueprint(head))
                 connection.execute(
                     f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log ALLOW_CONNECTIONS false"
                 )
-            mark = mark_of(self._server.database).replace("'", "''")
+            # One that a crash left may be of another revision; asked, it tells.
+            mark = with_revision(mark_of(self._server.database), None if stands else head).replace("'", "''")
             opening = [
                 *door_statements(self._server.config, name),
                 f"COMMENT ON DATABASE {name} IS '{mark}'",

@@ -43,6 +43,11 @@ def noting_statements(schema: str) -> list[str]:
     ]
 
 
+def with_revision(comment: str, revision: str | None) -> str:
+    """Returns the comment of a new database that stands at *revision*; None where it has no version table."""
+    return comment if revision is None else f"{comment}\nrevision: {revision}"
+
+
 def noted_revision(comment: str) -> str | None:
     """Returns the revision that a database's comment notes, '' before the first; None where it notes nothing."""
     found = _REVISION.search(comment)
