@@ -31,7 +31,7 @@ class Fleet:
 
     def __init__(self, tenancy: Tenancy, history: History | None = None) -> None:
         self._tenancy = tenancy
-        self._history = history or _alembic(tenancy)
+        self._history = history or alembic_history(tenancy)
 
     def __repr__(self) -> str:
         return f"Fleet({self._tenancy!r}, {self._history.name!r})"
@@ -356,11 +356,17 @@ def _nothing_to_do(wanted: Run) -> Outcome:
     return Outcome(dataclasses.replace(wanted, state=RunState.DONE), ())
 
 
-def _alembic(tenancy: Tenancy) -> History:
+def alembic_history(tenancy: Tenancy) -> History:
+    """Returns the history that the application's Alembic scripts are.
+
+    Raises: ExtraMissing without Alembic.
+    """
     try:
         # By name and late: a fleet on Sqitch needs no Alembic.
         scripts = importlib.import_module("tenantry.fleet.scripts")
     except ModuleNotFoundError as error:
+        if error.name != "alembic":
+            raise
         raise ExtraMissing(module="The fleet's default history", extra="fleet") from error
     history: History = scripts.AlembicHistory(tenancy)
     return history

@@ -338,7 +338,8 @@ class Part:
         done, failed = counts.get(WorkState.DONE, 0), counts.get(WorkState.FAILED, 0)
         progress = {"done": done, "failed": failed, "left": sum(counts.values()) - done - failed}
         if work is not None:
-            facts |= {"home": work.home, "tenant": work.home.tenant, "state": work.state, "error": work.error}
+            told = ("state", "attempt", "before", "after", "seconds", "touched", "error")
+            facts |= {"home": work.home, "tenant": work.home.tenant, **{name: getattr(work, name) for name in told}}
         announce("fleet", step, run=self._run.id, **progress, **facts)
 
 
