@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from tenantry.errors import SeveralHeads
 from tenantry.events import announce
-from tenantry.fleet.checking_orphans import Counted, orphans_of
+from tenantry.fleet.checking_orphans import orphans_of
 from tenantry.fleet.checking_shapes import Peers, judge_peers, judge_rules
 from tenantry.fleet.fingerprints import TABLE, Fingerprint
 from tenantry.fleet.fingerprints_homes import Seen, shapes_of
 from tenantry.fleet.fingerprints_models import ModelShapes
 from tenantry.fleet.history import History, Position
 from tenantry.fleet.homes import Home, homes_of
+from tenantry.isolation.orphans import Counted
 from tenantry.tenancy import Tenancy
 from tenantry.types import Finding
 
