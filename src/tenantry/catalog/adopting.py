@@ -58,7 +58,9 @@ def found_by(connection: Connection, kind: str, values: Collection[str]) -> dict
     """Returns the tenants that outside names of one kind find already, with their status."""
     named = and_(identities.c.kind == kind, identities.c.value.in_(values))
     question = select(identities.c.value, tenants.c.id, tenants.c.status).join(tenants)
-    return {value: (tenant, TenantStatus(status)) for value, tenant, status in connection.execute(question.where(named))}
+    return {
+        value: (tenant, TenantStatus(status)) for value, tenant, status in connection.execute(question.where(named))
+    }
 
 
 def taken_slugs(connection: Connection, slugs: Collection[str]) -> set[str]:
@@ -66,7 +68,15 @@ def taken_slugs(connection: Connection, slugs: Collection[str]) -> set[str]:
     return set(connection.scalars(select(tenants.c.slug).where(tenants.c.slug.in_(slugs))))
 
 
-def set_status(connection: Connection, chosen: Collection[uuid.UUID], *, seen: TenantStatus, wanted: TenantStatus) -> int:
+def tenants_at(connection: Connection, server: str, physical: str) -> list[str]:
+    """Returns the slugs of the tenants that live under a physical name."""
+    here = and_(placements.c.server == server, placements.c.physical == physical)
+    return list(connection.scalars(select(tenants.c.slug).join(placements).where(here)))
+
+
+def set_status(
+    connection: Connection, chosen: Collection[uuid.UUID], *, seen: TenantStatus, wanted: TenantStatus
+) -> int:
     """Takes every one of the tenants that is *seen* to *wanted*, and returns how many there were."""
     rows = and_(tenants.c.id.in_(chosen), tenants.c.status == seen)
     return connection.execute(update(tenants).where(rows).values(status=wanted)).rowcount

@@ -9,6 +9,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tenantry.errors import ConfigurationError, IsolationUnavailable, ServerExists, ServerUnknown
+from tenantry.isolation.adopted import AdoptedDatabase
 from tenantry.isolation.base import Strategy
 from tenantry.isolation.database import PostgresDatabase, SqliteFile
 from tenantry.isolation.postgres import APP, PostgresServer
@@ -16,7 +17,7 @@ from tenantry.isolation.rows import PostgresRows, SqliteRows
 from tenantry.isolation.schema import PostgresSchema
 from tenantry.isolation.sqlite import SqliteServer
 from tenantry.settings import Config
-from tenantry.types import Isolation
+from tenantry.types import Isolation, Tenant
 
 MAIN = "main"
 
@@ -29,7 +30,7 @@ class Servers:
     """A registry of servers; adding one opens nothing."""
 
     def __init__(self, metadata: MetaData, config: Config) -> None:
-        self._metadata = metadata
+        self.metadata = metadata
         self._config = config
         self._servers: dict[str, Server] = {}
         self._strategies: dict[tuple[str, Isolation], Strategy] = {}
@@ -99,6 +100,16 @@ class Servers:
             reason = f"{server.kind} has no such thing; choose rows or database."
             raise IsolationUnavailable(isolation=isolation.value, server=name, reason=reason) from None
 
+    def strategy_of(self, tenant: Tenant) -> Strategy:
+        """Returns how a tenant's isolation is done where it lives; a database that was adopted keeps its name.
+
+        Raises: ServerUnknown, IsolationUnavailable.
+        """
+        found, server = self.strategy(tenant.server, tenant.isolation), self.get(tenant.server)
+        if isinstance(server, PostgresServer) and tenant.physical != found.place(tenant.id):
+            return AdoptedDatabase(server, tenant.physical)
+        return found
+
     def default_isolation(self, name: str) -> Isolation:
         """Returns the isolation a tenant gets where none was asked for."""
         return Isolation.DATABASE if self.get(name).kind == "sqlite" else Isolation.ROWS
@@ -106,8 +117,8 @@ class Servers:
     def _make(self, name: str, app: URL, others: dict[str, URL]) -> Server:
         if app.get_backend_name() == "sqlite":
             directory = Path(app.database or "")
-            return SqliteServer(name, directory, metadata=self._metadata, config=self._config)
-        return PostgresServer(name, {APP: app, **others}, metadata=self._metadata, config=self._config)
+            return SqliteServer(name, directory, metadata=self.metadata, config=self._config)
+        return PostgresServer(name, {APP: app, **others}, metadata=self.metadata, config=self._config)
 
 
 def _parse(url: str | URL) -> URL:

@@ -23,10 +23,17 @@ from tenantry.isolation.wall import (
     role_statements,
     table_statements,
 )
-from tenantry.models import lift, lint, owned_tables
+from tenantry.models import is_walled, lift, lint, owned_tables
 from tenantry.provision.heads import Scripts
 
 _ACTION = "Installing"
+
+_UNKEYED = """
+select c.relname from pg_class c
+where c.relnamespace = to_regnamespace(%s) and c.relname = any(%s) and not exists(
+    select 1 from pg_constraint k join pg_attribute a on a.attrelid = c.oid and a.attnum = k.conkey[1]
+    where k.conrelid = c.oid and k.contype = 'p' and a.attname = 'tenant_id' and a.atttypid = 'uuid'::regtype)
+"""
 
 
 def check_models(metadata: MetaData) -> None:
@@ -101,11 +108,20 @@ def _creation(server: PostgresServer, scripts: Scripts) -> Iterable[str]:
 
 
 def _present(server: PostgresServer, create_tables: bool) -> list[Table]:
-    tables = owned_tables(server.metadata)
+    unkeyed = _unkeyed(server)
+    tables = [table for table in owned_tables(server.metadata) if table.fullname not in unkeyed]
     if create_tables:
         return tables
     present = server.present_tables()
     return [table for table in tables if table.fullname in present]
+
+
+def _unkeyed(server: PostgresServer) -> set[str]:
+    """Returns the tenants' tables that have no key to hold a tenant: they wait for their adoption, closed to others."""
+    walled = [table.name for table in owned_tables(server.metadata) if is_walled(table)]
+    with server.owner(action=_ACTION) as connection:
+        rows = connection.execute(_UNKEYED, (server.config.common_schema, walled)).fetchall()
+    return {name for (name,) in rows}
 
 
 def _walls(server: PostgresServer, capabilities: Capabilities, tables: list[Table]) -> Iterable[str]:

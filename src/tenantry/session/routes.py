@@ -100,7 +100,7 @@ class Router:
         if tenant is None:
             raise TenantNotFound(key=parsed[1])
         check_open(tenant)
-        route = Route(tenant, self._servers.strategy(tenant.server, tenant.isolation))
+        route = Route(tenant, self._servers.strategy_of(tenant))
         self._kept.put(parsed, tenant.id, route, asked=asked)
         return route
 
