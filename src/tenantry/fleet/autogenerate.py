@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Table
 
 from tenantry.fleet.autogenerate_history import tables_made
-from tenantry.fleet.autogenerate_ops import right_op, walled_and_held
+from tenantry.fleet.autogenerate_ops import right_op, walled_and_held, without_identities
 from tenantry.fleet.autogenerate_types import render_item
 from tenantry.fleet.autogenerate_walls import Standing, lacking, standing_tables
 from tenantry.fleet.homes import HomeKind
@@ -112,7 +112,7 @@ class Comparison:
         return Ownership.PLATFORM if self._site.home.kind in _WITH_PLATFORM else Ownership.TENANT
 
     def _owned(self, operations: Iterable[MigrateOperation]) -> Iterator[tuple[MigrateOperation, Ownership]]:
-        for operation in operations:
+        for operation in operations if self._site.on_postgres else without_identities(operations):
             named: Any = operation
             yield operation, self._owner(named.table_name, named.schema)
 

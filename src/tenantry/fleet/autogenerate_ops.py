@@ -9,6 +9,7 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import render_op
 from alembic.operations import MigrateOperation, ops
+from sqlalchemy import Identity
 
 from tenantry.fleet.operations.verbs import GrantPlatformOp, ShareOp, WallOp
 from tenantry.models import Ownership
@@ -35,6 +36,26 @@ def walled_and_held(operations: Iterable[tuple[MigrateOperation, Ownership]]) ->
         else:
             result.append(HeldOps(owner, complete))
     return result
+
+
+def without_identities(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
+    """Yields operations without those that would number rows in SQLite, which knows no identity columns."""
+    for operation in operations:
+        if isinstance(operation, ops.ModifyTableOps):
+            operation.ops = [change for change in operation.ops if not _is_identity(change)]
+            if operation.is_empty():
+                continue
+        yield operation
+
+
+def _is_identity(change: MigrateOperation) -> bool:
+    if not isinstance(change, ops.AlterColumnOp):
+        return False
+    defaults = change.modify_server_default, change.existing_server_default
+    if not any(isinstance(default, Identity) for default in defaults):
+        return False
+    change.modify_server_default = False
+    return not change.has_changes()
 
 
 def right_op(table_name: str, owner: Ownership) -> MigrateOperation:
