@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from .worlds import World
 def shared(request: pytest.FixtureRequest, postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A fleet of mixed tenants that the tests of a module share; its catalog is in PostgreSQL, then in SQLite."""
     world = World(postgres, tmp_path_factory.mktemp("fleet"), catalog=request.param)
-    world.fill(schema=6, database=2, file=6)
+    world.fill(schema=4, database=1, file=4)
     yield world
     world.close()
 

@@ -70,7 +70,7 @@ class PlainHistory:
         found: dict[Home, str | None] = {}
         for home in homes:
             if home.kind is not HomeKind.SCHEMA:
-                with self.opened(home) as place:
+                with self.opened(home, reading=True) as place:
                     found[home] = place.version()
         for server in {home.server for home in homes}:
             found |= self._read_schemas([home for home in homes if home.server == server and home not in found])
@@ -119,13 +119,13 @@ class PlainHistory:
             return ";\n".join(line for step in self.steps(place.version(), target) for line in UP[step])
 
     @contextlib.contextmanager
-    def opened(self, home: Home, *, pace: Pace | None = None) -> Iterator[Place]:
+    def opened(self, home: Home, *, pace: Pace | None = None, reading: bool = False) -> Iterator[Place]:
         """Opens a home in one transaction of the owner's."""
         server = self._tenancy.servers.get(home.server)
         if isinstance(server, SqliteServer):
             names = {HomeKind.COMMON: COMMON, HomeKind.PLATFORM: PLATFORM}
             path = server.file(names.get(home.kind, home.physical))
-            with in_file(str(path), home, pace or Pace()) as place:
+            with in_file(str(path), home, pace or Pace(), reading=reading) as place:
                 yield place
             return
         assert isinstance(server, PostgresServer)
@@ -175,12 +175,12 @@ class Place:
 
 
 @contextlib.contextmanager
-def in_file(path: str, home: Home, pace: Pace) -> Iterator[Place]:
-    """Opens an existing SQLite file in one transaction that holds its lock."""
+def in_file(path: str, home: Home, pace: Pace, *, reading: bool) -> Iterator[Place]:
+    """Opens an existing SQLite file in one transaction that holds its lock, unless it only reads."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=pace.lock_timeout)) as connection:
         connection.isolation_level = None
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             raise HomeBusy(home=home, reason="the file was locked", seconds=pace.lock_timeout) from error
         yield Place(connection, False, pace)
