@@ -42,6 +42,12 @@ def owner_engine(site: Site) -> Engine:
     return _sqlite_engine(site, file_of(site.home, server))
 
 
+def in_autocommit(connection: Connection) -> bool:
+    """Whether what an owner's connection to PostgreSQL is sent stands in no transaction."""
+    # SQLAlchemy asks the server for the level, which knows of none.
+    return bool(connection.connection.driver_connection.autocommit)  # type: ignore[union-attr]  # psycopg's
+
+
 def file_of(home: Home, server: SqliteServer) -> Path:
     """Returns the SQLite file of a home."""
     names = {HomeKind.COMMON: COMMON, HomeKind.PLATFORM: PLATFORM}
@@ -56,7 +62,7 @@ def _postgres_engine(home: Home, server: PostgresServer) -> Engine:
 
     def begin(connection: Connection) -> None:
         # In an autocommit block there is no transaction to be local to; the connection is this home's own.
-        local = "" if connection.get_isolation_level() == "AUTOCOMMIT" else "LOCAL "
+        local = "" if in_autocommit(connection) else "LOCAL "
         connection.exec_driver_sql(f"SET {local}{path}")
 
     event.listen(engine, "begin", begin)
