@@ -49,7 +49,15 @@ def test_the_app_login_alone_says_what_it_could_not_look_at(installed):
     report = examine(tenancy)
     tenancy.close()
     assert [finding for finding in report.findings if finding.code != "D701"] == []
-    assert [unseen.code for unseen in report.unseen] == ["U601"]
+    assert [unseen.code for unseen in report.unseen] == ["U405", "U601"]
+
+
+def test_the_record_of_migrations_is_no_stranger(installed):
+    """Neither where nobody has a right on it, nor what its owner has by default."""
+    installed.run("CREATE TABLE public.alembic_version (version_num varchar(32))")
+    installed.run(f"CREATE TABLE {installed.schema}.alembic_version (version_num varchar(32))")
+    assert installed.findings() == []
+    installed.run("DROP TABLE public.alembic_version", f"DROP TABLE {installed.schema}.alembic_version")
 
 
 def test_no_secret_is_reported(installed):

@@ -38,6 +38,12 @@ EVERYWHERE = [
     Fault("D208", "GRANT CREATE ON SCHEMA {s} TO PUBLIC", "{s}"),
     Fault("D210", "GRANT SELECT ON {s}.tickets TO PUBLIC", "{s}.tickets"),
     Fault("D212", "REVOKE UPDATE ON {s}.tickets FROM {app}", "{s}.tickets"),
+    Fault(
+        "D214",
+        "CREATE TABLE {s}.alembic_version (version_num varchar(32)); GRANT SELECT ON {s}.alembic_version TO {app}",
+        "{s}.alembic_version",
+        "DROP TABLE {s}.alembic_version",
+    ),
     Fault("D301", "ALTER TABLE {s}.tickets DISABLE ROW LEVEL SECURITY", "{s}.tickets"),
     Fault("D302", "ALTER TABLE {s}.tickets NO FORCE ROW LEVEL SECURITY", "{s}.tickets"),
     Fault("D303", "DROP POLICY tenantry_isolation ON {s}.tickets", "{s}.tickets"),
@@ -80,6 +86,13 @@ EVERYWHERE = [
         "ALTER TABLE {s}.notes DROP CONSTRAINT pk_notes",
         "{s}.notes",
         "ALTER TABLE {s}.notes ADD CONSTRAINT pk_notes PRIMARY KEY (tenant_id, id)",
+    ),
+    Fault(
+        "D405",
+        "SET session_replication_role = replica; INSERT INTO {s}.tickets (tenant_id, id, subject, company_id) "
+        "VALUES (gen_random_uuid(), gen_random_uuid(), 'lost', gen_random_uuid())",
+        "{s}.tickets.fk_tickets_company_id",
+        "DELETE FROM {s}.tickets WHERE subject = 'lost'",
     ),
     Fault("D403", "CREATE UNIQUE INDEX once ON {s}.tickets (subject)", "{s}.tickets.once", "DROP INDEX {s}.once"),
     Fault(

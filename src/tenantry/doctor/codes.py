@@ -30,6 +30,7 @@ CODES: Final = MappingProxyType(
         "D211": "large objects, which no wall covers, can be made",
         "D212": "the app login lacks a right it needs",
         "D213": "default privileges would open future tables",
+        "D214": "the record of migrations is open to a login",
         "D301": "row-level security is off on a tenant table",
         "D302": "row-level security is not forced on the owner",
         "D303": "the policy is missing",
@@ -45,6 +46,7 @@ CODES: Final = MappingProxyType(
         "D402": "a primary key does not begin with the tenant",
         "D403": "a unique or excluding constraint compares rows of different tenants",
         "D404": "tenant_id is missing, nullable, or no uuid",
+        "D405": "rows refer to rows that are not there",
         "D501": "a view reads with its owner's rights",
         "D502": "a materialized view keeps tenants' rows",
         "D503": "a SECURITY DEFINER function runs with its owner's rights",
@@ -74,6 +76,7 @@ CODES: Final = MappingProxyType(
         "N701": "the development server's PostgreSQL is behind",
         "N702": "a package is older than its last fix that matters here",
         "N801": "a crash left a file half-made",
+        "U405": "orphans were not counted",
         "U601": "tenants could not be listed",
     }
 )

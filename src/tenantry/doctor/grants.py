@@ -7,6 +7,7 @@ from typing import Final
 
 from tenantry.doctor.scene import Scene, extra, holders, in_order, named, revokes
 from tenantry.doctor.snapshot import PUBLIC, Relation
+from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.isolation.wall import quote
 from tenantry.types import Finding
 
@@ -20,6 +21,7 @@ def judge(scene: Scene, *, revocable: bool) -> Iterator[Finding]:
     """
     yield from _judge_walled(scene)
     yield from _judge_other_tables(scene)
+    yield from _judge_versions(scene)
     yield from _judge_public(scene)
     yield from _judge_schemas(scene)
     yield from _judge_database(scene)
@@ -47,6 +49,13 @@ def _judge_other_tables(scene: Scene) -> Iterator[Finding]:
         yield from _lack(scene, relation, app, wanted=["SELECT"])
 
 
+def _judge_versions(scene: Scene) -> Iterator[Finding]:
+    """Yields who may reach the tables in which migrations record where each home stands."""
+    for relation in in_order(scene.unknown):
+        if relation.name == VERSION_TABLE:
+            yield from _excess("D214", scene, relation, rights=scene.rights(relation, scene.audience.everybody))
+
+
 def _judge_public(scene: Scene) -> Iterator[Finding]:
     for relation in in_order(scene.snapshot.relations):
         if not relation.of_extension:
@@ -59,6 +68,7 @@ _SENTENCES: Final = {
     "D205": "Tenants' sessions must not reach the platform's rows",
     "D206": "The catalog answers through its functions alone",
     "D207": "What every tenant reads must not be written by one",
+    "D214": "Who writes it decides which migrations run, and the owner alone migrates",
     "D210": "Every login of the server has these rights",
 }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.engine import URL
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
-from tenantry.doctor import bypasses, grants, keys, logins, placements, questions, versions, walls
+from tenantry.doctor import bypasses, grants, keys, logins, orphans, placements, questions, versions, walls
 from tenantry.doctor.connecting import NoAnswer, pooler_version, reading
 from tenantry.doctor.logins import Staff, read_roles
 from tenantry.doctor.placements import Census
@@ -46,6 +46,14 @@ class Ward:
     def reader(self) -> URL:
         """The login that sees most."""
         return self.urls[OWNER if OWNER in self.given else next(iter(self.given))]
+
+    @property
+    def counter(self) -> URL | None:
+        """The login that may act as the operator, if any was given."""
+        able = [kind for kind in (OPERATOR, OWNER) if kind in self.given]
+        if not able and self.demoted:
+            able = [APP]
+        return self.urls[able[0]] if able else None
 
     @property
     def demoted(self) -> bool:
@@ -153,6 +161,7 @@ def _judge_database(ward: Ward, scene: Scene) -> Iterator[Finding]:
     yield from grants.judge(scene, revocable=ward.revocable)
     yield from keys.judge(scene)
     yield from bypasses.judge(scene)
+    yield from orphans.judge(scene, ward.counter)
 
 
 def _judge_pooler(ward: Ward) -> Iterator[Finding]:
@@ -191,9 +200,9 @@ def _examine_databases(ward: Ward, staff: Staff, tenants: Iterable[Tenant], *, j
         try:
             with reading(ward.reader.set(database=tenant.physical)) as connection:
                 snapshot = take(connection, staff.audience().everybody)
+            return list(_judge_database(ward, _scene(ward, staff, snapshot, frozenset(), home=False)))
         except NoAnswer as error:
             return [_silent(ward, tenant.physical, str(error))]
-        return list(_judge_database(ward, _scene(ward, staff, snapshot, frozenset(), home=False)))
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         for found in pool.map(look, tenants):

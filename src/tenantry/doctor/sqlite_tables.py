@@ -16,12 +16,13 @@ from tenantry.isolation.sqlite_stored import (
     stored_name,
     walled_tables,
 )
+from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.models import TENANT_COLUMN, is_walled
 from tenantry.types import Finding, Isolation, Tenant
 
 Shape = dict[tuple[str, str], object]
 
-_BOOKKEEPING: Final = frozenset({"alembic_version"})
+_BOOKKEEPING: Final = frozenset({VERSION_TABLE})
 _REINSTALL: Final = "Bring the file to what the models say with a migration; it must not be changed by hand."
 
 

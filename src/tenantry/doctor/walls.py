@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from tenantry.doctor.scene import Scene, holders, in_order, named
 from tenantry.doctor.snapshot import PUBLIC, Policy, Relation
+from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.isolation.wall import OPERATOR_POLICY, POLICY, context, quote
 from tenantry.models import TENANT_COLUMN
 from tenantry.types import Finding
-
-# What schema migrations write into a placement beside the models.
-_BOOKKEEPING: Final = frozenset({"alembic_version"})
 
 
 def judge(scene: Scene) -> Iterator[Finding]:
@@ -24,7 +21,8 @@ def judge(scene: Scene) -> Iterator[Finding]:
             message = "It is reached by its own name, and the wall of the table above it does not cover that."
             yield Finding("D306", scene.title(relation), message, _wall_of(scene, relation))
     for relation in in_order(scene.unknown):
-        yield from _judge_unknown(scene, relation)
+        if relation.name != VERSION_TABLE:
+            yield from _judge_unknown(scene, relation)
     yield from _judge_missing(scene)
     yield from _judge_types(scene)
     yield from _judge_operator(scene)
@@ -83,7 +81,7 @@ def _judge_unknown(scene: Scene, relation: Relation) -> Iterator[Finding]:
         message = f"The models do not know it, no wall stands before it, and it is open ({holders(rights)})."
         fix = f"Declare it in the models and run `tenantry install`, or REVOKE ALL ON {named(relation)} FROM "
         yield Finding("D307", scene.title(relation), message, f"{fix}{', '.join(map(quote, rights))};")
-    elif own and relation.name not in _BOOKKEEPING:
+    elif own:
         message = "The models do not know this table of a tenant's placement, so nobody copies, moves or erases it."
         yield Finding(
             "D310", scene.title(relation), message, f"Declare it in the models, or DROP TABLE {named(relation)};"
