@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tenantry.fleet.fingerprints import COLUMN, TABLE, Fact, Fingerprint
-from tenantry.fleet.fingerprints_text import clauses, normal, spelled, tokens
+from tenantry.fleet.fingerprints_text import clauses, normal, parted, spelled, tokens
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -147,4 +147,5 @@ def _indexed(part: tuple[Any, ...]) -> str:
 
 def _after_on(sql: str) -> str:
     words = tokens(sql)
-    return spelled(words[words.index("on") + 2 :])
+    columns, condition = parted(words[words.index("on") + 2 :], "where")
+    return f"({spelled(columns)}) where {spelled(condition)}" if condition else f"({spelled(columns)})"

@@ -52,6 +52,14 @@ def spelled(words: Sequence[str]) -> str:
     return _TIGHT.sub("", "\0".join(words)).replace("\0", " ")
 
 
+def parted(words: Sequence[str], at: str) -> tuple[Sequence[str], Sequence[str]]:
+    """Returns what stands before and behind the first *at* that is in no bracket."""
+    place = 0
+    while place < len(words) and words[place] != at:
+        place = _closing(words, place) + 1 if words[place] == "(" else place + 1
+    return words[:place], words[place + 1 :]
+
+
 def clauses(create_table: str) -> Iterator[Clause]:
     """Yields what a CREATE TABLE says that PRAGMAs do not."""
     words = tokens(create_table)
