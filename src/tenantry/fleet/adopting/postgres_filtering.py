@@ -150,7 +150,7 @@ def _wall(
     relation, written = facts.relation(desk, place), facts.policies(desk, place)
     if not relation.enabled:
         yield f"ALTER TABLE {place} ENABLE ROW LEVEL SECURITY", f"ALTER TABLE {place} DISABLE ROW LEVEL SECURITY"
-        test = f"(select not pg_has_role(current_user, {literal(app)}, 'MEMBER'))"
+        test = f"((select not pg_has_role(current_user, {literal(app)}, 'MEMBER')))"
         yield (
             f"CREATE POLICY {TRANSITION} ON {place} TO PUBLIC USING {test} WITH CHECK {test}",
             f"DROP POLICY {TRANSITION} ON {place}",

@@ -85,21 +85,27 @@ def read_shapes(inspector: Inspector, tables: Iterable[Table], schemas: Sequence
 
     The first of the schemas that has the table wins.
     """
-    standing = {schema: set(inspector.get_table_names(schema=schema)) for schema in schemas}
-    found = {}
-    for table in tables:
-        home = next((schema for schema in schemas if table.name in standing[schema]), _NOWHERE)
-        if home != _NOWHERE:
-            found[table.name] = _read(inspector, table.name, home)
+    found: dict[str, Shape] = {}
+    for schema in schemas:
+        standing = set(inspector.get_table_names(schema=schema))
+        names = [table.name for table in tables if table.name in standing and table.name not in found]
+        if names:
+            found |= _read(inspector, names, schema)
     return found
 
 
-_NOWHERE: Final = "\0"
-
-
-def _read(inspector: Inspector, name: str, schema: str | None) -> Shape:
-    columns = {found["name"]: _column(found) for found in inspector.get_columns(name, schema=schema)}
-    return Shape(schema or "", name, columns, tuple(_keys(inspector, name, schema)))
+def _read(inspector: Inspector, names: Sequence[str], schema: str | None) -> dict[str, Shape]:
+    asked: dict[str, Any] = {"schema": schema, "filter_names": names}
+    columns, primary = inspector.get_multi_columns(**asked), inspector.get_multi_pk_constraint(**asked)
+    unique, foreign = inspector.get_multi_unique_constraints(**asked), inspector.get_multi_foreign_keys(**asked)
+    indexes = inspector.get_multi_indexes(**asked)
+    shapes = {}
+    for name in names:
+        key = (schema, name)
+        keys = [*_primary(primary.get(key)), *_uniques(unique.get(key, ())), *_foreign(foreign.get(key, ()))]
+        own = {column["name"]: _column(column) for column in columns[key]}
+        shapes[name] = Shape(schema or "", name, own, [*keys, *_indexes(indexes.get(key, ()))])
+    return shapes
 
 
 def _column(found: Any) -> ColumnShape:
@@ -108,16 +114,23 @@ def _column(found: Any) -> ColumnShape:
     return ColumnShape(found["name"], str(found["type"]), not found["nullable"], filled, comment)
 
 
-def _keys(inspector: Inspector, name: str, schema: str | None) -> Iterator[Key]:
-    primary = inspector.get_pk_constraint(name, schema=schema)
-    if primary["constrained_columns"]:
-        yield Key(PRIMARY, primary["name"] or "", tuple(primary["constrained_columns"]))
-    for unique in inspector.get_unique_constraints(name, schema=schema):
-        yield Key(UNIQUE, unique["name"] or "", tuple(unique["column_names"]))
-    for foreign in inspector.get_foreign_keys(name, schema=schema):
+def _primary(found: Any) -> Iterator[Key]:
+    if found and found["constrained_columns"]:
+        yield Key(PRIMARY, found["name"] or "", tuple(found["constrained_columns"]))
+
+
+def _uniques(found: Iterable[Any]) -> Iterator[Key]:
+    return (Key(UNIQUE, unique["name"] or "", tuple(unique["column_names"])) for unique in found)
+
+
+def _foreign(found: Iterable[Any]) -> Iterator[Key]:
+    for foreign in found:
         ends = tuple(foreign["constrained_columns"]), foreign["referred_table"], tuple(foreign["referred_columns"])
         yield Key(FOREIGN, foreign["name"] or "", *ends)
-    for index in inspector.get_indexes(name, schema=schema):
+
+
+def _indexes(found: Iterable[Any]) -> Iterator[Key]:
+    for index in found:
         if not index.get("duplicates_constraint"):
             columns = tuple(column or "" for column in index["column_names"])
             yield Key(UNIQUE if index["unique"] else INDEX, index["name"] or "", columns, constraint=False)
