@@ -39,10 +39,18 @@ def tenancy_of(context: typer.Context) -> Tenancy:
 
     Raises: ConfigurationError.
     """
+    return _ready(context, _imported(program_name(context)))
+
+
+def program_name(context: typer.Context) -> str:
+    """Returns ``module:name`` of the program's Tenancy, as the call, the environment or pyproject.toml names it.
+
+    Raises: ConfigurationError.
+    """
     named = _named(context)
     if named is None:
         raise ConfigurationError(what="This command needs your program's models, and no program was named.", fix=_HOW)
-    return _ready(context, _imported(named))
+    return named
 
 
 def catalog_of(context: typer.Context) -> Tenancy:

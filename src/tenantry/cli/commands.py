@@ -17,7 +17,11 @@ COMMANDS: Final = {
     ),
     "install": ("installing", "Make catalog, roles, grants and walls on every server; again whenever models change."),
     "doctor": ("doctoring", "Judge logins, grants, walls, keys and versions on every server; change nothing."),
-    "tenants": ("tenanting", "Create, list, show, suspend, resume, rename and erase tenants."),
+    "tenants": (
+        "tenanting",
+        "Create, list, show, suspend, resume, rename, adopt and erase tenants.",
+    ),
+    "fleet": ("fleeting", "Migrate every tenant: plan, try on canaries, go on after a failure, take back."),
     "shell": ("shelling", "Open Python inside one tenant's session."),
 }
 
@@ -30,9 +34,11 @@ tenantry --app shop.db:tenancy install
 
 tenantry --app shop.db:tenancy tenants create acme --isolation schema
 
+tenantry --app shop.db:tenancy fleet upgrade --canary 5%
+
 tenantry doctor --json  (with TENANTRY_APP, or with app = "shop.db:tenancy" under \\[tool.tenantry] in pyproject.toml)
 
-Exit codes: 0 well, 1 findings or a failure, 2 a mistake in what was asked.
+Exit codes: 0 well, 1 findings or a failure, 2 a mistake in what was asked, 3 not done for every tenant.
 """
 
 
@@ -87,7 +93,7 @@ def tenantry(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Keep the data of many customers apart: install walls, look after tenants, find faults."""
+    """Keep the data of many customers apart: install walls, look after tenants, migrate them, find faults."""
     context.obj = application
 
 

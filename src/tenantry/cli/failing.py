@@ -30,6 +30,16 @@ _MISTAKES: Final = (
     errors.LifecycleError,
     errors.TenantCreationDisabled,
     errors.EraseNotConfirmed,
+    errors.MigrationsMissing,
+    errors.RevisionUnknown,
+    errors.SeveralHeads,
+    errors.HomeBehind,
+    errors.CanaryRefused,
+    errors.RunUnknown,
+    errors.RunClosed,
+    errors.HookMissing,
+    errors.PlanInvalid,
+    errors.ScriptRefused,
 )
 
 # What a driver says when there is no way in, and what to look at.

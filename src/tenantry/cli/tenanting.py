@@ -1,10 +1,11 @@
-"""``tenantry tenants``: create, list, show, suspend, resume, rename, erase."""
+"""``tenantry tenants``: create, list, show, suspend, resume, rename, erase; a command for each, adopting."""
 
 import json
 from typing import Annotated, Any
 
 import typer
 
+from tenantry.cli import running
 from tenantry.cli.applying import Key, catalog_of, parse_key, tenancy_of
 from tenantry.cli.showing import AsJSON, print_json, print_table, progress, say, tenant_as_data
 from tenantry.errors import ConfigurationError, LoginRequired
@@ -20,6 +21,8 @@ tenantry tenants list --json
 
 tenantry tenants show slack_team:T012
 
+tenantry tenants run --jobs 4 -- sh -c 'echo $TENANTRY_TENANT'
+
 tenantry tenants erase acme --confirm acme
 
 A KEY is a slug, a UUID, or an identity as kind:value.
@@ -31,7 +34,7 @@ app = typer.Typer(no_args_is_help=True, epilog=_EPILOG, add_completion=False)
 
 @app.callback()
 def tenants() -> None:
-    """Create, list, show, suspend, resume, rename and erase tenants."""
+    """Create, list, show, suspend, resume, rename, adopt and erase tenants."""
 
 
 @app.command(epilog='Example: tenantry tenants create acme --record \'{"name": "Acme Ltd"}\'')
@@ -136,6 +139,9 @@ def erase(
         return
     print_table(["table", "rows erased"], counts.items())
     say(f"{confirm} is erased: {sum(counts.values())} rows.")
+
+
+running.register(app)
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
