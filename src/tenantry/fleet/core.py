@@ -167,7 +167,7 @@ class Fleet:
         undone = self._stop(run)
         with self._tenancy.catalog(ACTION) as connection:
             works = [work for work in journal.works(connection, run) if chosen in (None, work.ring)]
-        back = list(planning.back(works, self._history.read([work.home for work in works])))
+        back = planning.back(works, self._history.read([work.home for work in works]))
         options = Options(pace=undone.options.pace, whole=False)
         wanted = journal.draft(verb=Verb.ROLLBACK, history=undone.history, target=undone.target, options=options)
         with self._tenancy.catalog(ACTION) as connection:
@@ -197,18 +197,19 @@ class Fleet:
         return outcomes if late is None else [*outcomes, late]
 
     def finish_waiting(self) -> list[str]:
-        """Finishes the tenants whose creation waits for the owner's login, and returns their slugs.
+        """Finishes the tenants whose creation waits for the owner's login, where it is here, and returns their slugs.
 
-        Raises: LoginRequired.
+        Raises: LoginRequired without a login that lists tenants.
         """
         finished = []
         for tenant in self._tenancy.every_tenant(statuses=(TenantStatus.PROVISIONING,)):
             announce("fleet", "finish", tenant=tenant.id)
             try:
-                self._tenancy.tenants.create(tenant.slug)
+                made = self._tenancy.tenants.create(tenant.slug)
             except CreationInProgress:
                 continue
-            finished.append(tenant.slug)
+            if made.status is TenantStatus.ACTIVE:
+                finished.append(made.slug)
         return finished
 
     def stamp(self, target: str, *, jobs: int = 4, where: Where | None = None) -> Mapping[Home, Applied]:
@@ -217,7 +218,7 @@ class Fleet:
         Raises: RevisionUnknown, SeveralHeads, LoginRequired, and what the first home that fails raises.
         """
         resolved = self._history.resolve(target)
-        homes = [home for home in homes_of(self._tenancy) if where is None or where(home)]
+        homes = list(self.current(where=where))
         announce("fleet", "stamp", target=resolved, homes=len(homes))
         with ThreadPoolExecutor(jobs) as pool:
             stamped = pool.map(functools.partial(self._history.stamp, target=resolved), homes)

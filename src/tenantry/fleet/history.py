@@ -60,7 +60,10 @@ class History(Protocol):
         ...
 
     def read(self, homes: Sequence[Home]) -> Mapping[Home, str | None]:
-        """Returns at which revision each home stands, by one question per server (and none per tenant's schema)."""
+        """Returns at which revision each home stands, by one question per server (and none per tenant's schema).
+
+        A home that the history is not for is left out.
+        """
         ...
 
     def apply(self, home: Home, target: str | None, *, pace: Pace) -> Applied:

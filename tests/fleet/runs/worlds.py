@@ -24,6 +24,8 @@ KINDS = {"schema": ("pg", "schema"), "database": ("pg", "database"), "file": ("f
 class World:
     """An installation over a PostgreSQL database and a directory; the catalog is in one of them."""
 
+    history = "plain"
+
     def __init__(self, postgres: Any, directory: Path, *, catalog: str = "pg") -> None:
         self.postgres = postgres
         self.directory = directory
@@ -111,15 +113,15 @@ class World:
         shutil.rmtree(self.directory)
 
 
-def open_tenancy(job: Mapping[str, str]) -> Tenancy:
+def open_tenancy(job: Mapping[str, str], *, owner: bool = True) -> Tenancy:
     """Returns a tenancy over both servers; the one that holds the catalog is its main one."""
-    files = f"sqlite:///{job['directory']}"
+    files, owner_url = f"sqlite:///{job['directory']}", job["url"] if owner else None
     if job["catalog"] == "pg":
-        tenancy = Tenancy(job["url"], models=Base, owner_url=job["url"])
+        tenancy = Tenancy(job["url"], models=Base, owner_url=owner_url)
         tenancy.servers.add("files", files)
     else:
         tenancy = Tenancy(files, models=Base)
-        tenancy.servers.add("pg", job["url"], owner_url=job["url"])
+        tenancy.servers.add("pg", job["url"], owner_url=owner_url)
     return tenancy
 
 
