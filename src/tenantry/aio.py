@@ -190,5 +190,8 @@ class AsyncTenants:
     identities = _awaited(Tenants.identities)
     list = _awaited(Tenants.list)
     rename = _awaited(Tenants.rename)
+    refill = _awaited(Tenants.refill)
     resume = _awaited(Tenants.resume)
+    seed = _awaited(Tenants.seed)
     suspend = _awaited(Tenants.suspend)
+    warm = _awaited(Tenants.warm)

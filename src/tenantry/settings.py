@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Mapping
@@ -42,6 +43,8 @@ class Config:
     demote: bool = False
     # Where the application's Alembic scripts are (the directory that holds ``versions``); None: it has none.
     migrations: str | None = None
+    # How many placements are kept ready, by isolation, or by server and isolation: {"schema": 5, "eu/database": 2}.
+    warm: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not CONTEXT_SETTING.fullmatch(self.context_setting):
@@ -49,12 +52,12 @@ class Config:
                 what=f"context_setting={self.context_setting!r} is not a PostgreSQL custom setting.",
                 fix="Use two lower-case words joined by a dot, such as 'tenantry.tenant'.",
             )
-        for field in ("common_schema", "role_prefix"):
-            _check_name(field, getattr(self, field))
+        for name in ("common_schema", "role_prefix"):
+            _check_name(name, getattr(self, name))
         for extension in self.extensions:
             _check_name("extensions", extension)
-        for field in ("route_limit", "pool_size", "engine_limit", "connection_budget"):
-            _check_positive(field, getattr(self, field))
+        for name in ("route_limit", "pool_size", "engine_limit", "connection_budget"):
+            _check_positive(name, getattr(self, name))
         if self.statement_timeout is not None and self.statement_timeout <= 0:
             raise ConfigurationError(
                 what=f"statement_timeout={self.statement_timeout} is not a time.",
@@ -62,6 +65,8 @@ class Config:
             )
         if self.max_tenants is not None:
             _check_positive("max_tenants", self.max_tenants)
+        for place, size in self.warm.items():
+            _check_warm(place, size)
 
     def role(self, login: str) -> str:
         """Returns the name of the PostgreSQL group role behind a login, such as ``tenantry_app``."""
@@ -156,6 +161,14 @@ def _check_name(field: str, name: str) -> None:
         raise ConfigurationError(
             what=f"{field} holds {name!r}, which is not a plain name.",
             fix="Use a lower-case letter or '_', then up to 30 of a-z, 0-9 and '_'.",
+        )
+
+
+def _check_warm(place: str, size: int) -> None:
+    if place.rpartition("/")[2] not in ("schema", "database") or size < 0:
+        raise ConfigurationError(
+            what=f"warm={{{place!r}: {size}}} names no placements that could be kept ready.",
+            fix="Write {'schema': 5}, {'database': 2} or {'server/schema': 5}, each with a whole number.",
         )
 
 

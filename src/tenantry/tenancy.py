@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.engine import Engine
 
+from tenantry.catalog.warming import WarmPlacement
 from tenantry.errors import ConfigurationError, OutcomeUnknown
 from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.control import Control
@@ -21,8 +22,11 @@ from tenantry.isolation.servers import MAIN, Servers
 from tenantry.isolation.sqlite import SqliteServer
 from tenantry.models import Ownership, lift, ownership_of
 from tenantry.provision import installing
+from tenantry.provision.creating import Creating
 from tenantry.provision.heads import Scripts
+from tenantry.provision.seeding import Seed, Seeding
 from tenantry.provision.tenants import Tenants
+from tenantry.provision.warm import WarmPool
 from tenantry.session.core import BoundSession, TenantSession
 from tenantry.session.routes import Route, Router
 from tenantry.settings import Config, config_from_env, login_urls_from_env, url_from_env
@@ -36,7 +40,8 @@ class Tenancy:
     """Keeps the data of many tenants apart on one or more servers; making one opens nothing.
 
     *url* is the run-time login of the server that holds the catalog, ``postgresql://…`` or ``sqlite:///directory``;
-    *models* is a declarative base or a MetaData.
+    *models* is a declarative base or a MetaData. *seeds* are called with a session of each new tenant, in order, once
+    for a tenant: they write the rows that it begins with, and nothing outside.
 
     Raises: ConfigurationError for a URL or models it cannot read.
     """
@@ -50,6 +55,7 @@ class Tenancy:
         operator_url: str | None = None,
         platform_url: str | None = None,
         config: Config | None = None,
+        seeds: Sequence[Seed] = (),
     ) -> None:
         self.config = config or Config()
         self.metadata = _metadata_of(models)
@@ -60,12 +66,21 @@ class Tenancy:
         self._control = Control(self.servers)
         self.router = Router(self._control, self.servers, self.config)
         self.scripts = Scripts(self.config.migrations)
+        seeding = Seeding(self._control, seeds, run=self._run_seed)
         self.tenants = Tenants(
             self._control,
             self.servers,
             self.config,
-            self.scripts,
-            write_record=self._write_record,
+            creating=Creating(
+                self._control,
+                self.servers,
+                self.config,
+                self.scripts,
+                write_record=self._write_record,
+                seeding=seeding,
+            ),
+            seeding=seeding,
+            pool=WarmPool(self._control, self.servers, self.scripts, self.config.warm),
             changed=self.router.forget,
         )
         self._aio: AsyncTenancy | None = None
@@ -74,12 +89,13 @@ class Tenancy:
         return f"Tenancy({self.servers!r})"
 
     @classmethod
-    def from_env(cls, models: Any, *, config: Config | None = None) -> Tenancy:
+    def from_env(cls, models: Any, *, config: Config | None = None, seeds: Sequence[Seed] = ()) -> Tenancy:
         """Returns the tenancy that the environment describes: TENANTRY_URL and its kin, or the POSTGRES_* parts.
 
         Raises: ConfigurationError.
         """
-        return cls(url_from_env(), models, config=config or config_from_env(), **login_urls_from_env())
+        chosen = config or config_from_env()
+        return cls(url_from_env(), models, config=chosen, seeds=seeds, **login_urls_from_env())
 
     @property
     def aio(self) -> AsyncTenancy:
@@ -120,9 +136,11 @@ class Tenancy:
         for server in self.servers.all():
             if isinstance(server, SqliteServer):
                 server.publish_shared()
-        for tenant in self.every_tenant():
-            if tenant.isolation is Isolation.DATABASE:
-                self.servers.get(tenant.server).publish_shared(tenant.physical)
+        # First those that are kept ready: one that is taken meanwhile is a tenant's by the time those are listed.
+        places: list[WarmPlacement | Tenant] = [*self.tenants.warm_placements(), *self.every_tenant()]
+        for place in places:
+            if place.isolation is Isolation.DATABASE:
+                self.servers.get(place.server).publish_shared(place.physical)
 
     def install_script(self, *, server: str = MAIN, create_tables: bool = False) -> list[str]:
         """Returns the statements ``install()`` would run on a PostgreSQL server, for a DBA to read.
@@ -248,12 +266,18 @@ class Tenancy:
         )
 
     def _write_record(self, tenant: Tenant, record: object) -> None:
-        route = Route(tenant, self.servers.strategy(tenant.server, tenant.isolation))
+        route = Route(tenant, self.servers.strategy_of(tenant))
         with self._session_on(route, route.engine()) as session:
             made = record_instance(self.models, record)
             if session.get(type(made), tenant.id) is None:
                 session.add(made)
                 session.commit()
+
+    def _run_seed(self, tenant: Tenant, seed: Seed) -> None:
+        route = Route(tenant, self.servers.strategy_of(tenant))
+        with self._session_on(route, route.engine()) as session:
+            seed(session)
+            session.commit()
 
     def _operator(self, name: str) -> tuple[Engine, Binding]:
         server = self.servers.get(name)

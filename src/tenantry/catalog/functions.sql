@@ -60,6 +60,47 @@ BEGIN
 END
 $body$;
 
+CREATE OR REPLACE FUNCTION {schema}.claim(new_tenant jsonb, new_identities jsonb, ceiling integer, at_head text)
+RETURNS TABLE (id uuid, physical text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM {schema}.refuse_bound();
+    -- Whoever claims at the same time takes the next one.
+    DELETE FROM {schema}.warm w WHERE w.id = (
+        SELECT r.id FROM {schema}.warm r
+        WHERE r.server = new_tenant ->> 'server' AND r.isolation = new_tenant ->> 'isolation'
+          AND r.state = 'ready' AND r.head IS NOT DISTINCT FROM at_head
+        ORDER BY r.id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING w.id, w.physical INTO id, physical;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM {schema}.register(
+        new_tenant || jsonb_build_object('id', id, 'physical', physical), new_identities, ceiling);
+    UPDATE {schema}.journal j SET step = 'placed' WHERE j.id = claim.id AND j.kind = 'create';
+    RETURN NEXT;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION {schema}.note_seed(entry uuid, asked_tenant uuid, seed text, held_by text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM {schema}.refuse_bound();
+    INSERT INTO {schema}.journal (id, kind, tenant_id, step, state, holder, lease_until, detail, created_at, updated_at)
+    SELECT entry, 'seed', asked_tenant, seed, 'done', held_by, now(), '{{}}', now(), now()
+    WHERE NOT EXISTS (
+        SELECT 1 FROM {schema}.journal j WHERE j.tenant_id = asked_tenant AND j.kind = 'seed' AND j.step = seed);
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION {schema}.seeds_of(asked_tenant uuid) RETURNS SETOF text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM {schema}.refuse_bound();
+    RETURN QUERY SELECT j.step FROM {schema}.journal j WHERE j.tenant_id = asked_tenant AND j.kind = 'seed';
+END
+$body$;
+
 CREATE OR REPLACE FUNCTION {schema}.advance(
     asked_tenant uuid, next_step text, next_holder text, lease double precision, seen_holder text)
 RETURNS boolean
@@ -99,7 +140,7 @@ BEGIN
     END IF;
     DELETE FROM {schema}.identities WHERE tenant_id = asked_tenant;
     DELETE FROM {schema}.placements WHERE tenant_id = asked_tenant;
-    DELETE FROM {schema}.journal WHERE journal.id = asked_tenant AND kind = 'create';
+    DELETE FROM {schema}.journal WHERE tenant_id = asked_tenant AND kind IN ('create', 'seed');
     DELETE FROM {schema}.tenants WHERE tenants.id = asked_tenant;
     RETURN true;
 END

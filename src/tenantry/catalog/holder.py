@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import socket
-from typing import Final
+from typing import Any, Final
 
 LEASE_SECONDS: Final = 120.0
 
@@ -13,6 +14,12 @@ LEASE_SECONDS: Final = 120.0
 def this_process() -> str:
     """Returns the name of the running process as a holder."""
     return f"{_place()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def held() -> dict[str, Any]:
+    """Returns what a row of the catalog says while this process works on it."""
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=LEASE_SECONDS)
+    return {"holder": this_process(), "lease_until": until}
 
 
 def has_let_go(holder: str, *, expired: bool) -> bool:

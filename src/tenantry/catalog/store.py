@@ -6,13 +6,14 @@ import datetime
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, this_process
+from tenantry.catalog import warming
+from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, held, this_process
 from tenantry.catalog.lifecycle import before, check_step
 from tenantry.catalog.tables import (
     CATALOG_SCHEMA,
@@ -53,6 +54,15 @@ class Store(Protocol):
     def register(
         self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
     ) -> None: ...
+    def claim(
+        self,
+        connection: Connection,
+        tenant: Tenant,
+        *,
+        names: Sequence[tuple[str, str]],
+        ceiling: int | None,
+        head: str | None,
+    ) -> Tenant | None: ...
     def advance(self, connection: Connection, tenant: uuid.UUID, step: str, *, seen: str | None = None) -> bool: ...
     def activate(self, connection: Connection, tenant: uuid.UUID) -> bool: ...
     def discard(self, connection: Connection, tenant: uuid.UUID) -> bool: ...
@@ -73,6 +83,31 @@ class PostgresStore:
     def register(
         self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
     ) -> None:
+        statement = "select {0}.register(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling)"
+        self._registered(connection, statement, tenant, names, ceiling)
+
+    def claim(
+        self,
+        connection: Connection,
+        tenant: Tenant,
+        *,
+        names: Sequence[tuple[str, str]],
+        ceiling: int | None,
+        head: str | None,
+    ) -> Tenant | None:
+        statement = "select * from {0}.claim(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling, :head)"
+        row = self._registered(connection, statement, tenant, names, ceiling, head=head).one_or_none()
+        return replace(tenant, id=row.id, physical=row.physical) if row else None
+
+    def _registered(
+        self,
+        connection: Connection,
+        statement: str,
+        tenant: Tenant,
+        names: Sequence[tuple[str, str]],
+        ceiling: int | None,
+        **parameters: Any,
+    ) -> Any:
         document = {
             "id": str(tenant.id),
             "slug": tenant.slug,
@@ -84,11 +119,10 @@ class PostgresStore:
             "holder": this_process(),
             "lease": LEASE_SECONDS,
         }
-        statement = "select {0}.register(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling)"
         limit = _NO_CEILING if ceiling is None else ceiling
-        parameters = {"tenant": json.dumps(document), "names": json.dumps([list(pair) for pair in names])}
+        parameters |= {"tenant": json.dumps(document), "names": json.dumps([list(pair) for pair in names])}
         try:
-            self._call(connection, statement, ceiling=limit, **parameters)
+            return self._call(connection, statement, ceiling=limit, **parameters)
         except DBAPIError as error:
             raise _registration_error(error, tenant, names, limit) from error
 
@@ -156,11 +190,28 @@ class SqliteStore:
         connection.execute(insert(placements).values(tenant_id=tenant.id, epoch=tenant.epoch, **place))
         for kind, value in names:
             connection.execute(insert(identities).values(kind=kind, value=value, tenant_id=tenant.id))
-        entry = {"kind": "create", "step": "registered", "state": "running", "detail": {}, **_held()}
+        entry = {"kind": "create", "step": "registered", "state": "running", "detail": {}, **held()}
         connection.execute(insert(journal).values(id=tenant.id, tenant_id=tenant.id, **entry))
 
+    def claim(
+        self,
+        connection: Connection,
+        tenant: Tenant,
+        *,
+        names: Sequence[tuple[str, str]],
+        ceiling: int | None,
+        head: str | None,
+    ) -> Tenant | None:
+        taken = warming.take(connection, tenant.server, tenant.isolation, head)
+        if taken is None:
+            return None
+        claimed = replace(tenant, id=taken[0], physical=taken[1])
+        self.register(connection, claimed, names=names, ceiling=ceiling)
+        self.advance(connection, claimed.id, "placed")
+        return claimed
+
     def advance(self, connection: Connection, tenant: uuid.UUID, step: str, *, seen: str | None = None) -> bool:
-        statement = update(journal).where(_creation(tenant), journal.c.state == "running").values(step=step, **_held())
+        statement = update(journal).where(_creation(tenant), journal.c.state == "running").values(step=step, **held())
         if seen is not None:
             statement = statement.where(journal.c.holder == seen)
         return bool(connection.execute(statement).rowcount)
@@ -299,11 +350,6 @@ def _found_by(kind: str, value: str) -> Any:
 
 def _creation(tenant: uuid.UUID) -> Any:
     return and_(journal.c.id == tenant, journal.c.kind == "create")
-
-
-def _held() -> dict[str, Any]:
-    until = now() + datetime.timedelta(seconds=LEASE_SECONDS)
-    return {"holder": this_process(), "lease_until": until}
 
 
 def _tenant(row: Mapping[Any, Any]) -> Tenant:

@@ -27,8 +27,9 @@ from sqlalchemy.engine import Dialect
 CATALOG_SCHEMA: Final = "tenantry"
 VERSION: Final = 2
 OLDEST_READABLE: Final = VERSION - 1
-# The version that brought the journal of the fleet.
+# The version that brought the journal of the fleet, and the placements kept ready.
 FLEET_SINCE: Final = 2
+WARM_SINCE: Final = 2
 
 
 class Moment(TypeDecorator[datetime.datetime]):
@@ -124,6 +125,23 @@ operator_log = Table(
     Column("login", Text, nullable=False),
     Column("server", Text, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+warm = Table(
+    "warm",
+    metadata,
+    # The tenant's to come.
+    Column("id", Uuid, primary_key=True),
+    Column("server", Text, nullable=False),
+    Column("isolation", Text, nullable=False),
+    Column("physical", Text, nullable=False),
+    # None where no migrations are kept.
+    Column("head", Text),
+    Column("state", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("lease_until", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False, default=now),
+    Index("ix_warm_place", "server", "isolation", "state"),
 )
 
 fleet_runs = Table(

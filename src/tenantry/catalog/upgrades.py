@@ -1,6 +1,7 @@
 """The catalog's own versions: library N reads catalog N-1 for sessions, and brings it to N at install().
 
-Version 2 added the journal of the fleet. What was added stands in ``tables.py`` and is made where it is missing.
+Version 2 added the journal of the fleet and the placements kept ready. What was added stands in ``tables.py`` and is
+made where it is missing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ _APP_FUNCTIONS: Final = (
     "catalog_version()",
     "resolve(text, text)",
     "register(jsonb, jsonb, integer)",
+    "claim(jsonb, jsonb, integer, text)",
+    "note_seed(uuid, uuid, text, text)",
+    "seeds_of(uuid)",
     "advance(uuid, text, text, double precision, text)",
     "activate(uuid)",
     "discard(uuid)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -37,11 +38,15 @@ class Census:
 def census(tenancy: Tenancy, *, tenants: tuple[Tenant, ...] | None, server: str) -> Census:
     """Returns the tenants of one server, out of all."""
 
+    @functools.cache
+    def kept_ready() -> frozenset[uuid.UUID]:
+        return frozenset(placement.id for placement in tenancy.tenants.warm_placements(begun=True))
+
     def still_lives(tenant: uuid.UUID) -> bool:
         try:
             return tenancy.tenants.get(tenant).status is not TenantStatus.ERASED
         except TenantNotFound:
-            return False
+            return tenant in kept_ready()
 
     here = None if tenants is None else tuple(tenant for tenant in tenants if tenant.server == server)
     return Census(here, still_lives)

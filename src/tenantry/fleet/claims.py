@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, DateTime, delete, func, select, update
 
+from tenantry.catalog import warming
 from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, this_process
 from tenantry.catalog.tables import fleet_work, now
 from tenantry.fleet import journal
@@ -83,6 +84,7 @@ def record(connection: Connection, share: Share, results: Sequence[Result]) -> N
         facts |= {"touched": dict(work.touched), "due_at": _moment(connection, result.delay), **_FREE}
         mine = share.held & (fleet_work.c.home == work.home.key)
         connection.execute(update(fleet_work).where(mine).values(**facts))
+        _note_warm(connection, work)
     if any(result.work.state is WorkState.FAILED for result in results):
         check_failures(connection, share.run)
 
@@ -138,8 +140,15 @@ def settle(connection: Connection, run_id: uuid.UUID, works: Sequence[Work]) -> 
         unknown &= fleet_work.c.state == WorkState.UNKNOWN
         found = {"state": work.state, "after": work.after, "error": work.error, "due_at": _moment(connection), **_FREE}
         connection.execute(update(fleet_work).where(unknown).values(**found))
+        _note_warm(connection, work)
     if any(work.state is WorkState.FAILED for work in works):
         check_failures(connection, run_id)
+
+
+def _note_warm(connection: Connection, work: Work) -> None:
+    """Lets creations take a placement that is kept ready once it stands where they expect it."""
+    if work.home.warm and work.home.tenant is not None and work.state is WorkState.DONE:
+        warming.note_head(connection, work.home.tenant, work.after)
 
 
 _FREE: Final[dict[str, Any]] = {"holder": None, "worker": None, "lease_until": None}

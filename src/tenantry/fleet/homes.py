@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from tenantry.catalog.warming import WarmPlacement
 from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.servers import Server
 from tenantry.models import Ownership
@@ -36,7 +37,12 @@ class Home:
     slug: str = ""
 
     def __str__(self) -> str:
-        return self.slug or f"{self.server}/{self.kind}"
+        return self.slug or f"{self.server}/{self.physical if self.warm else self.kind}"
+
+    @property
+    def warm(self) -> bool:
+        """Whether it is kept ready for a tenant to come."""
+        return self.tenant is not None and not self.slug
 
     @property
     def key(self) -> str:
@@ -69,20 +75,32 @@ def home_of(tenant: Tenant, server: Server) -> Home | None:
     """Returns a tenant's own home, or None for one whose rows stand in the common tables."""
     if tenant.isolation is Isolation.ROWS:
         return None
-    kind = HomeKind.SCHEMA if tenant.isolation is Isolation.SCHEMA else HomeKind.DATABASE
+    return Home(server.name, _kind(tenant.isolation, server), tenant.physical, tenant.id, tenant.slug)
+
+
+def warm_home(placement: WarmPlacement, server: Server) -> Home:
+    """Returns the home that a tenant to come will find."""
+    return Home(server.name, _kind(placement.isolation, server), placement.physical, placement.id)
+
+
+def _kind(isolation: Isolation, server: Server) -> HomeKind:
     if not isinstance(server, PostgresServer):
-        kind = HomeKind.FILE
-    return Home(server.name, kind, tenant.physical, tenant.id, tenant.slug)
+        return HomeKind.FILE
+    return HomeKind.SCHEMA if isolation is Isolation.SCHEMA else HomeKind.DATABASE
 
 
 def homes_of(tenancy: Tenancy) -> Iterator[Home]:
-    """Yields every home of every server: the common ones first, then the tenants' in the order of their creation.
+    """Yields every home of every server: the common ones first, those kept ready, the tenants' as they were created.
 
     Raises: LoginRequired without a login that lists tenants.
     """
     for server in tenancy.servers.all():
         yield from common_homes(server)
+    # Before the tenants: one that is taken meanwhile is found here, or there, or in both places.
+    warm = [warm_home(each, tenancy.servers.get(each.server)) for each in tenancy.tenants.warm_placements()]
+    yield from warm
+    found = {home.key for home in warm}
     for tenant in tenancy.every_tenant(statuses=(TenantStatus.ACTIVE, TenantStatus.SUSPENDED)):
         home = home_of(tenant, tenancy.servers.get(tenant.server))
-        if home is not None:
+        if home is not None and home.key not in found:
             yield home

@@ -122,7 +122,8 @@ def _number(text: str) -> float:
 def _sample(tenancy: Tenancy, found: Sequence[Standing], percent: float) -> frozenset[str]:
     """Returns at least one tenant's home of each kind on each server: those behind first, the same ones each time."""
     asleep = {tenant.id for tenant in tenancy.every_tenant(statuses=(TenantStatus.SUSPENDED,))}
-    able = [standing for standing in found if standing.home.tenant and standing.home.tenant not in asleep]
+    lived_in = [standing for standing in found if standing.home.tenant and not standing.home.warm]
+    able = [standing for standing in lived_in if standing.home.tenant not in asleep]
     if not able:
         reason = "no active tenant has a home of its own. Name a common home instead, such as 'main/common'."
         raise CanaryRefused(canary=f"{percent:g}%", reason=reason)

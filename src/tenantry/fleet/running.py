@@ -273,7 +273,7 @@ class Part:
         return result
 
     def _back_up(self, work: Work) -> None:
-        if self._hooks.backup is None or work.home.tenant is None or work.home.key in self._kept:
+        if self._hooks.backup is None or work.home.tenant is None or work.home.warm or work.home.key in self._kept:
             return
         self._tell("backup", work)
         self._hooks.backup(self._tenancy.tenants.get(work.home.tenant))
@@ -307,7 +307,7 @@ class Part:
         try:
             tenant = self._tenancy.tenants.get(work.home.tenant)
         except TenantNotFound:
-            return True
+            return not any(kept.id == work.home.tenant for kept in self._tenancy.tenants.warm_placements())
         return tenant.status in (TenantStatus.ERASING, TenantStatus.ERASED) or tenant.physical != work.home.physical
 
     def _end(self, state: RunState, reason: str = "") -> None:

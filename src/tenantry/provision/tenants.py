@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
-
-from sqlalchemy import Connection
+from contextlib import AbstractContextManager
+from typing import Any
 
 from tenantry.catalog import store
-from tenantry.catalog.holder import this_process
 from tenantry.catalog.lifecycle import check_step
-from tenantry.errors import (
-    CreationInProgress,
-    EraseNotConfirmed,
-    LoginRequired,
-    TenantCreationDisabled,
-    TenantExists,
-    TenantNotFound,
-)
+from tenantry.catalog.warming import WarmPlacement
+from tenantry.errors import EraseNotConfirmed, TenantCreationDisabled, TenantNotFound
 from tenantry.events import announce
 from tenantry.ids import check_identity, check_slug, parse_key, uuid7
 from tenantry.isolation.base import Strategy
 from tenantry.isolation.control import Control
-from tenantry.isolation.postgres import OWNER, PostgresServer
 from tenantry.isolation.servers import MAIN, Servers
-from tenantry.provision.heads import Scripts
+from tenantry.provision.adopting import adopt
+from tenantry.provision.creating import Creating
+from tenantry.provision.seeding import Seeding
+from tenantry.provision.warm import WarmPool
 from tenantry.settings import Config
 from tenantry.types import Isolation, Tenant, TenantKey, TenantStatus
-
-WAITING: Final = "waiting"
-_CREATING: Final = "Creating a tenant"
-
-# Tenants that threads of this process are making or removing right now, whatever Tenancy they use.
-_in_hand: Final[set[uuid.UUID]] = set()
-_in_hand_lock: Final = threading.Lock()
 
 
 class Tenants:
@@ -46,16 +32,18 @@ class Tenants:
         control: Control,
         servers: Servers,
         config: Config,
-        scripts: Scripts,
         *,
-        write_record: Callable[[Tenant, object], None],
+        creating: Creating,
+        seeding: Seeding,
+        pool: WarmPool,
         changed: Callable[[Tenant], None],
     ) -> None:
         self._control = control
         self._servers = servers
         self._config = config
-        self._scripts = scripts
-        self._write_record = write_record
+        self._creating = creating
+        self._seeding = seeding
+        self._pool = pool
         self._changed = changed
 
     def create(
@@ -81,12 +69,42 @@ class Tenants:
         pairs = _pairs(identities)
         if not self._config.allow_tenant_creation:
             raise TenantCreationDisabled
-        self._clean_up(sparing=slug)
-        tenant = self._register(wanted, pairs)
-        try:
-            return self._finish(tenant, record)
-        finally:
-            _in_hand.discard(tenant.id)
+        tenant = self._creating.create(wanted, pairs, record)
+        self._changed(tenant)
+        return tenant
+
+    def seed(self, key: TenantKey) -> Sequence[str]:
+        """Runs for an active tenant the seeds that have not run for it yet, and returns their names.
+
+        Raises: TenantNotFound, and as ``Tenancy.session``.
+        """
+        tenant = self.get(key)
+        missing = self._seeding.missing(tenant.id)
+        for name in missing:
+            self._seeding.sow(tenant, name)
+        return missing
+
+    def adopt(
+        self,
+        slug: str,
+        url: str,
+        *,
+        name: str | None = None,
+        server: str | None = None,
+        identities: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Tenant:
+        """Returns a new tenant whose rows are in a database that exists, which is left exactly as it stands.
+
+        It gets sessions once its tables have keys: ``fleet.adopting.Adoption(tenancy, Plan(tenants=Single(slug)))``.
+
+        Raises: InvalidSlug, InvalidKey, TenantExists, IdentityTaken, TenantLimitReached, TenantCreationDisabled,
+            ConfigurationError for a database that is not there, is ours, or has another tenant, LoginRequired.
+        """
+        wanted = self._wanted(
+            slug, name=name, isolation=Isolation.DATABASE, server=server or MAIN, settings=settings or {}
+        )
+        return adopt(self._control, self._servers, self._config, wanted, _pairs(identities), url=url, server=server)
 
     def get(self, key: TenantKey) -> Tenant:
         """Returns the tenant that *key* finds, whatever its status.
@@ -152,12 +170,13 @@ class Tenants:
         with self._control.manage("Listing identities") as connection:
             return store.identities_of(connection, tenant)
 
-    def erase(self, key: TenantKey, *, confirm: str) -> Mapping[str, int]:
+    def erase(self, key: TenantKey, *, confirm: str, force: bool = False) -> Mapping[str, int]:
         """Removes every row of a tenant and its placement, and returns how many rows went, by table.
 
-        The identifier is never given out again; the slug is free.
+        The identifier is never given out again; the slug is free. *force* takes along what stands in the placement
+        and was not made from the models.
 
-        Raises: TenantNotFound, EraseNotConfirmed, LifecycleError.
+        Raises: TenantNotFound, EraseNotConfirmed, LifecycleError, SurprisingErase.
         """
         tenant = self.get(key)
         if confirm != tenant.slug:
@@ -165,13 +184,42 @@ class Tenants:
         if tenant.status is not TenantStatus.ERASING:
             tenant = self._step(tenant, TenantStatus.ERASING, "Erasing a tenant")
         announce("erase", "drop", tenant=tenant.id)
-        counts = self._strategy(tenant).drop(tenant.id)
+        counts = self._strategy(tenant).drop(tenant.id, force=force)
         announce("erase", "bury", tenant=tenant.id)
         with self._control.manage("Erasing a tenant") as connection:
             store.set_status(connection, tenant, TenantStatus.ERASED)
             store.bury(connection, tenant)
         self._changed(tenant)
         return counts
+
+    def warm(self, isolation: Isolation | str, *, server: str = MAIN, size: int) -> int:
+        """Brings the placements kept ready to *size* and returns how many were made; creations take them first.
+
+        Raises: IsolationUnavailable, ServerUnknown, LoginRequired without the owner's login.
+        """
+        return self._pool.bring(Isolation(isolation), server, size=size)
+
+    def refill(self) -> int:
+        """Makes what is missing of ``Config.warm`` and returns how many were made.
+
+        Raises: as ``warm``.
+        """
+        return self._pool.refill()
+
+    def keep_warm(self, *, every: float = 5.0) -> AbstractContextManager[None]:
+        """Has a thread refill what ``Config.warm`` asks for, every so many seconds, while a ``with`` block lasts."""
+        return self._pool.kept(every=every)
+
+    def warm_placements(self, *, begun: bool = False) -> Sequence[WarmPlacement]:
+        """Returns the placements that are kept ready, the oldest first; *begun* adds those being made or dropped.
+
+        Raises: LoginRequired without the platform's or the owner's login.
+        """
+        return self._pool.placements(begun=begun)
+
+    def note_warm_head(self, placement: uuid.UUID, head: str | None) -> None:
+        """Records that the fleet brought a placement kept ready to another revision; of a tenant's it says nothing."""
+        self._pool.note_head(placement, head)
 
     def _wanted(
         self,
@@ -196,99 +244,6 @@ class Tenants:
             settings=settings,
         )
 
-    def _register(self, wanted: Tenant, pairs: Sequence[tuple[str, str]]) -> Tenant:
-        announce("create", "register", tenant=wanted.id)
-        # Taken in hand before anyone can find it in the journal, where it would look like a crash of this process.
-        _in_hand.add(wanted.id)
-        try:
-            with self._control.app(_CREATING) as connection:
-                self._control.store.register(connection, wanted, names=pairs, ceiling=self._config.max_tenants)
-        except BaseException as error:
-            _in_hand.discard(wanted.id)
-            if isinstance(error, TenantExists):
-                return self._taken_over(wanted.slug)
-            raise
-        return wanted
-
-    def _taken_over(self, slug: str) -> Tenant:
-        """Returns the half-made tenant of that slug, now ours to finish."""
-        tenant = self.get(slug)
-        if tenant.status is not TenantStatus.PROVISIONING:
-            raise TenantExists(slug=slug)
-        with self._control.app(_CREATING) as connection:
-            left_over = [left for left in self._control.store.unfinished(connection) if left.tenant == tenant.id]
-            if not any(self._take(connection, left) for left in left_over):
-                raise CreationInProgress(slug=slug)
-        return tenant
-
-    def _take(self, connection: Connection, left: store.Unfinished) -> bool:
-        """Takes a half-made tenant in hand, unless somebody has it; who takes it lets it go again."""
-        if not self._is_free(left) or not _take_in_hand(left.tenant):
-            return False
-        if self._control.store.advance(connection, left.tenant, left.step, seen=left.holder):
-            return True
-        _in_hand.discard(left.tenant)
-        return False
-
-    def _is_free(self, left: store.Unfinished) -> bool:
-        mine = left.holder == this_process() and left.tenant not in _in_hand
-        return left.abandoned or mine or left.step == WAITING
-
-    def _finish(self, tenant: Tenant, record: object | None) -> Tenant:
-        if not self._may_place(tenant):
-            self._advance(tenant, WAITING)
-            return tenant
-        announce("create", "place", tenant=tenant.id)
-        self._strategy(tenant).create(tenant.id, head=self._head(tenant))
-        self._advance(tenant, "placed")
-        if record is not None:
-            announce("create", "record", tenant=tenant.id)
-            self._write_record(tenant, record)
-            self._advance(tenant, "recorded")
-        announce("create", "activate", tenant=tenant.id)
-        with self._control.app(_CREATING) as connection:
-            self._control.store.activate(connection, tenant.id)
-        announce("create", "done", tenant=tenant.id)
-        self._changed(tenant)
-        return self.get(tenant.id)
-
-    def _advance(self, tenant: Tenant, step: str) -> None:
-        announce("create", f"note {step}", tenant=tenant.id)
-        with self._control.app(_CREATING) as connection:
-            self._control.store.advance(connection, tenant.id, step)
-
-    def _may_place(self, tenant: Tenant) -> bool:
-        server = self._servers.get(tenant.server)
-        if tenant.isolation is Isolation.ROWS or not isinstance(server, PostgresServer):
-            return True
-        try:
-            server.url(OWNER, action=_CREATING)
-        except LoginRequired:
-            return False
-        return True
-
-    def _clean_up(self, *, sparing: str) -> None:
-        """Removes what crashed creations of other tenants left; whoever holds one that lives is left alone."""
-        with self._control.app(_CREATING) as connection:
-            left_over = self._control.store.unfinished(connection)
-        for left in left_over:
-            if left.step != WAITING and self._is_free(left):
-                self._remove_half_made(left, sparing)
-
-    def _remove_half_made(self, left: store.Unfinished, sparing: str) -> None:
-        tenant = self._control.resolve(("id", str(left.tenant)))
-        if tenant is None or tenant.slug == sparing or not self._may_place(tenant):
-            return
-        with self._control.app(_CREATING) as connection:
-            if not self._take(connection, left):
-                return
-        try:
-            self._strategy(tenant).drop(tenant.id, force=True)
-            with self._control.app(_CREATING) as connection:
-                self._control.store.discard(connection, tenant.id)
-        finally:
-            _in_hand.discard(tenant.id)
-
     def _step(self, key: TenantKey, wanted: TenantStatus, action: str) -> Tenant:
         tenant = self.get(key)
         check_step(tenant.id, tenant.status, wanted)
@@ -297,19 +252,8 @@ class Tenants:
         self._changed(tenant)
         return self.get(tenant.id)
 
-    def _head(self, tenant: Tenant) -> str | None:
-        return None if tenant.isolation is Isolation.ROWS else self._scripts.head()
-
     def _strategy(self, tenant: Tenant) -> Strategy:
-        return self._servers.strategy(tenant.server, tenant.isolation)
-
-
-def _take_in_hand(tenant: uuid.UUID) -> bool:
-    with _in_hand_lock:
-        if tenant in _in_hand:
-            return False
-        _in_hand.add(tenant)
-        return True
+        return self._servers.strategy_of(tenant)
 
 
 def _pairs(identities: Mapping[str, str] | Sequence[tuple[str, str]] | None) -> list[tuple[str, str]]:

@@ -1,0 +1,243 @@
+"""A tenant made: registered, placed, filled, opened; what a crash left half made is finished or removed first."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from tenantry.catalog import store
+from tenantry.catalog.holder import this_process
+from tenantry.catalog.tables import WARM_SINCE
+from tenantry.errors import CreationInProgress, LoginRequired, TenantExists
+from tenantry.events import announce
+from tenantry.isolation.base import Strategy
+from tenantry.isolation.contents import delete_rows
+from tenantry.isolation.control import Control
+from tenantry.isolation.hooks import bound
+from tenantry.isolation.postgres import OWNER, PostgresServer
+from tenantry.isolation.servers import Servers
+from tenantry.provision.heads import Scripts
+from tenantry.provision.seeding import Seeding
+from tenantry.settings import Config
+from tenantry.types import Isolation, Tenant, TenantStatus
+
+REGISTERED: Final = "registered"
+WAITING: Final = "waiting"
+PLACED: Final = "placed"
+ACTIVE: Final = "active"
+_ACTION: Final = "Creating a tenant"
+_Names = Sequence[tuple[str, str]]
+_Filling = tuple[str, str, Callable[[], None]]
+
+# Tenants that threads of this process are making or removing right now, whatever Tenancy they use.
+_in_hand: Final[set[uuid.UUID]] = set()
+_in_hand_lock: Final = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A tenant in hand: how far it had come, and whether somebody else's creation brought it there."""
+
+    tenant: Tenant
+    step: str
+    taken_over: bool = False
+
+
+class Creating:
+    """The making of tenants in one installation."""
+
+    def __init__(
+        self,
+        control: Control,
+        servers: Servers,
+        config: Config,
+        scripts: Scripts,
+        *,
+        write_record: Callable[[Tenant, Any], None],
+        seeding: Seeding,
+    ) -> None:
+        self._control = control
+        self._servers = servers
+        self._config = config
+        self._scripts = scripts
+        self._write_record = write_record
+        self._seeding = seeding
+
+    def create(self, wanted: Tenant, names: _Names, record: object | None) -> Tenant:
+        """Returns the tenant, active, or in ``provisioning`` where only another process can make its placement.
+
+        Raises: as ``Tenants.create``.
+        """
+        try:
+            case = self._register(wanted, names, opened=record is None and not self._seeding.seeds)
+        except TenantExists:
+            case = self._taken_over(wanted.slug)
+        try:
+            return self._finish(case, record)
+        finally:
+            _in_hand.discard(case.tenant.id)
+
+    def _register(self, wanted: Tenant, names: _Names, *, opened: bool, swept: bool = False) -> _Case:
+        """Registers the tenant; what is half made is looked for in the same transaction, and removed before."""
+        case = _Case(wanted, REGISTERED)
+        try:
+            with self._control.app(_ACTION) as connection:
+                left_over = [] if swept else list(self._abandoned(connection))
+                if not left_over:
+                    case = self._enrol(connection, wanted, names, opened=opened)
+                    # In hand before anyone can find it in the journal, where it would look like a crash of ours.
+                    _in_hand.add(case.tenant.id)
+        except BaseException:
+            _in_hand.discard(case.tenant.id)
+            raise
+        if not left_over:
+            return case
+        for left in left_over:
+            self._remove_half_made(left, sparing=wanted.slug)
+        return self._register(wanted, names, opened=opened, swept=True)
+
+    def _enrol(self, connection: Connection, wanted: Tenant, names: _Names, *, opened: bool) -> _Case:
+        """Gives the tenant a placement that is kept ready, if there is one; *opened* has that open at once."""
+        catalog, ceiling = self._control.store, self._config.max_tenants
+        announce("create", "register", tenant=wanted.id)
+        if wanted.isolation is not Isolation.ROWS and self._control.knows(WARM_SINCE):
+            claimed = catalog.claim(connection, wanted, names=names, ceiling=ceiling, head=self._scripts.head())
+            if claimed is not None:
+                if opened:
+                    catalog.activate(connection, claimed.id)
+                return _Case(claimed, ACTIVE if opened else PLACED)
+        catalog.register(connection, wanted, names=names, ceiling=ceiling)
+        return _Case(wanted, REGISTERED)
+
+    def _taken_over(self, slug: str) -> _Case:
+        """Returns the half-made tenant of that slug, now ours to finish."""
+        tenant = self._control.resolve(("slug", slug))
+        if tenant is None or tenant.status is not TenantStatus.PROVISIONING:
+            raise TenantExists(slug=slug)
+        with self._control.app(_ACTION) as connection:
+            for left in self._control.store.unfinished(connection):
+                if left.tenant == tenant.id and self._take(connection, left):
+                    return _Case(tenant, left.step, taken_over=True)
+        raise CreationInProgress(slug=slug)
+
+    def _take(self, connection: Connection, left: store.Unfinished) -> bool:
+        """Takes a half-made tenant in hand, unless somebody has it; who takes it lets it go again."""
+        if not _is_free(left) or not _take_in_hand(left.tenant):
+            return False
+        if self._control.store.advance(connection, left.tenant, left.step, seen=left.holder):
+            return True
+        _in_hand.discard(left.tenant)
+        return False
+
+    def _finish(self, case: _Case, record: object | None) -> Tenant:
+        tenant = case.tenant
+        if case.step != ACTIVE:
+            if not self._place(case):
+                self._advance(tenant, WAITING)
+                return tenant
+            self._fill(case, record)
+            self._open(tenant)
+        announce("create", "done", tenant=tenant.id)
+        return replace(tenant, status=TenantStatus.ACTIVE)
+
+    def _place(self, case: _Case) -> bool:
+        """Makes the placement, unless it stands; False where it is another process's to make."""
+        if case.step not in (REGISTERED, WAITING):
+            return True
+        if not self._may_place(case.tenant):
+            return False
+        announce("create", "place", tenant=case.tenant.id)
+        self._strategy(case.tenant).create(case.tenant.id, head=self._head(case.tenant))
+        return True
+
+    def _fill(self, case: _Case, record: object | None) -> None:
+        """Writes the rows a tenant begins with, each part in a transaction of its own."""
+        tenant, fillings = case.tenant, list(self._fillings(case.tenant, record))
+        if fillings:
+            self._advance(tenant, PLACED)
+        if fillings and case.taken_over:
+            # Nobody was let in yet, so what stands here is what a crashed creation wrote: seeds run on nothing.
+            self._empty(tenant)
+        for name, step, fill in fillings:
+            announce("create", name, tenant=tenant.id)
+            fill()
+            self._advance(tenant, step)
+
+    def _fillings(self, tenant: Tenant, record: object | None) -> Iterator[_Filling]:
+        if record is not None:
+            yield "record", "recorded", partial(self._write_record, tenant, record)
+        for name in self._seeding.seeds:
+            yield "seed", f"seeded {name}", partial(self._seeding.sow, tenant, name)
+
+    def _open(self, tenant: Tenant) -> None:
+        announce("create", "activate", tenant=tenant.id)
+        with self._control.app(_ACTION) as connection:
+            opened = self._control.store.activate(connection, tenant.id)
+        if not opened:
+            # Another process took it for abandoned, and finished or removed it.
+            raise CreationInProgress(slug=tenant.slug)
+
+    def _empty(self, tenant: Tenant) -> None:
+        strategy = self._strategy(tenant)
+        with bound(strategy.engine(tenant.id), strategy.enter(tenant.id)) as connection:
+            delete_rows(connection, self._servers.metadata, tenant.id)
+
+    def _advance(self, tenant: Tenant, step: str) -> None:
+        announce("create", f"note {step}", tenant=tenant.id)
+        with self._control.app(_ACTION) as connection:
+            self._control.store.advance(connection, tenant.id, step)
+
+    def _may_place(self, tenant: Tenant) -> bool:
+        server = self._servers.get(tenant.server)
+        if tenant.isolation is Isolation.ROWS or not isinstance(server, PostgresServer):
+            return True
+        try:
+            server.url(OWNER, action=_ACTION)
+        except LoginRequired:
+            return False
+        return True
+
+    def _abandoned(self, connection: Connection) -> Iterator[store.Unfinished]:
+        """Yields the creations that crashed; whoever holds one that lives is left alone."""
+        for left in self._control.store.unfinished(connection):
+            if left.step != WAITING and _is_free(left):
+                yield left
+
+    def _remove_half_made(self, left: store.Unfinished, *, sparing: str) -> None:
+        tenant = self._control.resolve(("id", str(left.tenant)))
+        if tenant is None or tenant.slug == sparing or not self._may_place(tenant):
+            return
+        with self._control.app(_ACTION) as connection:
+            if not self._take(connection, left):
+                return
+        try:
+            self._strategy(tenant).drop(tenant.id, force=True)
+            with self._control.app(_ACTION) as connection:
+                self._control.store.discard(connection, tenant.id)
+        finally:
+            _in_hand.discard(tenant.id)
+
+    def _head(self, tenant: Tenant) -> str | None:
+        return None if tenant.isolation is Isolation.ROWS else self._scripts.head()
+
+    def _strategy(self, tenant: Tenant) -> Strategy:
+        return self._servers.strategy(tenant.server, tenant.isolation)
+
+
+def _is_free(left: store.Unfinished) -> bool:
+    mine = left.holder == this_process() and left.tenant not in _in_hand
+    return left.abandoned or mine or left.step == WAITING
+
+
+def _take_in_hand(tenant: uuid.UUID) -> bool:
+    with _in_hand_lock:
+        if tenant in _in_hand:
+            return False
+        _in_hand.add(tenant)
+        return True
