@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tenantry.errors import HomeBusy
 from tenantry.fleet.history import Applied
 from tenantry.fleet.sqitch.places import Place
-from tenantry.fleet.sqitch.plan import Change
+from tenantry.fleet.sqitch.plan import Change, Dependency, dependencies
 from tenantry.fleet.sqitch.project import DEPLOY, REVERT
 
 
@@ -80,17 +80,24 @@ def _check_unmoved(place: Place, expected: str | None) -> None:
 
 
 def _check_deployable(place: Place, changes: Sequence[Change]) -> None:
-    plan, registry = place.project.plan, place.registry
     coming: set[str] = set()
     for change in changes:
-        for dependency in (*change.requires, *change.conflicts):
-            planned = plan.first(dependency)
-            stands = (planned is not None and planned.id in coming) or registry.find(dependency) is not None
-            if stands == dependency.conflicts:
-                name = dependency.text(plan.project)
-                fault = f"It conflicts with {name}." if dependency.conflicts else f"It requires {name}."
+        for dependency in dependencies(change):
+            fault = _fault(place, dependency, coming)
+            if fault:
                 raise place.unmet(change, fault)
         coming.add(change.id)
+
+
+def _fault(place: Place, dependency: Dependency, coming: Collection[str]) -> str | None:
+    plan = place.project.plan
+    planned, name = plan.first(dependency), dependency.text(plan.project)
+    if planned is None and dependency.id is None and dependency.is_of(plan.project):
+        return f"It names {name}, which is not in the plan."
+    stands = (planned is not None and planned.id in coming) or place.registry.find(dependency) is not None
+    if stands != dependency.conflicts:
+        return None
+    return f"It conflicts with {name}." if dependency.conflicts else f"It requires {name}."
 
 
 def _check_revertible(place: Place, changes: Sequence[Change]) -> None:
