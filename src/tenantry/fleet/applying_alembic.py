@@ -19,6 +19,7 @@ from tenantry.fleet.environment import migration_context, operations, owner_engi
 from tenantry.fleet.history import Applied, Pace
 from tenantry.fleet.lineage import Lineage, current_of, revision_of
 from tenantry.fleet.operations.homes import touched
+from tenantry.fleet.owning import in_autocommit
 from tenantry.fleet.sites import Site
 from tenantry.isolation.postgres import PostgresServer
 
@@ -105,7 +106,7 @@ class _Run:
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({lock_key(self._site.home)})")
 
     def _begin(self, connection: Connection) -> None:
-        if connection.get_isolation_level() == "AUTOCOMMIT":
+        if in_autocommit(connection):
             # What runs outside a transaction waits for whoever reads, and nobody waits for it.
             messages = [*(f"SET {setting}" for setting in self._settings), "SET lock_timeout = 0"]
         else:

@@ -159,7 +159,7 @@ class Visit:
                 self.enter()
                 self._run(part, rendering.progress(number + 1) if number + 1 < len(rendering.parts) else None)
 
-    def _note(self, progress: str) -> None:
+    def _note(self, progress: str | None) -> None:
         self.enter()
         self._run(Part(()), progress)
 

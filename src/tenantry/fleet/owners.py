@@ -18,6 +18,8 @@ except ImportError:  # said in one sentence by ``open_owner``
     psycopg = None  # type: ignore[assignment]
 
 _ACTION: Final = "Migrating"
+# What a backend learns of a table it keeps, and a fleet has many tables.
+_USES: Final = 200
 
 
 class Owners:
@@ -51,9 +53,11 @@ class Owners:
 
     def _kept(self, server: PostgresServer) -> Any:
         found = self._connections()
-        if server.name not in found or found[server.name].closed:
+        if server.name in found and found[server.name].worn_out:
+            self._forget(server)
+        if server.name not in found:
             found[server.name] = _Kept(server.open_owner(action=_ACTION))
-        return found[server.name].connection
+        return found[server.name].use()
 
     def _forget(self, server: PostgresServer) -> None:
         self._connections().pop(server.name).close()
@@ -70,13 +74,19 @@ class _Kept:
     """A connection that is closed when nobody keeps it any more: when its thread has ended."""
 
     def __init__(self, connection: Any) -> None:
-        self.connection = connection
+        self._connection = connection
+        self._uses = 0
         self.close = weakref.finalize(self, _close, connection, os.getpid())
 
     @property
-    def closed(self) -> bool:
-        """Whether it can be used no more."""
-        return bool(self.connection.closed)
+    def worn_out(self) -> bool:
+        """Whether another should take its place."""
+        return bool(self._connection.closed) or self._uses >= _USES
+
+    def use(self) -> Any:
+        """Returns the connection for one home."""
+        self._uses += 1
+        return self._connection
 
 
 def _close(connection: Any, process: int) -> None:

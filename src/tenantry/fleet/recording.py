@@ -26,8 +26,9 @@ from tenantry.isolation.sqlite_library import LibraryConnection
 
 _TRANSACTION: Final = re.compile(r"\s*(?:begin|commit|rollback(?!\s+to)|end)\b", re.IGNORECASE)
 _CHANGES_ROWS: Final = re.compile(r"\s*(?:with\b.*?\b)?(?:insert|update|delete|replace)\b", re.IGNORECASE | re.DOTALL)
-_READS_SCHEMA: Final = re.compile(rf"\s*pragma\b|sqlite_master|sqlite_schema|pragma_|{VERSION_TABLE}", re.IGNORECASE)
 _SETS: Final = re.compile(r"\s*pragma\s+[\w.]+\s*=", re.IGNORECASE)
+# What may be read: the schema is the same in every file that is replayed on, and the revision is known.
+_KNOWN: Final = re.compile(rf"sqlite_\w+|pragma_\w+|{VERSION_TABLE}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +43,29 @@ class Schema:
         return hashlib.sha256("\0".join(sorted(self.statements)).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """An empty database in which to try what *real* has to do; each data step seems to touch *pretended* rows there."""
+
+    real: Site
+    schema: Schema
+    before: str | None
+    pretended: int
+
+
 def schema_of(connection: sqlite3.Connection) -> Schema:
     """Returns the schema of an open file, in an order in which it can be made."""
     question = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' ORDER BY rowid"
     return Schema(tuple(sql for (sql,) in connection.execute(question)))
 
 
-def record(site: Site, real: Site, before: str | None, steps: Sequence[RevisionStep], schema: Schema) -> Rendering:
-    """Returns the statements of *steps* for every file of the schema of *real*, as *site* has them run.
+def record(site: Site, scratch: Scratch, steps: Sequence[RevisionStep]) -> Rendering:
+    """Returns the statements of *steps* for every file of that schema, as *site* has them run.
 
     Raises: NotReplayable, and whatever a revision raises.
     """
-    tape, engine = _Tape(), owner_engine(real)
-    event.listen(engine, "do_connect", lambda *_: _scratch(tape, schema, before))
+    tape, engine = _Tape(scratch.pretended), owner_engine(scratch.real)
+    event.listen(engine, "do_connect", lambda *_: _connect(tape, scratch))
     with engine.connect() as connection:
         context = migration_context(site, connection=connection, fn=lambda *_: tape.follow(steps))
         with context.begin_transaction():
@@ -72,11 +83,11 @@ def _counted(statements: Iterable[Statement], touched_tables: Collection[str]) -
         yield dataclasses.replace(statement, touches=tables[0]) if tables else statement
 
 
-def _scratch(tape: _Tape, schema: Schema, before: str | None) -> sqlite3.Connection:
-    connection = _RecordedConnection(":memory:", isolation_level=None, tape=tape)
-    for statement in schema.statements:
+def _connect(tape: _Tape, scratch: Scratch) -> sqlite3.Connection:
+    connection = _RecordedConnection(":memory:", isolation_level=None, cached_statements=0, tape=tape)
+    for statement in scratch.schema.statements:
         connection.execute(statement)
-    for head in heads_of(before):
+    for head in heads_of(scratch.before):
         connection.execute(f"INSERT INTO {VERSION_TABLE} (version_num) VALUES (?)", (head,))
     return connection
 
@@ -84,9 +95,12 @@ def _scratch(tape: _Tape, schema: Schema, before: str | None) -> sqlite3.Connect
 class _Tape:
     """What ran while it was running."""
 
-    def __init__(self) -> None:
+    def __init__(self, pretended: int) -> None:
+        self.pretended = pretended
         self.running = False
         self.statements: list[Statement] = []
+        # The tables that the statement at hand reads.
+        self.read: set[str] = set()
         self._revision = ""
 
     def begin(self, steps: Sequence[RevisionStep]) -> None:
@@ -106,17 +120,17 @@ class _Tape:
         """
         if not self.running or _TRANSACTION.match(text):
             return
-        if answered and not _CHANGES_ROWS.match(text) and not _SETS.match(text):
-            if not _READS_SCHEMA.search(text):
-                raise NotReplayable(f"{self._revision} reads rows")
-            return
-        self.statements.append(Statement(text, self._revision, parameters, many=many))
+        if answered and not all(_KNOWN.fullmatch(table) for table in self.read):
+            raise NotReplayable(f"{self._revision} reads rows")
+        if not answered or _CHANGES_ROWS.match(text) or _SETS.match(text):
+            self.statements.append(Statement(text, self._revision, parameters, many=many))
 
 
 class _RecordedCursor(sqlite3.Cursor):
     connection: _RecordedConnection
 
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
+        self.connection.tape.read.clear()
         super().execute(sql, parameters)
         self.connection.tape.take(sql, parameters, many=False, answered=self.description is not None)
         return self
@@ -137,6 +151,11 @@ class _RecordedConnection(LibraryConnection):
     def __init__(self, *arguments: Any, tape: _Tape, **options: Any) -> None:
         self.tape = tape
         super().__init__(*arguments, **options)
+        self.set_authorizer(self._note)
+
+    @property
+    def total_changes(self) -> int:
+        return super().total_changes + self.tape.pretended * len(self.tape.statements)
 
     def cursor(self, factory: Callable[..., Any] | None = None) -> sqlite3.Cursor:  # type: ignore[override]  # as theirs
         return super().cursor(_RecordedCursor)
@@ -149,3 +168,8 @@ class _RecordedConnection(LibraryConnection):
 
     def executescript(self, sql_script: str, /) -> sqlite3.Cursor:
         return self.cursor().executescript(sql_script)
+
+    def _note(self, action: int, first: str | None, *_: object) -> int:
+        if action == sqlite3.SQLITE_READ and first:
+            self.tape.read.add(first)
+        return sqlite3.SQLITE_OK

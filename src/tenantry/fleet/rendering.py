@@ -52,18 +52,20 @@ class Rendering:
 
     parts: tuple[Part, ...]
 
-    def progress(self, number: int) -> str:
-        """Returns what to write down when the parts before *number* are done, and it is about to begin.
+    def progress(self, number: int) -> str | None:
+        """Returns what to write down when the parts before *number* are done and it is about to begin.
 
-        Counted within the revision that is under way, since the next run begins with that one.
+        Counted within the revision that is under way, since the next run begins with that one; None between two.
         """
         revision = self.parts[number].statements[0].revision
-        done = itertools.chain.from_iterable(part.statements for part in self.parts[:number])
-        return f"{revision}:{sum(statement.revision == revision for statement in done)}"
+        earlier = itertools.chain.from_iterable(part.statements for part in self.parts[:number])
+        done = sum(statement.revision == revision for statement in earlier)
+        return f"{revision}:{done}" if done or self.parts[number].alone else None
 
     def resume(self, progress: str | None) -> int | None:
         """Returns the number of the part that was about to begin, or None where none was."""
-        return next((number for number in range(len(self.parts)) if self.progress(number) == progress), None)
+        parts = range(len(self.parts)) if progress else ()
+        return next((number for number in parts if self.progress(number) == progress), None)
 
 
 def may_replay(steps: Sequence[RevisionStep]) -> bool:
@@ -71,20 +73,26 @@ def may_replay(steps: Sequence[RevisionStep]) -> bool:
     return all(getattr(step.revision.module, "replay", True) for step in steps)
 
 
-def rendered(site: Site, steps: Sequence[RevisionStep], write: Callable[[Site], Rendering]) -> Rendering | None:
-    """Returns what *write* makes of *steps*, or None where the home has to be left to Alembic itself."""
+def rendered(site: Site, steps: Sequence[RevisionStep], write: Callable[[Site, bool], Rendering]) -> Rendering | None:
+    """Returns what *write* makes of *steps*, or None where the home has to be left to Alembic itself.
+
+    It is asked twice, the second time for a home that does not exist.
+    """
     if not may_replay(steps):
         return None
     try:
-        first, second = write(site), write(_twin_of(site))
+        first, second = write(site, False), write(_twin_of(site), True)
     except Exception as error:  # whatever a revision raises where nothing answers, on the real home Alembic tells why
         announce("fleet", "not replayed", home=str(site.home), reason=type(error).__name__)
         return None
     return first if first == second else None
 
 
-def render(site: Site, before: str | None, steps: Sequence[RevisionStep]) -> Rendering:
+def render(site: Site, before: str | None, steps: Sequence[RevisionStep], *, pretended: int | None = None) -> Rendering:
     """Returns the statements of *steps* for every PostgreSQL home like this one.
+
+    Args:
+        pretended: how many rows each data step is said to have touched, None where it is told that nobody knows.
 
     Raises: NotReplayable, and whatever a revision raises that cannot do without a database.
     """
@@ -92,6 +100,9 @@ def render(site: Site, before: str | None, steps: Sequence[RevisionStep]) -> Ren
     context = migration_context(site, output=pen, fn=pen.follow, starting_rev=list(heads_of(before)) or None)
     # Alembic's own would answer every question with None, and a revision would take that for an answer.
     context.connection = context.impl.connection = _Mute(context.connection)  # type: ignore[assignment]  # a stand-in
+    impl: Any = context.impl
+    change = impl.change
+    impl.change = lambda *arguments: (change(*arguments), pretended)[1]
     with operations(context):
         context.run_migrations()
     return Rendering(tuple(pen.parts()))
@@ -135,13 +146,17 @@ class _Pen(io.StringIO):
     def parts(self) -> Iterator[Part]:
         """Yields the transactions, and between Alembic's COMMIT and BEGIN each statement alone."""
         held: list[Statement] = []
-        alone = False
+        alone, split = False, ""
         for statement in self._written:
-            if statement.text not in ("COMMIT", "BEGIN"):
-                held.append(statement)
+            if statement.text in ("COMMIT", "BEGIN"):
+                yield from _divided(held, alone=alone)
+                held, alone, split = [], statement.text == "COMMIT", statement.revision
                 continue
-            yield from _divided(held, alone=alone)
-            held, alone = [], statement.text == "COMMIT"
+            if split not in ("", statement.revision):
+                # What comes after a revision that was split does not take its end along when it fails.
+                yield from _divided(held, alone=False)
+                held, split = [], ""
+            held.append(statement)
         yield from _divided(held, alone=alone)
 
 

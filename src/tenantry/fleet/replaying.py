@@ -10,12 +10,14 @@ from typing import Final
 from alembic.runtime.migration import RevisionStep
 
 from tenantry.fleet.lineage import Lineage
-from tenantry.fleet.recording import Schema, record
+from tenantry.fleet.recording import Schema, Scratch, record
 from tenantry.fleet.rendering import Rendering, render, rendered
 from tenantry.fleet.sites import Site
 
 # Files that were made at many times have as many schemas, to the letter.
 _KEPT: Final = 256
+# What a revision is told the second time of how many rows it changed: if it does otherwise then, it looks at them.
+_ROWS: Final = 7
 
 
 class Renderings:
@@ -28,27 +30,34 @@ class Renderings:
 
     def postgres(self, site: Site, before: str | None, target: str | None) -> Rendering | None:
         """Returns the statements for every PostgreSQL home of that kind on that server."""
-        return self._get(site, before, target, lambda one, steps: render(one, before, steps))
+        return self._get(
+            site,
+            before,
+            target,
+            lambda one, again, steps: render(one, before, steps, pretended=_ROWS if again else None),
+        )
 
     def sqlite(self, site: Site, before: str | None, target: str | None, schema: Schema) -> Rendering | None:
         """Returns the statements for every SQLite file of that schema."""
-        return self._get(
-            site, before, target, lambda one, steps: record(one, site, before, steps, schema), schema.fingerprint
-        )
+
+        def write(one: Site, again: bool, steps: Sequence[RevisionStep]) -> Rendering:
+            return record(one, Scratch(site, schema, before, pretended=_ROWS if again else 0), steps)
+
+        return self._get(site, before, target, write, schema.fingerprint)
 
     def _get(
         self,
         site: Site,
         before: str | None,
         target: str | None,
-        write: Callable[[Site, Sequence[RevisionStep]], Rendering],
+        write: Callable[[Site, bool, Sequence[RevisionStep]], Rendering],
         fingerprint: str = "",
     ) -> Rendering | None:
         key = (site.home.server, site.home.kind, before, target, fingerprint)
         with self._lock:
             if key not in self._kept:
                 steps = self._lineage.plan(before, target)
-                self._kept[key] = rendered(site, steps, lambda one: write(one, steps))
+                self._kept[key] = rendered(site, steps, lambda one, again: write(one, again, steps))
                 if len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)

@@ -1,0 +1,188 @@
+"""Installations whose homes stand at revision a1, on PostgreSQL by an owner who is no superuser, and on SQLite."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tenantry import Config, Tenancy
+from tenantry.fleet.fingerprints import differences
+from tenantry.fleet.fingerprints_homes import shapes_of
+from tenantry.fleet.homes import Home, HomeKind, home_of, homes_of
+from tenantry.fleet.owning import file_of
+from tenantry.fleet.scripts import AlembicHistory
+
+from .models import New, Old, OldTicket
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+TICKETS = 20
+ISOLATIONS = {HomeKind.SCHEMA: "schema", HomeKind.DATABASE: "database", HomeKind.FILE: "database"}
+
+
+class World(ABC):
+    """An installation without tenants but one in the common tables; each test makes homes of its own."""
+
+    kinds: tuple[HomeKind, ...]
+
+    def __init__(self) -> None:
+        self._open: list[Any] = []
+        with contextlib.closing(self.tenancy(Old)) as tenancy:
+            tenancy.install(create_tables=True)
+            self.common = tenancy.tenants.create("common", isolation="rows")
+            fill(tenancy, "common")
+            for home in homes_of(tenancy):
+                self.history().stamp(home, "a1")
+
+    @abstractmethod
+    def tenancy(self, models: Any, migrations: Path | None = None) -> Tenancy:
+        """Returns a process' view of the installation; one without migrations makes homes without a revision."""
+
+    @abstractmethod
+    def connect(self, home: Home) -> Any:
+        """Opens a connection to a home that its owner might open by hand; it commits every statement."""
+
+    def history(self, migrations: Path = MIGRATIONS) -> AlembicHistory:
+        """Returns the history of a process with the newest models."""
+        tenancy = self.tenancy(New, migrations)
+        history = AlembicHistory(tenancy)
+        self._open += [history, tenancy]
+        return history
+
+    def home(self, kind: HomeKind) -> Home:
+        """Returns a home at a1: the one of that kind, or that of a new tenant with twenty tickets."""
+        with contextlib.closing(self.tenancy(Old)) as tenancy:
+            if kind not in ISOLATIONS:
+                return next(home for home in homes_of(tenancy) if home.kind is kind)
+            tenant = tenancy.tenants.create(f"t-{secrets.token_hex(4)}", isolation=ISOLATIONS[kind])
+            fill(tenancy, tenant)
+            home = home_of(tenant, tenancy.servers.main)
+            assert home is not None
+        self.history().stamp(home, "a1")
+        return home
+
+    def differences(self, one: Home, other: Home) -> list[str]:
+        """Returns how the shapes of two homes differ."""
+        with contextlib.closing(self.tenancy(New)) as tenancy:
+            found = shapes_of(tenancy, [one, other])
+            return differences(found[one], found[other], here=str(one), there=str(other))
+
+    def revision(self, home: Home) -> str | None:
+        """Returns at which revision a home stands."""
+        return self.history().read([home])[home]
+
+    def close(self) -> None:
+        """Closes what was opened."""
+        for one in self._open:
+            one.close()
+
+
+class PostgresWorld(World):
+    """As a managed server has it: the owner may make roles and databases, and is bound by its own walls."""
+
+    kinds = (HomeKind.COMMON, HomeKind.SCHEMA, HomeKind.DATABASE)
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._prefix = f"a{secrets.token_hex(4)}"
+        self.database = server.create_database()
+        self.boss, password = f"{self._prefix}_boss", secrets.token_urlsafe(16).replace("-", "x")
+        with server.admin() as connection:
+            connection.execute(f"CREATE ROLE {self.boss} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'")
+            connection.execute(f"GRANT {self.boss} TO CURRENT_USER")
+            connection.execute(f"ALTER DATABASE {self.database} OWNER TO {self.boss}")
+        self.owner = server.url(self.database, login=self.boss, password=password)
+        self.urls: dict[str, str] = {}
+        with contextlib.closing(Tenancy(self.owner, Old, owner_url=self.owner, config=self._config(None))) as first:
+            first.install()
+            for role in ("app", "operator", "platform"):
+                self.urls[role] = first.create_login(f"{self._prefix}_{role}_login", role=role)
+        super().__init__()
+
+    def tenancy(self, models: Any, migrations: Path | None = None) -> Tenancy:
+        return Tenancy(
+            self.urls["app"],
+            models,
+            owner_url=self.owner,
+            operator_url=self.urls["operator"],
+            platform_url=self.urls["platform"],
+            config=self._config(migrations),
+        )
+
+    def connect(self, home: Home) -> Any:
+        base, _, _ = self.owner.rpartition("/")
+        url = f"{base}/{home.physical}" if home.kind is HomeKind.DATABASE else self.owner
+        schema = home.physical if home.kind is HomeKind.SCHEMA else "public"
+        return psycopg.connect(url, options=f"-csearch_path={schema}", autocommit=True)
+
+    @contextlib.contextmanager
+    def admin(self, home: Home) -> Iterator[Any]:
+        """Lends the administrator's connection, which no wall holds, to a home."""
+        with self._server.admin(home.physical if home.kind is HomeKind.DATABASE else self.database) as connection:
+            connection.execute(f"SET search_path = {home.physical if home.kind is HomeKind.SCHEMA else 'public'}")
+            yield connection
+
+    def close(self) -> None:
+        super().close()
+        with self._server.admin() as connection:
+            owned = "SELECT datname FROM pg_database WHERE datdba = %s::regrole"
+            databases = [name for (name,) in connection.execute(owned, [self.boss]).fetchall()]
+        for name in databases:
+            # Templates go with the database that they are for.
+            if not name.startswith("tenantry_template"):
+                self._server.drop_database(name)
+        with self._server.admin() as connection:
+            logins = [f"{self._prefix}_{role}_login" for role in self.urls]
+            groups = [f"{self._prefix}_{role}" for role in ("operator", "platform", "app", "owner", "boss")]
+            for role in [*logins, *groups]:
+                connection.execute(f"DROP ROLE IF EXISTS {role}")
+
+    def _config(self, migrations: Path | None) -> Config:
+        return Config(role_prefix=self._prefix, migrations=str(migrations) if migrations else None)
+
+
+class SqliteWorld(World):
+    """A directory."""
+
+    kinds = (HomeKind.PLATFORM, HomeKind.COMMON, HomeKind.FILE)
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        super().__init__()
+
+    def tenancy(self, models: Any, migrations: Path | None = None) -> Tenancy:
+        config = Config(migrations=str(migrations) if migrations else None)
+        return Tenancy(f"sqlite:///{self.directory}", models, config=config)
+
+    def connect(self, home: Home) -> sqlite3.Connection:
+        return sqlite3.connect(self.file(home), isolation_level=None, timeout=5.0)
+
+    def file(self, home: Home) -> Path:
+        """Returns the file of a home."""
+        with contextlib.closing(self.tenancy(Old)) as tenancy:
+            server: Any = tenancy.servers.main
+            return file_of(home, server)
+
+
+def fill(tenancy: Tenancy, tenant: Any) -> None:
+    """Gives a tenant its tickets."""
+    with tenancy.transaction(tenant) as db:
+        db.add_all(OldTicket(subject=f"Ticket {number}", number=number) for number in range(TICKETS))
+
+
+def migrations_with(directory: Path, **revisions: str) -> Path:
+    """Returns a copy of the migrations with more revisions, by name; each follows the one before it."""
+    copied = Path(shutil.copytree(MIGRATIONS, directory, ignore=shutil.ignore_patterns("__pycache__")))
+    before = "d4"
+    for name, body in revisions.items():
+        head = f"import sqlalchemy as sa\nfrom alembic import op\n\nrevision = {name!r}\ndown_revision = {before!r}\n\n"
+        (copied / "versions" / f"{name}.py").write_text(head + body)
+        before = name
+    return copied
