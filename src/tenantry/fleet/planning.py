@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -34,10 +34,10 @@ def look(tenancy: Tenancy, history: History, target: str | None, *, where: Where
 
 
 def standings(history: History, homes: Sequence[Home], target: str | None) -> list[Standing]:
-    """Returns where each of *homes* stands, seen from *target*; one that cannot be found counts as empty."""
+    """Returns where each of *homes* stands, seen from *target*, that the history is for."""
     current = history.read(homes)
     position = functools.cache(lambda revision: history.position(revision, target))
-    return [Standing(home, current.get(home), position(current.get(home))) for home in homes]
+    return [Standing(home, current[home], position(current[home])) for home in homes if home in current]
 
 
 def outline(found: Iterable[Standing], *, verb: Verb, target: str | None, canaries: Collection[str]) -> list[Work]:
@@ -77,23 +77,29 @@ def creations_under_way(connection: Connection) -> bool:
     return any(not has_let_go(row.holder, expired=row.lease_until < now()) for row in connection.execute(running))
 
 
-def back(works: Iterable[Work], current: Mapping[Home, str | None]) -> Iterator[Work]:
-    """Yields the work that brings homes which a run changed to where they came from.
+def back(works: Iterable[Work], current: Mapping[Home, str | None]) -> list[Work]:
+    """Returns the work that brings homes which a run changed to where they came from.
 
     *current* is where they stand now. One that has moved on since is not touched: it is in it as failed.
     """
-    for work in works:
-        here = current.get(work.home)
-        done = work.state is WorkState.DONE
-        if here == work.before or work.attempt == 0 or (done and work.before == work.after):
-            continue
-        moved_on = done and here != work.after
-        yield Work(
-            home=work.home,
-            ring=work.ring,
-            stage=stage_of(work.home, work.ring, Verb.ROLLBACK),
-            target=work.before,
-            state=WorkState.FAILED if moved_on else WorkState.PENDING,
-            before=here,
-            error=f"It stands at {here}, not at {work.after} where the run left it." if moved_on else None,
-        )
+    changed = (work for work in works if _changed(work, current.get(work.home)))
+    return sorted((_back(work, current.get(work.home)) for work in changed), key=lambda work: work.stage)
+
+
+def _changed(work: Work, here: str | None) -> bool:
+    if here == work.before or work.attempt == 0:
+        return False
+    return work.state is not WorkState.DONE or work.before != work.after
+
+
+def _back(work: Work, here: str | None) -> Work:
+    moved_on = work.state is WorkState.DONE and here != work.after
+    return Work(
+        home=work.home,
+        ring=work.ring,
+        stage=stage_of(work.home, work.ring, Verb.ROLLBACK),
+        target=work.before,
+        state=WorkState.FAILED if moved_on else WorkState.PENDING,
+        before=here,
+        error=f"It stands at {here}, not at {work.after} where the run left it." if moved_on else None,
+    )

@@ -45,7 +45,7 @@ class Deaths:
 
 
 class Statements:
-    """Hears every statement before it is sent and at its end: psycopg's are Python, SQLite's the interpreter tells of."""
+    """Hears of every statement before it is sent and at its end: of psycopg's as Python calls, of SQLite's as C's."""
 
     def __init__(self, deaths: Deaths) -> None:
         self._deaths = deaths
