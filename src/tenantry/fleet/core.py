@@ -221,8 +221,12 @@ class Fleet:
         homes = list(self.current(where=where))
         announce("fleet", "stamp", target=resolved, homes=len(homes))
         with ThreadPoolExecutor(jobs) as pool:
-            stamped = pool.map(functools.partial(self._history.stamp, target=resolved), homes)
-            return dict(zip(homes, stamped, strict=True))
+            applied = pool.map(functools.partial(self._history.stamp, target=resolved), homes)
+            stamped = dict(zip(homes, applied, strict=True))
+        for home in stamped:
+            if home.warm and home.tenant is not None:
+                self._tenancy.tenants.note_warm_head(home.tenant, resolved)
+        return stamped
 
     def sql(self, target: str = "head", *, where: Where | None = None) -> Mapping[Home, str]:
         """Returns what would be run, for one home of each kind, server and revision that stands for the others.
