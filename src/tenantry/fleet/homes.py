@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,6 +49,12 @@ class Home:
     def key(self) -> str:
         """What tells this home from every other of the fleet, whatever its tenant is called."""
         return f"{self.server}/{self.kind}/{self.tenant.hex if self.tenant else ''}"
+
+
+def lock_key(home: Home) -> int:
+    """Returns the signed 64-bit key of a home's advisory lock, in the database that the home is in."""
+    digest = hashlib.blake2b(home.key.encode(), digest_size=8, person=b"fleet").digest()
+    return int.from_bytes(digest, signed=True)
 
 
 _TENANTS: Final = frozenset({Ownership.TENANT, Ownership.RECORD})
