@@ -4,7 +4,6 @@ import contextlib
 import functools
 import shlex
 import signal
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -347,11 +346,12 @@ def _tried(work: Callable[[], Sequence[Outcome]]) -> Sequence[Outcome]:
 @contextlib.contextmanager
 def _underway(doing: str, *, as_json: bool) -> Iterator[None]:
     """Shows progress inside the ``with`` block, and ends it well when somebody interrupts or terminates it."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with shown(doing, as_json=as_json):
             yield
     except KeyboardInterrupt:
         say("Interrupted: the homes in hand were finished, the others are as they were. Next: tenantry fleet resume")
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

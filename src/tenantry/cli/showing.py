@@ -56,11 +56,15 @@ def progress(doing: str) -> Iterator[None]:
     with console.status(doing) as status:
 
         def show(step: Step) -> None:
-            about = step.facts.get("what") or step.name
-            status.update(f"{doing}: {escape(str(about))}")
+            status.update(f"{doing}: {escape(_about(step))}")
 
         forget = listen(show)
         try:
             yield
         finally:
             forget()
+
+
+def _about(step: Step) -> str:
+    about = str(step.facts.get("what") or step.facts.get("table") or step.name)
+    return f"{about}, {step.facts['done']} of {step.facts['total']}" if "total" in step.facts else about

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tenantry.cli import running
+from tenantry.cli import adopting, running
 from tenantry.cli.applying import Key, catalog_of, parse_key, tenancy_of
 from tenantry.cli.showing import AsJSON, print_json, print_table, progress, say, tenant_as_data
 from tenantry.errors import ConfigurationError, LoginRequired
@@ -142,6 +142,7 @@ def erase(
 
 
 running.register(app)
+app.add_typer(adopting.app, name="adopt")
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
