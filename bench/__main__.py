@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 import sqlalchemy
 
-from bench import costs, files, sessions
+from bench import costs, files, provisioning, sessions
 from bench.stage import stage
 
 Options = argparse.Namespace
@@ -33,10 +33,15 @@ def _files(options: Options) -> None:
     files.reads(options.rounds)
 
 
+def _provisioning(options: Options) -> None:
+    provisioning.report(max(20, options.rounds // 20))
+
+
 # Each part stands alone: python -m bench --only files
 PARTS: Final[dict[str, Callable[[Options], None]]] = {
     "sessions": _sessions,
     "files": _files,
+    "provisioning": _provisioning,
 }
 
 
