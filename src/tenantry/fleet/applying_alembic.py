@@ -13,10 +13,11 @@ from sqlalchemy.exc import DBAPIError
 from tenantry.errors import Diverged, OutcomeUnknown
 from tenantry.fleet import concurrently
 from tenantry.fleet.applying import Tally, busy, failed, must_move, tell
-from tenantry.fleet.applying_postgres import BUSY, lock_key, locking, settings_of
+from tenantry.fleet.applying_postgres import BUSY, locking, settings_of
 from tenantry.fleet.applying_sqlite import told_of_file
 from tenantry.fleet.environment import migration_context, operations, owner_engine
 from tenantry.fleet.history import Applied, Pace
+from tenantry.fleet.homes import lock_key
 from tenantry.fleet.lineage import Lineage, current_of, revision_of
 from tenantry.fleet.operations.homes import touched
 from tenantry.fleet.owning import in_autocommit

@@ -16,7 +16,7 @@ from tenantry.events import announce
 from tenantry.fleet import claims, journal, planning
 from tenantry.fleet.executors import Executor, Threads
 from tenantry.fleet.history import Applied, History, Pace, Position
-from tenantry.fleet.homes import Home, homes_of
+from tenantry.fleet.homes import Home
 from tenantry.fleet.orders import BASE, MAX_FAILURES, Order
 from tenantry.fleet.outcomes import RESUMABLE, Options, Outcome, Ring, Run, RunState, Status, Verb, Work, WorkState
 from tenantry.fleet.planning import Where
@@ -53,7 +53,7 @@ class Fleet:
 
     def current(self, *, where: Where | None = None) -> Mapping[Home, str | None]:
         """Returns at which revision every home stands."""
-        return self._history.read([home for home in homes_of(self._tenancy) if where is None or where(home)])
+        return self._history.read(planning.homes_served(self._tenancy, self._history, where=where))
 
     def plan(
         self,

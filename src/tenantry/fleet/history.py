@@ -44,6 +44,10 @@ class History(Protocol):
 
     name: str
 
+    def serves(self, home: Home) -> bool:
+        """Whether the history is for that home; no run brings any other into it."""
+        ...
+
     def resolve(self, target: str) -> str | None:
         """Returns the one revision that *target* names: head, base, a revision or its beginning, a tag.
 

@@ -29,8 +29,15 @@ def look(tenancy: Tenancy, history: History, target: str | None, *, where: Where
 
     Raises: LoginRequired without a login that lists tenants, or without the owner's.
     """
-    homes = [home for home in homes_of(tenancy) if where is None or where(home)]
-    return standings(history, homes, target)
+    return standings(history, homes_served(tenancy, history, where=where), target)
+
+
+def homes_served(tenancy: Tenancy, history: History, *, where: Where | None = None) -> list[Home]:
+    """Returns the homes that a history is for, of those chosen.
+
+    Raises: LoginRequired without a login that lists tenants.
+    """
+    return [home for home in homes_of(tenancy) if history.serves(home) and (where is None or where(home))]
 
 
 def standings(history: History, homes: Sequence[Home], target: str | None) -> list[Standing]:

@@ -42,6 +42,10 @@ class AlembicHistory:
         """Closes the connections of this thread."""
         self._owners.close()
 
+    def serves(self, home: Home) -> bool:
+        """Whether the history is for that home: it is for every one."""
+        return True
+
     def resolve(self, target: str) -> str | None:
         """Returns the one revision that *target* names: head, base, a revision or its beginning, ``head-1``, ``+1``.
 

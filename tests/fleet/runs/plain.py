@@ -49,6 +49,9 @@ class PlainHistory:
         self._tenancy = tenancy
         self._stall = stall
 
+    def serves(self, home: Home) -> bool:
+        return True
+
     def resolve(self, target: str) -> str | None:
         if target in ("head", "base"):
             return REVISIONS[-1] if target == "head" else None
