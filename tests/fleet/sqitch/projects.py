@@ -114,7 +114,8 @@ def helpdesk(folder: Path, engine: str, *, conf: str = "") -> Project:
     )
     project.change(
         "subjects",
-        "CREATE INDEX tickets_subject ON tickets (tenant_id, subject);\n\nCREATE INDEX notes_text ON notes (tenant_id, text);",
+        "CREATE INDEX tickets_subject ON tickets (tenant_id, subject);\n\n"
+        "CREATE INDEX notes_text ON notes (tenant_id, text);",
         "DROP INDEX tickets_subject;\nDROP INDEX notes_text;",
         _index_verify(engine),
         needs="tickets notes",
@@ -125,5 +126,11 @@ def helpdesk(folder: Path, engine: str, *, conf: str = "") -> Project:
 
 def _index_verify(engine: str) -> str:
     if engine == "pg":
-        return "SELECT 1 / count(*) FROM pg_indexes WHERE indexname = 'notes_text' AND schemaname = ANY(current_schemas(true));"
-    return "SELECT CASE count(*) WHEN 1 THEN 1 ELSE abs(-9223372036854775807 - 1) END FROM sqlite_master WHERE name = 'notes_text';"
+        return (
+            "SELECT 1 / count(*) FROM pg_indexes\n"
+            "WHERE indexname = 'notes_text' AND schemaname = ANY(current_schemas(true));"
+        )
+    return (
+        "SELECT CASE count(*) WHEN 1 THEN 1 ELSE abs(-9223372036854775807 - 1) END\n"
+        "FROM sqlite_master WHERE name = 'notes_text';"
+    )

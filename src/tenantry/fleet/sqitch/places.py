@@ -41,16 +41,20 @@ class Progress:
     done: int = 0
 
     def describe(self, error: Exception) -> str:
-        """Returns what the database said, where, and what stands all the same."""
+        """Returns what the database said, and where in the script."""
         where = f"{self.script.name}, line {self.statement.line}: " if self.statement else ""
-        stands = "" if self.script.whole or not self.done else " What the script committed before that stands."
-        return f"{where}{describe(error)}.{stands}"
+        return f"{where}{describe(error)}."
+
+    @property
+    def stands(self) -> bool:
+        """Whether some of the script may have been committed, although it has not come to its end."""
+        return bool(self.done) and not self.script.whole
 
 
 class Place(ABC):
     """A home with its registry, held by this process alone until it is closed."""
 
-    # Raised by the driver; whatever else comes up is no answer of the database.
+    # What the driver raises; whatever else comes up is no answer of the database.
     failures: tuple[type[Exception], ...]
 
     def __init__(self, site: Site, project: Project, registry: Registry, pace: Pace) -> None:
@@ -298,12 +302,13 @@ class Place(ABC):
             if was_lost(error):
                 raise OutcomeUnknown(action=f"the {kind} of {change.qualified} in {self.site.home}") from error
             self.abandon()
-            untouched = progress.script.whole or not progress.done
-            if untouched and self.is_busy(error):
+            if self.is_busy(error) and not progress.stands:
                 self.registry.forget_unfinished()
                 raise HomeBusy(home=self.site.home, reason=describe(error), seconds=self.pace.lock_timeout) from error
             self._record_failure(change, kind)
             said = str(error) if isinstance(error, _Refused) else progress.describe(error)
+            if progress.stands:
+                said += " What the script committed before that stands."
             raise MigrationFailed(
                 home=self.site.home, before=self._before, step=f"{kind} {change.qualified}", error=said
             ) from error

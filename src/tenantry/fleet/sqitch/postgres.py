@@ -7,12 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import psycopg
-from psycopg.pq import TransactionStatus
-
 from tenantry.errors import HomeBusy
 from tenantry.fleet.history import Pace
-from tenantry.fleet.homes import Home, HomeKind
+from tenantry.fleet.homes import Home, HomeKind, lock_key
 from tenantry.fleet.owning import search_path
 from tenantry.fleet.sites import Site
 from tenantry.fleet.sqitch.places import Place, Progress
@@ -21,16 +18,22 @@ from tenantry.fleet.sqitch.registry_postgres import PostgresRegistry
 from tenantry.fleet.sqitch.sight import Sight, chooses_roles
 from tenantry.fleet.sqitch.statements import Script
 from tenantry.fleet.sqitch.walls import Walls
-from tenantry.ids import advisory_key
-from tenantry.isolation.postgres import INSTALL_LOCK, PostgresServer
+from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.wall import Capabilities
 from tenantry.types import Finding
+
+try:
+    import psycopg
+    from psycopg.pq import TransactionStatus
+except ImportError:  # said in one sentence where a connection is asked for
+    psycopg = None  # type: ignore[assignment]
 
 # The key of the advisory lock that `sqitch` takes in a database while it works there. Ours take it shared: homes of
 # one database do not wait for each other, and `sqitch` waits for us as we wait for it.
 _SQITCH_LOCK: Final = 75474063
 _GLANCE: Final = 0.05
-_BUSY: Final = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+# What another's lock ends in: lock_not_available, deadlock_detected.
+_BUSY: Final = ("55P03", "40P01")
 
 
 def schema_of(home: Home, server: PostgresServer) -> str:
@@ -56,9 +59,10 @@ def _settings(home: Home, server: PostgresServer, pace: Pace) -> str:
     settings = [search_path(home, server), f"lock_timeout = {_milliseconds(pace.lock_timeout)}"]
     if pace.statement_timeout is not None:
         settings.append(f"statement_timeout = {_milliseconds(pace.statement_timeout)}")
-    if home.tenant is not None:
-        # In a tenant's own home its own rows are all there is to see.
-        settings.append(f"{server.config.context_setting} = '{home.tenant}'")
+    # In a tenant's own home its own rows are all there is to see; in common tables no tenant bears that name.
+    settings.append(f"{server.config.context_setting} = '{home.tenant or 'catalog'}'")
+    # A DBA sees what burns.
+    settings.append(f"application_name = 'tenantry:fleet:{home.tenant or home.kind}'")
     return "; ".join(f"SET {setting}" for setting in settings)
 
 
@@ -68,10 +72,9 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _take(connection: Any, home: Home, pace: Pace) -> None:
-    key = advisory_key(home.tenant) if home.tenant else INSTALL_LOCK
     locks = {
         f"pg_try_advisory_lock_shared({_SQITCH_LOCK})": "sqitch was at work in its database",
-        f"pg_try_advisory_lock({key})": "another migration was at work on it",
+        f"pg_try_advisory_lock({lock_key(home)})": "another migration was at work on it",
     }
     deadline = time.monotonic() + pace.lock_timeout
     for lock, reason in locks.items():
@@ -84,11 +87,11 @@ def _take(connection: Any, home: Home, pace: Pace) -> None:
 class PostgresPlace(Place):
     """A home in PostgreSQL."""
 
-    failures = (psycopg.Error,)
     registry: PostgresRegistry
 
     def __init__(self, site: Site, server: PostgresServer, project: Project, connection: Any, pace: Pace) -> None:
         super().__init__(site, project, PostgresRegistry(project, site.home, connection), pace)
+        self.failures = (psycopg.Error,)
         self._connection = connection
         self._settings = _settings(site.home, server, pace)
         self._at_home = f"SET LOCAL ROLE NONE; SET LOCAL {search_path(site.home, server)}"
@@ -156,4 +159,4 @@ class PostgresPlace(Place):
         self._connection.execute(f"RESET ROLE; RESET ALL; DISCARD TEMP; DEALLOCATE ALL; {self._settings}")
 
     def is_busy(self, error: Exception) -> bool:
-        return isinstance(error, _BUSY)
+        return getattr(error, "sqlstate", None) in _BUSY

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from psycopg.pq import TransactionStatus
-
 from tenantry.fleet.sqitch.statements import Script, Statement
 from tenantry.isolation.wall import quote
 
@@ -77,7 +75,7 @@ def _compares(statement: Statement) -> bool:
 @contextmanager
 def _inside(connection: Any) -> Iterator[None]:
     """Makes one transaction of what follows, where the script has none open."""
-    alone = connection.info.transaction_status == TransactionStatus.IDLE
+    alone = connection.info.transaction_status.name == "IDLE"
     if alone:
         connection.execute("BEGIN")
     yield

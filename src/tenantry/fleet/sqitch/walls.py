@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import psycopg
 from sqlalchemy import Table
 
 from tenantry.fleet.sites import Site
@@ -15,6 +14,14 @@ from tenantry.models import SHARED_SCHEMA, owned_tables
 from tenantry.models.ownership import is_walled
 from tenantry.settings import Config
 from tenantry.types import Finding
+
+try:
+    from psycopg import DatabaseError
+except ImportError:  # nothing runs here without a connection
+    DatabaseError = Exception  # type: ignore[assignment, misc]
+
+# Another's lock, or its time was up: the same may succeed later.
+_PASSING: Final = ("55P03", "40P01", "57014")
 
 _RELATIONS: Final = f"""
 select n.nspname, c.relname,
@@ -88,10 +95,8 @@ class Walls:
         try:
             for statement in table_statements(table, self._config, self._capabilities):
                 connection.execute(statement)
-        except psycopg.errors.LockNotAvailable:
-            raise
-        except psycopg.DatabaseError as error:
-            if error.sqlstate is None:
+        except DatabaseError as error:
+            if error.sqlstate is None or error.sqlstate in _PASSING:
                 raise
             message = f"Its wall cannot be raised: {error.diag.message_primary}."
             return Finding("D303", str(relation), message, "Give it the columns that the models say, tenant_id first.")
