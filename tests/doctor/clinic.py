@@ -22,11 +22,11 @@ LOGINS = ("app", "operator", "platform")
 class Clinic:
     """One installation with roles of its own, real logins, and tenants in rows, a schema and a database."""
 
-    def __init__(self, server: Any, *, owner: str) -> None:
+    def __init__(self, server: Any, *, owner: str, **choices: Any) -> None:
         self.server = server
         self.prefix = f"d{secrets.token_hex(4)}"
         self.database = server.create_database()
-        self.config = Config(role_prefix=self.prefix)
+        self.config = Config(role_prefix=self.prefix, **choices)
         self.owner_url = server.url(self.database)
         self.roles = [f"{self.prefix}_{kind}" for kind in ("owner", "app", "platform", "operator")]
         if owner == "plain":
@@ -96,9 +96,11 @@ class Clinic:
     def close(self) -> None:
         """Drops the databases, then the roles."""
         self.tenancy.close()
-        for name in (self.own_database, self.database):
-            self.server.drop_database(name)
         with self.server.admin() as connection:
+            question = "SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') ~ %s"
+            marked = connection.execute(question, (f"^tenantry.*: {self.database}",)).fetchall()
+            for name in {self.own_database, self.database, *(name for (name,) in marked)}:
+                self.server.drop_database(name)
             logins = [f"{self.prefix}_{kind}_login" for kind in LOGINS]
             for role in [*logins, *reversed(self.roles), f"{self.prefix}_boss"]:
                 connection.execute(f"DROP ROLE IF EXISTS {role}")
@@ -122,9 +124,9 @@ class Clinic:
 
 
 @contextmanager
-def opened(server: Any, *, owner: str = "superuser") -> Iterator[Clinic]:
-    """Lends an installation and takes it down again."""
-    clinic = Clinic(server, owner=owner)
+def opened(server: Any, *, owner: str = "superuser", **choices: Any) -> Iterator[Clinic]:
+    """Lends an installation and takes it down again; *choices* are its configuration's."""
+    clinic = Clinic(server, owner=owner, **choices)
     try:
         yield clinic
     finally:

@@ -56,6 +56,7 @@ CODES: Final = MappingProxyType(
         "D507": "large objects, which no wall covers, exist",
         "D601": "a placement stands without a tenant",
         "D602": "a tenant stands without its placement",
+        "D603": "a placement kept ready is not there",
         "D701": "PostgreSQL is older than its last fix that matters here",
         "D702": "PgBouncer is older than its last fix that matters here",
         "D801": "the directory is open to other accounts",

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from tenantry.catalog.warming import WarmPlacement
 from tenantry.doctor import placements, postgres, sqlite, versions
+from tenantry.doctor.placements import Census
 from tenantry.doctor.report import Report, assemble
 from tenantry.errors import TenantryError
 from tenantry.isolation.servers import Server
@@ -23,14 +25,18 @@ def examine(tenancy: Tenancy, *, jobs: int = 4) -> Report:
     """
     found: list[Finding] = list(versions.judge_packages(versions.installed()))
     tenants: tuple[Tenant, ...] | None = None
+    ready: tuple[WarmPlacement, ...] = ()
     try:
+        # Before the tenants: one that is taken meanwhile is then a tenant's too.
+        ready = tuple(tenancy.tenants.warm_placements())
         tenants = tuple(_every(tenancy))
     except (TenantryError, SQLAlchemyError) as error:
         found.append(_unlisted(error))
     servers = tenancy.servers.all()
     found += placements.judge_lives(tenants or (), [server.name for server in servers])
     for server in servers:
-        found += _examine(tenancy, server, tenants, jobs=jobs)
+        census = placements.census(tenancy, tenants=tenants, ready=ready, server=server.name)
+        found += _examine(server, census, jobs=jobs)
     return assemble(found, [f"{server.name} ({server.location})" for server in servers])
 
 
@@ -42,8 +48,7 @@ def _every(tenancy: Tenancy) -> Iterator[Tenant]:
         after = page[-1]
 
 
-def _examine(tenancy: Tenancy, server: Server, tenants: tuple[Tenant, ...] | None, *, jobs: int) -> Iterator[Finding]:
-    census = placements.census(tenancy, tenants=tenants, server=server.name)
+def _examine(server: Server, census: Census, *, jobs: int) -> Iterator[Finding]:
     if isinstance(server, SqliteServer):
         yield from sqlite.examine(server, census)
     else:

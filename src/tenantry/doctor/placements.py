@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from tenantry.catalog.warming import WarmPlacement
 from tenantry.errors import TenantNotFound
 from tenantry.tenancy import Tenancy
 from tenantry.types import Finding, Isolation, Tenant, TenantStatus
@@ -16,15 +17,26 @@ _STANDING = (TenantStatus.ACTIVE, TenantStatus.SUSPENDED)
 
 @dataclass(frozen=True)
 class Census:
-    """The tenants of one server; None where they could not be listed."""
+    """The tenants of one server, None where they could not be listed, and the placements kept ready for more."""
 
     tenants: tuple[Tenant, ...] | None
+    ready: tuple[WarmPlacement, ...]
     still_lives: Callable[[uuid.UUID], bool]
+    still_ready: Callable[[uuid.UUID], bool]
 
     def standing(self, isolation: Isolation) -> list[Tenant]:
         """Returns the tenants whose placement must stand, under one isolation."""
         known = self.tenants or ()
         return [tenant for tenant in known if tenant.isolation is isolation and tenant.status in _STANDING]
+
+    def placed(self, isolation: Isolation) -> dict[str, uuid.UUID]:
+        """Returns the placements that must stand under one isolation, by name, with the tenant each is for."""
+        ready = {placement.physical: placement.id for placement in self.waiting(isolation)}
+        return ready | {tenant.physical: tenant.id for tenant in self.standing(isolation)}
+
+    def waiting(self, isolation: Isolation) -> list[WarmPlacement]:
+        """Returns the placements that are kept ready under one isolation."""
+        return [placement for placement in self.ready if placement.isolation is isolation]
 
     def orphans(self, names: Collection[str], parse: Callable[[str], uuid.UUID]) -> list[str]:
         """Returns the names that no living tenant bears."""
@@ -35,21 +47,27 @@ class Census:
         return sorted(name for name in names if name not in known and not self.still_lives(parse(name)))
 
 
-def census(tenancy: Tenancy, *, tenants: tuple[Tenant, ...] | None, server: str) -> Census:
-    """Returns the tenants of one server, out of all."""
+def census(
+    tenancy: Tenancy, *, tenants: tuple[Tenant, ...] | None, ready: Collection[WarmPlacement], server: str
+) -> Census:
+    """Returns what is to stand on one server, out of all."""
 
     @functools.cache
-    def kept_ready() -> frozenset[uuid.UUID]:
+    def begun() -> frozenset[uuid.UUID]:
         return frozenset(placement.id for placement in tenancy.tenants.warm_placements(begun=True))
 
     def still_lives(tenant: uuid.UUID) -> bool:
         try:
             return tenancy.tenants.get(tenant).status is not TenantStatus.ERASED
         except TenantNotFound:
-            return tenant in kept_ready()
+            return tenant in begun()
+
+    def still_ready(placement: uuid.UUID) -> bool:
+        return any(found.id == placement for found in tenancy.tenants.warm_placements())
 
     here = None if tenants is None else tuple(tenant for tenant in tenants if tenant.server == server)
-    return Census(here, still_lives)
+    waiting = tuple(placement for placement in ready if placement.server == server)
+    return Census(here, waiting, still_lives, still_ready)
 
 
 def from_physical(name: str) -> uuid.UUID:
@@ -64,6 +82,10 @@ def judge(
     for tenant in found.standing(isolation):
         if tenant.physical not in present:
             yield missing(tenant, title(tenant.physical))
+    for placement in found.waiting(isolation):
+        # It may have been taken away, by whoever keeps them, while we were looking.
+        if placement.physical not in present and found.still_ready(placement.id):
+            yield lost(placement, title(placement.physical))
     for name in found.orphans(present, from_physical):
         message = "No tenant lives here any more; what it holds was to be erased."
         yield Finding("D601", title(name), message, drop.format(name=name))
@@ -73,6 +95,13 @@ def missing(tenant: Tenant, where: str) -> Finding:
     """Returns the finding about a tenant whose placement is gone."""
     message = f"The tenant {tenant.slug} is {tenant.status}, but its {tenant.isolation} is not there."
     return Finding("D602", where, message, f"Restore it, or `tenantry tenants erase {tenant.slug}`.")
+
+
+def lost(placement: WarmPlacement, where: str) -> Finding:
+    """Returns the finding about a placement kept ready that is gone."""
+    message = f"The catalog keeps this {placement.isolation} ready for a tenant to come, and it is not there."
+    fix = f"Drop the others and make all anew: tenancy.tenants.warm({placement.isolation.value!r}, size=0), then more."
+    return Finding("D603", where, message, fix)
 
 
 def judge_lives(tenants: Collection[Tenant], servers: Collection[str]) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from tenantry.isolation.database import mark_of
 from tenantry.isolation.marks import without_revision
 from tenantry.isolation.postgres import APP, OPERATOR, OWNER, PLATFORM, PostgresServer
 from tenantry.isolation.servers import MAIN
-from tenantry.types import Finding, Isolation, Tenant
+from tenantry.types import Finding, Isolation
 
 if TYPE_CHECKING:
     from tenantry.doctor.connecting import Connection
@@ -128,7 +128,7 @@ def _tenant_schemas(snapshot: Snapshot, census: Census) -> frozenset[str]:
     """Returns the schemas whose tables are judged: those of living tenants, or all that look like one."""
     if census.tenants is None:
         return frozenset(name for name in snapshot.schemas if PHYSICAL.fullmatch(name))
-    return snapshot.schemas & {tenant.physical for tenant in census.standing(Isolation.SCHEMA)}
+    return snapshot.schemas & census.placed(Isolation.SCHEMA).keys()
 
 
 def _scene(ward: Ward, staff: Staff, snapshot: Snapshot, tenant_schemas: frozenset[str], *, home: bool) -> Scene:
@@ -190,20 +190,20 @@ def _judge_placements(ward: Ward, scene: Scene, census: Census, *, databases: Ma
         yield Finding("N603", scene.title(name), message, f"If nobody needs it: DROP DATABASE {name};")
 
 
-def _standing_databases(census: Census, databases: Mapping[str, str]) -> list[Tenant]:
-    return [tenant for tenant in census.standing(Isolation.DATABASE) if tenant.physical in databases]
+def _standing_databases(census: Census, databases: Mapping[str, str]) -> list[str]:
+    return [name for name in census.placed(Isolation.DATABASE) if name in databases]
 
 
-def _examine_databases(ward: Ward, staff: Staff, tenants: Iterable[Tenant], *, jobs: int) -> Iterator[Finding]:
-    def look(tenant: Tenant) -> list[Finding]:
-        announce("doctor", "look", what=f"{ward.prefix}{tenant.physical}")
+def _examine_databases(ward: Ward, staff: Staff, names: Iterable[str], *, jobs: int) -> Iterator[Finding]:
+    def look(name: str) -> list[Finding]:
+        announce("doctor", "look", what=f"{ward.prefix}{name}")
         try:
-            with reading(ward.reader.set(database=tenant.physical)) as connection:
+            with reading(ward.reader.set(database=name)) as connection:
                 snapshot = take(connection, staff.audience().everybody)
             return list(_judge_database(ward, _scene(ward, staff, snapshot, frozenset(), home=False)))
         except NoAnswer as error:
-            return [_silent(ward, tenant.physical, str(error))]
+            return [_silent(ward, name, str(error))]
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        for found in pool.map(look, tenants):
+        for found in pool.map(look, names):
             yield from found

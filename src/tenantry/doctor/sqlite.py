@@ -16,7 +16,7 @@ from tenantry.doctor.placements import Census
 from tenantry.events import announce
 from tenantry.isolation.sqlite import CATALOG, COMMON, PLATFORM, TEMPLATE_PREFIX, SqliteServer
 from tenantry.models import Ownership, owned_tables
-from tenantry.types import Finding, Isolation, Tenant
+from tenantry.types import Finding, Isolation
 
 _OWN: Final = (CATALOG, PLATFORM, COMMON)
 _SUFFIXES: Final = ("-wal", "-shm", "-journal")
@@ -79,26 +79,31 @@ def _tenant_of(name: str) -> uuid.UUID | None:
 
 
 def _judge_placements(server: SqliteServer, census: Census, files: dict[str, Path]) -> Iterator[Finding]:
-    tenants = census.standing(Isolation.DATABASE)
-    for tenant in tenants:
+    for tenant in census.standing(Isolation.DATABASE):
         if not server.file(tenant.physical).exists():
             yield placements.missing(tenant, str(server.file(tenant.physical)))
-        elif tenant.physical in files:
-            yield from _judge_file(server, files[tenant.physical], census, tenant=tenant)
+    for placement in census.waiting(Isolation.DATABASE):
+        if not server.file(placement.physical).exists() and census.still_ready(placement.id):
+            yield placements.lost(placement, str(server.file(placement.physical)))
+    for physical, tenant_id in census.placed(Isolation.DATABASE).items():
+        if physical in files:
+            yield from _judge_file(server, files[physical], census, resident=tenant_id)
     names = [name for name in files if _tenant_of(name)]
     for name in census.orphans(names, lambda name: _tenant_of(name) or uuid.UUID(int=0)):
         message = "No tenant lives in this file any more; what it holds was to be erased."
         yield Finding("D601", str(files[name]), message, f"rm {files[name]}*")
 
 
-def _judge_file(server: SqliteServer, path: Path, census: Census, *, tenant: Tenant | None = None) -> Iterator[Finding]:
+def _judge_file(
+    server: SqliteServer, path: Path, census: Census, *, resident: uuid.UUID | None = None
+) -> Iterator[Finding]:
     announce("doctor", "look", what=str(path))
     try:
         with contextlib.closing(_open(path)) as connection:
             yield from _judge_soundness(path, connection)
-            if tenant is not None:
+            if resident is not None:
                 tables = owned_tables(server.metadata, Ownership.TENANT, Ownership.RECORD, Ownership.SHARED)
-                yield from sqlite_tables.judge_own(path, connection, tables=tables, tenant=tenant)
+                yield from sqlite_tables.judge_own(path, connection, tables=tables, resident=resident)
             elif path.name == COMMON:
                 yield from sqlite_tables.judge_common(path, connection, metadata=server.metadata, census=census)
     except sqlite3.DatabaseError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from tenantry.isolation.sqlite_stored import (
 )
 from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.models import TENANT_COLUMN, is_walled
-from tenantry.types import Finding, Isolation, Tenant
+from tenantry.types import Finding, Isolation
 
 Shape = dict[tuple[str, str], object]
 
@@ -27,7 +28,7 @@ _REINSTALL: Final = "Bring the file to what the models say with a migration; it 
 
 
 def judge_own(
-    path: Path, connection: sqlite3.Connection, *, tables: Sequence[Table], tenant: Tenant
+    path: Path, connection: sqlite3.Connection, *, tables: Sequence[Table], resident: uuid.UUID
 ) -> Iterator[Finding]:
     """Yields what is wrong with the tables of a tenant's own file."""
     names = _names(connection)
@@ -40,7 +41,7 @@ def judge_own(
     for table in tables:
         if is_walled(table) and table.name in names:
             yield from _judge_keys(path, connection, table.name)
-            yield from _judge_strangers(path, connection, table.name, tenant)
+            yield from _judge_strangers(path, connection, table.name, resident)
 
 
 def judge_common(
@@ -110,9 +111,9 @@ def _foreign_keys(connection: sqlite3.Connection, table: str) -> dict[tuple[int,
     return found
 
 
-def _judge_strangers(path: Path, connection: sqlite3.Connection, table: str, tenant: Tenant) -> Iterator[Finding]:
+def _judge_strangers(path: Path, connection: sqlite3.Connection, table: str, resident: uuid.UUID) -> Iterator[Finding]:
     question = f"SELECT min({TENANT_COLUMN}), max({TENANT_COLUMN}) FROM {quote(table)}"
-    strangers = {value for value in connection.execute(question).fetchone() if value not in (None, tenant.id.hex)}
+    strangers = {value for value in connection.execute(question).fetchone() if value not in (None, resident.hex)}
     if strangers:
         message = f"It holds rows of {', '.join(sorted(map(str, strangers)))}."
         fix = "Find out how they came here before anything is deleted; a session of Tenancy cannot write them."
