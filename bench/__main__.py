@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 import sqlalchemy
 
-from bench import costs, files, provisioning, sessions
+from bench import costs, files, migrations, provisioning, sessions
 from bench.stage import stage
 
 Options = argparse.Namespace
@@ -37,11 +37,17 @@ def _provisioning(options: Options) -> None:
     provisioning.report(max(20, options.rounds // 20))
 
 
+def _migrations(options: Options) -> None:
+    migrations.schemas(options.schemas)
+    migrations.files(options.schemas)
+
+
 # Each part stands alone: python -m bench --only files
 PARTS: Final[dict[str, Callable[[Options], None]]] = {
     "sessions": _sessions,
     "files": _files,
     "provisioning": _provisioning,
+    "migrations": _migrations,
 }
 
 

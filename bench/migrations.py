@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,80 +46,82 @@ Contestant = Callable[[Sequence[Home]], None]
 
 def schemas(count: int) -> None:
     """Prints migrations of as many schemas."""
-    with PostgresServer() as server:
-        url = server.url("bench")
-        with (
-            _staged(url, count, Isolation.SCHEMA) as (tenancy, homes),
-            contextlib.closing(AlembicHistory(tenancy)) as history,
-        ):
-            script = history.sql(homes[0], _AFTER)
-            contestants = {
-                "the bare SQL, 4 connections": lambda block: _bare_postgres(url, script, homes[0], block),
-                "Alembic, one shared connection": lambda block: _alembic_postgres(tenancy, history, block),
-                "AlembicHistory.apply, 4 jobs": lambda block: _ours(history, block),
-                "Fleet.upgrade, 4 jobs": lambda block: _fleet(tenancy, block),
-            }
-            _compare(f"{count} schemas", history, homes, contestants)
-            _nothing_to_do(f"{count} schemas", tenancy, history, homes)
+    with PostgresServer() as server, _staged(server.url("bench"), count, Isolation.SCHEMA) as stage:
+        script = stage.history.sql(stage.homes[0], _AFTER)
+        contestants = {
+            "the bare SQL, 4 connections": lambda block: _bare_postgres(stage, script, block),
+            "Alembic, one shared connection": lambda block: _alembic_postgres(stage, block),
+            "AlembicHistory.apply, 4 jobs": lambda block: _move(stage, block, _AFTER),
+            "Fleet.upgrade, 4 jobs": lambda block: _fleet(stage, block),
+        }
+        _compare(f"{count} schemas", stage, contestants)
+        _nothing_to_do(f"{count} schemas", stage)
 
 
 def files(count: int) -> None:
     """Prints migrations of as many SQLite files."""
-    with tempfile.TemporaryDirectory() as directory:
-        with (
-            _staged(f"sqlite:///{directory}/data", count, Isolation.DATABASE) as (tenancy, homes),
-            contextlib.closing(AlembicHistory(tenancy)) as history,
-        ):
-            script = history.sql(homes[0], _AFTER)
-            contestants = {
-                "the bare SQL, 4 threads": lambda block: _bare_sqlite(tenancy, script, block),
-                "Alembic, one file after the other": lambda block: _alembic_sqlite(tenancy, history, block),
-                "AlembicHistory.apply, 4 jobs": lambda block: _ours(history, block),
-                "Fleet.upgrade, 4 jobs": lambda block: _fleet(tenancy, block),
-            }
-            _compare(f"{count} SQLite files", history, homes, contestants)
-            _nothing_to_do(f"{count} SQLite files", tenancy, history, homes)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        _staged(f"sqlite:///{directory}/data", count, Isolation.DATABASE) as stage,
+    ):
+        script = stage.history.sql(stage.homes[0], _AFTER)
+        contestants = {
+            "the bare SQL, 4 threads": lambda block: _bare_sqlite(stage, script, block),
+            "Alembic, one file after the other": lambda block: _alembic_sqlite(stage, block),
+            "AlembicHistory.apply, 4 jobs": lambda block: _move(stage, block, _AFTER),
+            "Fleet.upgrade, 4 jobs": lambda block: _fleet(stage, block),
+        }
+        _compare(f"{count} SQLite files", stage, contestants)
+        _nothing_to_do(f"{count} SQLite files", stage)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """The homes, and whoever brings them from one revision to another."""
+
+    url: str
+    tenancy: Tenancy
+    history: AlembicHistory
+    homes: Sequence[Home]
 
 
 @contextlib.contextmanager
-def _staged(url: str, count: int, isolation: Isolation) -> Iterator[tuple[Tenancy, list[Home]]]:
+def _staged(url: str, count: int, isolation: Isolation) -> Iterator[_Stage]:
     """Makes as many tenants with their rows and stamps them."""
     print(f"Setting the stage: {count} tenants in {isolation} ...", file=sys.stderr)
-    first = Tenancy(url, models=Base)
-    first.install(create_tables=True)
-    for number in range(count):
-        fill(first, first.tenants.create(f"tenant-{number}", isolation=isolation))
-    first.close()
-    tenancy = Tenancy(url, models=Base, config=Config(migrations=str(_SCRIPTS)))
-    try:
-        with contextlib.closing(AlembicHistory(tenancy)) as history:
-            for home in homes_of(tenancy):
-                history.stamp(home, _BEFORE if home.tenant else _AFTER)
-        yield tenancy, [home for home in homes_of(tenancy) if home.tenant]
-    finally:
-        tenancy.close()
+    with contextlib.closing(Tenancy(url, models=Base)) as first:
+        first.install(create_tables=True)
+        for number in range(count):
+            fill(first, first.tenants.create(f"tenant-{number}", isolation=isolation))
+    config = Config(migrations=str(_SCRIPTS))
+    with contextlib.ExitStack() as stack:
+        tenancy = stack.enter_context(contextlib.closing(Tenancy(url, models=Base, config=config)))
+        history = stack.enter_context(contextlib.closing(AlembicHistory(tenancy)))
+        for home in homes_of(tenancy):
+            history.stamp(home, _BEFORE if home.tenant else _AFTER)
+        yield _Stage(url, tenancy, history, [home for home in homes_of(tenancy) if home.tenant])
 
 
-def _compare(title: str, history: AlembicHistory, homes: Sequence[Home], contestants: dict[str, Contestant]) -> None:
+def _compare(title: str, stage: _Stage, contestants: dict[str, Contestant]) -> None:
     """Prints how long a home takes, each block of homes giving one sample to every contestant."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     names = list(contestants)
-    size = max(1, len(homes) // _BLOCKS)
-    for number in range(len(homes) // size):
-        block = homes[number * size : (number + 1) * size]
+    size = max(1, len(stage.homes) // _BLOCKS)
+    for number in range(len(stage.homes) // size):
+        block = stage.homes[number * size : (number + 1) * size]
         for name in names[number % len(names) :] + names[: number % len(names)]:
             begun = time.perf_counter()
             contestants[name](block)
             seconds[name].append((time.perf_counter() - begun) / len(block))
-            _check(history, block, _AFTER)
-            _in_threads(lambda home: history.apply(home, _BEFORE, pace=Pace()), block)
+            _check(stage, block)
+            _move(stage, block, _BEFORE)
     print(table(f"{title}, per home in blocks of {size}", seconds), flush=True)
 
 
-def _nothing_to_do(title: str, tenancy: Tenancy, history: AlembicHistory, homes: Sequence[Home]) -> None:
+def _nothing_to_do(title: str, stage: _Stage) -> None:
     """Prints how long a fleet takes that has nothing to do."""
-    _in_threads(lambda home: history.apply(home, _AFTER, pace=Pace()), homes)
-    fleet = Fleet(tenancy)
+    _move(stage, stage.homes, _AFTER)
+    fleet = Fleet(stage.tenancy)
     seconds = []
     for _ in range(_NOTHING_ROUNDS):
         begun = time.perf_counter()
@@ -128,61 +131,57 @@ def _nothing_to_do(title: str, tenancy: Tenancy, history: AlembicHistory, homes:
     print(f"\n{title}, nothing to do: Fleet.upgrade() takes {statistics.median(seconds):.2f} s", flush=True)
 
 
-def _check(history: AlembicHistory, block: Sequence[Home], revision: str) -> None:
-    found = set(history.read(block).values())
-    assert found == {revision}, found
+def _check(stage: _Stage, block: Sequence[Home]) -> None:
+    found = set(stage.history.read(block).values())
+    assert found == {_AFTER}, found
 
 
-def _ours(history: AlembicHistory, block: Sequence[Home]) -> None:
-    _in_threads(lambda home: history.apply(home, _AFTER, pace=Pace()), block)
+def _move(stage: _Stage, block: Sequence[Home], revision: str) -> None:
+    _in_threads(lambda home: stage.history.apply(home, revision, pace=Pace()), block)
 
 
-def _fleet(tenancy: Tenancy, block: Sequence[Home]) -> None:
+def _fleet(stage: _Stage, block: Sequence[Home]) -> None:
     wanted = set(block)
-    outcome = Fleet(tenancy).upgrade(jobs=_JOBS, where=lambda home: home in wanted)
-    assert outcome.ok and len(outcome.done) == len(block)
+    outcome = Fleet(stage.tenancy).upgrade(jobs=_JOBS, where=lambda home: home in wanted)
+    assert outcome.ok
+    assert len(outcome.done) == len(block)
 
 
-def _alembic_postgres(tenancy: Tenancy, history: AlembicHistory, block: Sequence[Home]) -> None:
-    engine = owner_engine(Site(tenancy, block[0]))
-    with engine.connect() as connection:
+def _alembic_postgres(stage: _Stage, block: Sequence[Home]) -> None:
+    with owner_engine(Site(stage.tenancy, block[0])).connect() as connection:
         for home in block:
             with connection.begin():
                 connection.exec_driver_sql(f"SET LOCAL search_path = {home.physical}, tenantry_extensions, pg_temp")
-                _run(history, Site(tenancy, home), connection)
+                _run(stage, home, connection)
 
 
-def _alembic_sqlite(tenancy: Tenancy, history: AlembicHistory, block: Sequence[Home]) -> None:
+def _alembic_sqlite(stage: _Stage, block: Sequence[Home]) -> None:
     for home in block:
-        site = Site(tenancy, home)
-        with owner_engine(site).connect() as connection, connection.begin():
-            _run(history, site, connection)
+        with owner_engine(Site(stage.tenancy, home)).connect() as connection, connection.begin():
+            _run(stage, home, connection)
 
 
-def _run(history: AlembicHistory, site: Site, connection: Connection) -> None:
-    steps = history.lineage.upgrades(_BEFORE, _AFTER)
-    context = migration_context(site, connection=connection, fn=lambda *_: steps)
+def _run(stage: _Stage, home: Home, connection: Connection) -> None:
+    steps = stage.history.lineage.upgrades(_BEFORE, _AFTER)
+    context = migration_context(Site(stage.tenancy, home), connection=connection, fn=lambda *_: steps)
     with operations(context):
         context.run_migrations()
 
 
-def _bare_postgres(url: str, script: str, shown: Home, block: Sequence[Home]) -> None:
-    def replay(connection: psycopg.Connection[Any], home: Home) -> None:
-        own = script.replace(shown.physical, home.physical).replace(str(shown.tenant), str(home.tenant))
-        connection.execute(own.encode())
-
-    waiting = _queued(block)
+def _bare_postgres(stage: _Stage, script: str, block: Sequence[Home]) -> None:
+    shown, waiting = stage.homes[0], _queued(block)
 
     def work() -> None:
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(stage.url, autocommit=True) as connection:
             for home in _taken(waiting):
-                replay(connection, home)
+                own = script.replace(shown.physical, home.physical).replace(str(shown.tenant), str(home.tenant))
+                connection.execute(own.encode())
 
     _together(work)
 
 
-def _bare_sqlite(tenancy: Tenancy, script: str, block: Sequence[Home]) -> None:
-    server: Any = tenancy.servers.main
+def _bare_sqlite(stage: _Stage, script: str, block: Sequence[Home]) -> None:
+    server: Any = stage.tenancy.servers.main
 
     def replay(home: Home) -> None:
         with contextlib.closing(sqlite3.connect(file_of(home, server), isolation_level=None)) as connection:
