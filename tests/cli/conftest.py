@@ -7,24 +7,27 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from tenantry.cli.commands import app
 
 PROGRAM = """
+import dataclasses
 import uuid
 
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from tenantry import Config, Tenancy
+from tenantry import Tenancy
 from tenantry.models import Platform, Shared, TenantOwned, TenantRecord
+from tenantry.settings import config_from_env
 
 
 class Base(DeclarativeBase):
@@ -52,7 +55,8 @@ class Ticket(TenantOwned, Base):
     company_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("companies.id"))
 
 
-tenancy = Tenancy.from_env(models=Base, config=Config(role_prefix="{prefix}"))
+found = config_from_env()
+tenancy = Tenancy.from_env(models=Base, config=dataclasses.replace(found, role_prefix="{prefix}"))
 """
 
 
@@ -74,6 +78,11 @@ class Result:
         """What was printed as JSON."""
         return json.loads(self.out)
 
+    @property
+    def lines(self) -> list[Any]:
+        """What was printed as JSON, a line each."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
 
 @dataclass
 class Program:
@@ -83,6 +92,7 @@ class Program:
     module: str
     prefix: str
     environment: dict[str, str] = field(default_factory=dict)
+    modules: list[str] = field(default_factory=list)
 
     def call(self, *arguments: str) -> Result:
         """Calls a command in this process."""
@@ -92,15 +102,25 @@ class Program:
             for name, value in self.environment.items():
                 patch.setenv(name, value)
             result = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(app, list(arguments))
-            sys.modules.pop(self.module, None)
+            for name in (self.module, *self.modules):
+                sys.modules.pop(name, None)
         return Result(result.exit_code, result.stdout, result.stderr)
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a module beside the program's."""
+        (self.directory / f"{name}.py").write_text(text)
+        self.modules.append(name)
+
+    def command(self, *arguments: str) -> dict[str, Any]:
+        """Returns what begins a command as a person does, in a process of its own."""
+        program = [str(Path(sys.executable).parent / "tenantry"), *arguments]
+        environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **self.environment}
+        return {"args": program, "cwd": self.directory, "env": environment}
 
     def run(self, *arguments: str, stdin: str = "") -> Result:
         """Calls a command as a person does, in a process of its own."""
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "tenantry"), *arguments],
-            cwd=self.directory,
-            env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **self.environment},
+            **self.command(*arguments),
             input=stdin,
             capture_output=True,
             text=True,
@@ -128,6 +148,80 @@ def shop(program: Program) -> Program:
     created = program.call("tenants", "create", "acme", "--record", '{"name": "Acme Ltd"}', "--identity", "slack=T012")
     assert created.code == 0, created
     return program
+
+
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{name}"
+down_revision = {before!r}
+
+
+def upgrade():
+    {upgrade}
+
+
+def downgrade():
+    {downgrade}
+"""
+
+
+@dataclass
+class Fleet:
+    """A program with migrations, and tenants to migrate."""
+
+    program: Program
+    call: Callable[..., Result]
+
+    def revise(self, name: str, *, before: str | None, upgrade: str, downgrade: str = "pass") -> None:
+        """Writes a revision by hand."""
+        text = REVISION.format(name=name, before=before, upgrade=upgrade, downgrade=downgrade)
+        (self.program.directory / "migrations" / "versions" / f"{name}.py").write_text(text)
+
+    def add_priority(self) -> None:
+        """Writes a second revision, which a home with a column of that name cannot take."""
+        column = "sa.Column('priority', sa.Integer)"
+        downgrade = "op.drop_column('tickets', 'priority')"
+        self.revise("two", before="one", upgrade=f"op.add_column('tickets', {column})", downgrade=downgrade)
+
+    def standing(self) -> dict[str, str | None]:
+        """Returns at which revision each home stands."""
+        return {line["home"]: line["revision"] for line in self.call("current", "--json").lines}
+
+    def schema(self, slug: str) -> str:
+        """Returns how a tenant's schema is called."""
+        name: str = self.program.call("tenants", "show", slug, "--json").data["physical"]
+        return name
+
+    def sql(self, slug: str, statement: str) -> list[Any]:
+        """Runs a statement in a tenant's home, as its owner."""
+        with psycopg.connect(self.program.environment["TENANTRY_OWNER_URL"], autocommit=True) as connection:
+            connection.execute(f"SET search_path = {self.schema(slug)}, pg_temp")
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def fleet(program: Program, postgres: Any) -> Iterator[Fleet]:
+    """The program on PostgreSQL at its first revision, with the tenants acme, globex and initech in their schemas."""
+    database = postgres.create_database()
+    url = postgres.url(database)
+    program.environment |= {f"TENANTRY_{kind}URL": url for kind in ("", "OWNER_", "OPERATOR_", "PLATFORM_")}
+    program.environment |= {"TENANTRY_DEMOTE": "on", "TENANTRY_MIGRATIONS": "migrations"}
+    made = Fleet(program, lambda *arguments: program.call("fleet", *arguments))
+    try:
+        for arguments in (["fleet", "init"], ["install"], ["fleet", "revision", "--autogenerate", "-m", "first"]):
+            assert program.call(*arguments, *(["--rev-id", "one"] if "revision" in arguments else [])).code == 0
+        assert made.call("upgrade").code == 0
+        for slug in ("acme", "globex", "initech"):
+            assert program.call("tenants", "create", slug, "--isolation", "schema").code == 0
+        yield made
+    finally:
+        postgres.drop_database(database)
+        with postgres.admin() as connection:
+            for kind in ("owner", "operator", "platform", "app"):
+                connection.execute(f"DROP ROLE IF EXISTS {program.prefix}_{kind}")
 
 
 @pytest.fixture
