@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Table
 
 from tenantry.fleet.autogenerate_history import tables_made
-from tenantry.fleet.autogenerate_ops import right_op, walled_and_held, without_identities
+from tenantry.fleet.autogenerate_ops import arranged, completed, right_op, without_identities
 from tenantry.fleet.autogenerate_types import render_item
 from tenantry.fleet.autogenerate_walls import Standing, lacking, standing_tables
 from tenantry.fleet.homes import HomeKind
@@ -122,12 +122,13 @@ class Comparison:
             yield right_op(table.name, owner), owner
 
     def _process(self, _: MigrationContext, __: Any, directives: list[ops.MigrationScript]) -> None:
-        script = directives[0]
-        upgrades, downgrades = script.upgrade_ops_list, script.downgrade_ops_list
-        new_up, new_down = upgrades[-1], downgrades[-1]
-        new_up.ops = walled_and_held([*self._owned(new_up.ops), *self._rights()])
-        new_down.ops = walled_and_held(self._owned(new_down.ops))
-        if len(upgrades) > 1:
+        upgrades, downgrades = directives[0].upgrade_ops_list, directives[0].downgrade_ops_list
+        up, down = upgrades.pop(), downgrades.pop()
+        up.ops = completed([*self._owned(up.ops), *self._rights()])
+        down.ops = completed(self._owned(down.ops))
+        if upgrades:
             # The homes of one SQLite server share a revision.
-            upgrades[0].ops += upgrades.pop().ops
-            downgrades[0].ops[:0] = downgrades.pop().ops
+            up.ops, down.ops = upgrades.pop().ops + up.ops, down.ops + downgrades.pop().ops
+        up.ops, down.ops = arranged(up.ops, upwards=True), arranged(down.ops, upwards=False)
+        upgrades.append(up)
+        downgrades.append(down)

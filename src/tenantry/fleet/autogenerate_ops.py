@@ -15,6 +15,8 @@ from tenantry.fleet.operations.verbs import GrantPlatformOp, ShareOp, WallOp
 from tenantry.models import Ownership
 from tenantry.models.ownership import MARK
 
+Owned = tuple[MigrateOperation, Ownership]
+
 
 class HeldOps(ops.OpContainer):
     """Operations on tables that do not stand in every home."""
@@ -24,18 +26,46 @@ class HeldOps(ops.OpContainer):
         self.kind = kind
 
 
-def walled_and_held(operations: Iterable[tuple[MigrateOperation, Ownership]]) -> list[MigrateOperation]:
-    """Returns operations with a wall or rights after each new table; those that are not tenants' stand under an if."""
+def completed(operations: Iterable[Owned]) -> list[MigrateOperation]:
+    """Returns operations with a wall or rights after each new table; those that are not tenants' are held."""
+    pairs = [(part, owner) for operation, owner in operations for part in _with_rights(operation, owner)]
+    return [operation if owner.walled else HeldOps(owner, [operation]) for operation, owner in pairs]
+
+
+def arranged(operations: Iterable[MigrateOperation], *, upwards: bool) -> list[MigrateOperation]:
+    """Returns operations in an order in which they run: what refers to a table comes after it is made, or goes before.
+
+    Those of one kind that follow each other are held together.
+    """
+    pairs = [pair for operation in operations for pair in _opened(operation)]
+    moved = ops.DropTableOp if upwards else ops.CreateTableOp
+    tables = {_table_of(operation) for operation, _ in pairs if isinstance(operation, moved)}
+    of_those = [pair for pair in pairs if _table_of(pair[0]) in tables]
+    others = [pair for pair in pairs if _table_of(pair[0]) not in tables]
+    return _grouped([*others, *of_those] if upwards else [*of_those, *others])
+
+
+def _opened(operation: MigrateOperation) -> list[Owned]:
+    if isinstance(operation, HeldOps):
+        return [(part, operation.kind) for part in operation.ops]
+    return [(operation, Ownership.TENANT)]
+
+
+def _grouped(pairs: Iterable[Owned]) -> list[MigrateOperation]:
     result: list[MigrateOperation] = []
-    for operation, owner in operations:
-        complete = list(_completed(operation, owner))
+    for operation, owner in pairs:
+        last = result[-1] if result else None
         if owner.walled:
-            result += complete
-        elif result and isinstance(result[-1], HeldOps) and result[-1].kind is owner:
-            result[-1].ops += complete
+            result.append(operation)
+        elif isinstance(last, HeldOps) and last.kind is owner:
+            last.ops.append(operation)
         else:
-            result.append(HeldOps(owner, complete))
+            result.append(HeldOps(owner, [operation]))
     return result
+
+
+def _table_of(operation: Any) -> tuple[str, str | None]:
+    return operation.table_name, operation.schema
 
 
 def without_identities(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
@@ -65,7 +95,7 @@ def right_op(table_name: str, owner: Ownership) -> MigrateOperation:
     return ShareOp(table_name) if owner is Ownership.SHARED else GrantPlatformOp(table_name)
 
 
-def _completed(operation: MigrateOperation, owner: Ownership) -> Iterator[MigrateOperation]:
+def _with_rights(operation: MigrateOperation, owner: Ownership) -> Iterator[MigrateOperation]:
     yield operation
     if isinstance(operation, ops.CreateTableOp):
         # Whose it is, the operation after it says.

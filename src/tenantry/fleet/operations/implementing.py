@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from alembic.ddl.impl import DefaultImpl
-from sqlalchemy import Column, Constraint, ForeignKeyConstraint, Index, Table, insert, text
+from sqlalchemy import Column, Constraint, ForeignKeyConstraint, Index, Table, TextClause, insert, literal, text
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.sql import Executable
+from sqlalchemy.types import NullType
 
 from tenantry.errors import TenantColumnKept
 from tenantry.fleet.operations.known import Known
@@ -23,6 +26,9 @@ from tenantry.fleet.operations.lifting import (
 from tenantry.fleet.operations.statements import Named, checked, data_mark, defined, separate, written
 from tenantry.fleet.sites import SITE, Site
 from tenantry.models import TENANT_COLUMN, Ownership
+
+# What text() would take for the name of a value.
+_COLON: Final = re.compile(r"(?<![:\w\\]):(?=\w)")
 
 
 class HomeImpl(DefaultImpl):
@@ -45,9 +51,22 @@ class HomeImpl(DefaultImpl):
         """Lets the owner see every row of *tables* for a ``with`` block, so that foreign keys are checked on all."""
         raise NotImplementedError
 
+    def connected_unforced(self, tables: Iterable[Named]) -> contextlib.AbstractContextManager[None]:
+        """Does the same for every table that keys connect with *tables*."""
+        raise NotImplementedError
+
     def as_operator(self, tables: Iterable[Named]) -> contextlib.AbstractContextManager[None]:
         """Runs a ``with`` block as one who sees every tenant's rows, where any of *tables* is walled."""
         raise NotImplementedError
+
+    def counted(self, statement: Any, execution_options: dict[str, Any] | None) -> int:
+        """Runs a statement and returns how many rows it changed."""
+        # SQLAlchemy forgets the count of an INSERT unless it is asked to keep it.
+        result = self._exec(statement, {**(execution_options or {}), "preserve_rowcount": True})
+        return 0 if result is None else max(result.rowcount, 0)
+
+    def _exec(self, construct: Any, *arguments: Any, **options: Any) -> Any:
+        return super()._exec(_construct(construct, written=self.as_sql), *arguments, **options)
 
     # --- rows
 
@@ -58,7 +77,9 @@ class HomeImpl(DefaultImpl):
             if any(self.known.walled(*table) is not False for table in tables):
                 self.change(statement, tables, execution_options)
             elif not self._elsewhere(tables or _listed(defined(statement))):
-                with self.unforced(checked(statement)):
+                found = checked(statement)
+                # What a text validates or retypes may have keys that it does not name.
+                with self.connected_unforced(found[:1]), self.unforced(found[1:]):
                     self._exec(statement, execution_options)
 
     def change(
@@ -72,8 +93,7 @@ class HomeImpl(DefaultImpl):
             if self.as_sql:
                 self._write_change(statement, title)
                 return None
-            result = self._exec(statement, execution_options)
-        touched = 0 if result is None else max(result.rowcount, 0)
+            touched = self.counted(statement, execution_options)
         self.touched[title] += touched
         return touched
 
@@ -91,7 +111,7 @@ class HomeImpl(DefaultImpl):
                 self.touched[name.name] += len(rows)
                 return
             for row in rows:
-                self._write_change(insert(table).values(row), name.name)
+                self._write_change(insert(table).values(_typed(table, row)), name.name)
 
     # --- tables
 
@@ -194,9 +214,29 @@ class HomeImpl(DefaultImpl):
         return any(self.known.left_out(*table) for table in tables)
 
     def _write_change(self, statement: Any, title: str) -> None:
-        construct = text(statement) if isinstance(statement, str) else statement
+        construct = _construct(statement, written=True)
         written_out = construct.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True})
         self.static_output(f"{data_mark(title)}{str(written_out).strip()}{self.command_terminator}")
+
+
+def _construct(statement: Any, *, written: bool) -> Any:
+    """Returns a statement as SQLAlchemy takes it; a str, which comes without values, to the letter.
+
+    Raises: InvalidRequestError for a text that lacks a value and is to be written out: NULL would stand there.
+    """
+    if isinstance(statement, str):
+        return text(_COLON.sub(r"\\:", statement))
+    if written and isinstance(statement, TextClause):
+        lacking = [name for name, bind in statement._bindparams.items() if bind.required]
+        if lacking:
+            raise InvalidRequestError(f"The text has no value for {', '.join(lacking)}.")
+    return statement
+
+
+def _typed(table: Any, row: dict[str, Any]) -> dict[str, Any]:
+    """Returns a row whose values can be written out, those of columns that say no type by their own."""
+    untyped = {name for name in row if name not in table.c or isinstance(table.c[name].type, NullType)}
+    return {name: literal(value) if name in untyped else value for name, value in row.items()}
 
 
 def _name_of(table: Any) -> Named:

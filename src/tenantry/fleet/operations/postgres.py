@@ -40,10 +40,12 @@ class PostgresHome(HomeImpl, PostgresqlImpl):
     def grant(self, name: str, owner: Ownership) -> None:
         """Gives the rights on a Shared or Platform table to those who have them."""
         schema = SHARED_SCHEMA if owner is Ownership.SHARED else None
-        config = self.site.server.config
-        for statement in table_statements(_table(name, owner, schema), config, _BYPASSING):
+        config, table = self.site.server.config, _quoted(Named(name, schema))
+        held = ", ".join(config.role(role) for role in ("app", "operator", "platform"))
+        statements = table_statements(_table(name, owner, schema), config, _BYPASSING)
+        for statement in [f"REVOKE ALL ON {table} FROM {held}", *statements]:
             self._exec(statement)
-        self._exec(_sequences(_quoted(Named(name, schema)), config.role("platform")))
+        self._exec(_sequences(table, config.role("platform")))
 
     @contextlib.contextmanager
     def unforced(self, tables: Iterable[Named]) -> Iterator[None]:
@@ -56,6 +58,16 @@ class PostgresHome(HomeImpl, PostgresqlImpl):
         for table, walled in forced.items():
             force = f"ALTER TABLE {_quoted(table)} FORCE ROW LEVEL SECURITY"
             self._exec(force if walled else _if_walled(_quoted(table), force))
+
+    @contextlib.contextmanager
+    def connected_unforced(self, tables: Iterable[Named]) -> Iterator[None]:
+        """Does the same for every table that keys connect with *tables*, whatever keys the database has by then."""
+        doubtful = [_quoted(table) for table in tables if self.known.walled(*table) is not False]
+        for table in doubtful:
+            self._exec(_connected(table, "NO FORCE", "c.relforcerowsecurity"))
+        yield
+        for table in doubtful:
+            self._exec(_connected(table, "FORCE", "NOT c.relforcerowsecurity"))
 
     @contextlib.contextmanager
     def as_operator(self, tables: Iterable[Named]) -> Iterator[None]:
@@ -84,18 +96,8 @@ class PostgresHome(HomeImpl, PostgresqlImpl):
         if self._elsewhere([table]):
             return
         retyped = options.get("type_") is not None
-        with self.unforced([table, *self._connected(table, column_name)] if retyped else []):
+        with self.connected_unforced([table] if retyped else []):
             super().alter_column(table_name, column_name, **options)
-
-    def _connected(self, table: Named, column: str) -> list[Named]:
-        """Returns the tables at the other end of the keys that the models have the column in."""
-        found = self.site.server.metadata.tables.get(table.name)
-        if found is None or column not in found.c:
-            return []
-        elements = (element for other in found.metadata.tables.values() for element in other.foreign_keys)
-        pairs = ((element.parent, element.column) for element in elements)
-        ends = (end.table for pair in pairs if found.c[column] in pair for end in pair if end.table is not found)
-        return [Named(end.name, end.schema) for end in ends]
 
 
 def _table(name: str, owner: Ownership, schema: str | None = None) -> Table:
@@ -136,6 +138,16 @@ def _sequences(table: str, role: str) -> str:
         f"FROM pg_attribute WHERE attrelid = '{_literal(table)}'::regclass AND attnum > 0 AND NOT attisdropped "
         "AND attidentity = '' LOOP IF found IS NOT NULL THEN "
         f"EXECUTE 'GRANT USAGE ON SEQUENCE ' || found || ' TO {role}'; END IF; END LOOP; END $$"
+    )
+
+
+def _connected(table: str, force: str, test: str) -> str:
+    return (
+        "DO $$ DECLARE found regclass; BEGIN FOR found IN SELECT c.oid::regclass FROM pg_class c "
+        f"WHERE c.relrowsecurity AND {test} AND (c.oid = '{_literal(table)}'::regclass OR EXISTS (SELECT FROM "
+        "pg_constraint k WHERE k.contype = 'f' AND "
+        f"'{_literal(table)}'::regclass IN (k.conrelid, k.confrelid) AND c.oid IN (k.conrelid, k.confrelid))) "
+        f"LOOP EXECUTE 'ALTER TABLE ' || found || ' {force} ROW LEVEL SECURITY'; END LOOP; END $$"
     )
 
 

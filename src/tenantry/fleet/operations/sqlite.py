@@ -8,17 +8,17 @@ from typing import Any, Final
 
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations import Operations
-from alembic.operations.batch import BatchOperationsImpl
+from alembic.operations.batch import ApplyBatchImpl, BatchOperationsImpl
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Computed, Constraint, DefaultClause, Table
 from sqlalchemy.sql import ClauseElement
 
-from tenantry.errors import OrphansFound
+from tenantry.errors import OrphansFound, TenantColumnKept
 from tenantry.fleet.operations.dialects import FileDialect
 from tenantry.fleet.operations.implementing import HomeImpl
 from tenantry.fleet.operations.references import References, orphans
 from tenantry.fleet.operations.statements import Named
-from tenantry.models import Ownership
+from tenantry.models import TENANT_COLUMN, Ownership
 from tenantry.models.foreign_keys import is_lifted
 
 _EXPRESSIONS: Final = (
@@ -62,7 +62,18 @@ class SqliteHome(HomeImpl, SQLiteImpl):
         """Changes nothing: the file has no policies."""
         yield
 
-    as_operator = unforced
+    connected_unforced = as_operator = unforced
+
+    def counted(self, statement: Any, execution_options: dict[str, Any] | None) -> int:
+        """Runs a statement and returns how many rows it changed, whatever it begins with."""
+        # Before Python 3.12 sqlite3 counts nothing where a statement begins with WITH.
+        before = self._total_changes()
+        super().counted(statement, execution_options)
+        return self._total_changes() - before
+
+    def _total_changes(self) -> int:
+        driver: Any = None if self.connection is None else self.connection.connection.driver_connection
+        return 0 if driver is None else int(driver.total_changes)
 
     # --- what SQLite's ALTER TABLE cannot do
 
@@ -74,6 +85,16 @@ class SqliteHome(HomeImpl, SQLiteImpl):
             return True
         added = (arguments[1] for name, arguments, _ in batch_op.batch if name == "add_column")
         return any(map(_needs_new_table, added))
+
+    def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
+        """Looks at the new table before it takes the old one's place.
+
+        Raises: TenantColumnKept where the column that says whose a row is would go.
+        """
+        new = batch_impl.new_table
+        if TENANT_COLUMN in table.c and new is not None and TENANT_COLUMN not in new.primary_key:
+            raise TenantColumnKept(table=table.name)
+        super().prep_table_for_batch(batch_impl, table)
 
     def add_column(self, table_name: str, column: Column[Any], *, schema: Any = None, **options: Any) -> None:
         """Adds a column, making the table anew where ALTER TABLE would refuse the column."""

@@ -10,12 +10,14 @@ from tenantry.errors import ConfigurationError
 from tenantry.fleet.operations.implementing import HomeImpl
 from tenantry.fleet.operations.postgres import PostgresHome
 from tenantry.fleet.operations.statements import written
-from tenantry.models import Ownership
+from tenantry.models import SHARED_SCHEMA, Ownership
 
 
 @Operations.register_operation("wall")
 class WallOp(MigrateOperation):
     """The wall before one table."""
+
+    schema: str | None = None
 
     def __init__(self, table_name: str) -> None:
         self.table_name = table_name
@@ -47,6 +49,8 @@ class UnwallOp(MigrateOperation):
 class ShareOp(MigrateOperation):
     """The rights on one Shared table."""
 
+    schema: str | None = SHARED_SCHEMA
+
     def __init__(self, table_name: str) -> None:
         self.table_name = table_name
 
@@ -63,6 +67,8 @@ class ShareOp(MigrateOperation):
 @Operations.register_operation("grant_platform")
 class GrantPlatformOp(MigrateOperation):
     """The rights on one Platform table."""
+
+    schema: str | None = None
 
     def __init__(self, table_name: str) -> None:
         self.table_name = table_name
