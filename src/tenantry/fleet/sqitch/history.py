@@ -82,7 +82,7 @@ class SqitchHistory:
 
     def steps(self, current: str | None, target: str | None) -> Sequence[str]:
         """Returns the ids of the changes between, in the order in which they are deployed or reverted."""
-        return [change.id for change in self.plan.between(self._known(current), self._known(target))]
+        return tuple(change.id for change in self.plan.between(self._known(current), self._known(target)))
 
     def read(self, homes: Sequence[Home]) -> Mapping[Home, str | None]:
         """Returns the newest deployed change of each home that the project is for."""

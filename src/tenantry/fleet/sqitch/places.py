@@ -235,7 +235,7 @@ class Place(ABC):
             self._tell("script", change, kind=kind)
             touched = self.run(script, progress, finish if script.whole else None)
             if self.in_transaction:
-                raise _Refused(f"{script.name} leaves its transaction open, so nothing of it would stand.")
+                raise Refused(f"{script.name} leaves its transaction open, so nothing of it would stand.")
             if not joined:
                 self._tell("record", change, kind=kind)
                 self._conclude(change, kind, walled=script.whole)
@@ -247,7 +247,7 @@ class Place(ABC):
         """Records a change whose script is committed."""
         wrong = self.verify(change) if kind == DEPLOY and self.project.verifies else None
         if wrong:
-            raise _Refused(f"{wrong} {self._undo(change)}")
+            raise Refused(f"{wrong} {self._undo(change)}")
         with self._closing(), self.recording():
             if not walled:
                 self._wall(change, kind)
@@ -295,7 +295,7 @@ class Place(ABC):
     @contextlib.contextmanager
     def _judged(self, change: Change, kind: str, progress: Progress) -> Iterator[None]:
         """Turns what the database says into what became of the change."""
-        failures: tuple[type[Exception], ...] = (*self.failures, _Refused)
+        failures: tuple[type[Exception], ...] = (*self.failures, Refused)
         try:
             yield
         except failures as error:
@@ -306,7 +306,7 @@ class Place(ABC):
                 self.registry.forget_unfinished()
                 raise HomeBusy(home=self.site.home, reason=describe(error), seconds=self.pace.lock_timeout) from error
             self._record_failure(change, kind)
-            said = str(error) if isinstance(error, _Refused) else progress.describe(error)
+            said = str(error) if isinstance(error, Refused) else progress.describe(error)
             if progress.stands:
                 said += " What the script committed before that stands."
             raise MigrationFailed(
@@ -329,5 +329,5 @@ class Place(ABC):
         announce("fleet", step, tenant=home.tenant, home=home, change=change.qualified, **facts)
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A change that ran without an error of the database and is not good all the same."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from tenantry.errors import HomeBusy
 from tenantry.fleet.history import Pace
 from tenantry.fleet.sites import Site
-from tenantry.fleet.sqitch.places import Place, Progress
+from tenantry.fleet.sqitch.places import Place, Progress, Refused
 from tenantry.fleet.sqitch.project import Project
 from tenantry.fleet.sqitch.registry_sqlite import SqliteRegistry, registry_file
 from tenantry.fleet.sqitch.statements import Script, Statement
@@ -144,7 +144,7 @@ class SqlitePlace(Place):
         orphans = self._connection.execute("PRAGMA foreign_key_check").fetchall()
         if orphans:
             tables = ", ".join(sorted({str(table) for table, *_ in orphans}))
-            raise sqlite3.IntegrityError(f"{len(orphans)} row(s) refer to rows that are not there: {tables}")
+            raise Refused(f"{len(orphans)} row(s) refer to rows that are not there: {tables}.")
 
     def _columns(self, table: str) -> frozenset[str]:
         rows = self._connection.execute(f"PRAGMA table_info({quote(table)})").fetchall()

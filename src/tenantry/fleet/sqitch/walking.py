@@ -41,7 +41,7 @@ def walk(place: Place, target: str | None) -> Applied:
             else:
                 place.revert(change)
         current = place.current
-    return Applied(before, current, [change.id for change in changes], place.touched)
+    return Applied(before, current, tuple(change.id for change in changes), place.touched)
 
 
 def stamp(place: Place, target: str | None) -> Applied:
@@ -58,7 +58,7 @@ def stamp(place: Place, target: str | None) -> Applied:
                 place.registry.record_revert(change_id)
             for change_id in wanted[agreed:]:
                 place.registry.record_deploy(plan.find(change_id))
-    return Applied(deployed[-1] if deployed else None, target, [*deployed[agreed:][::-1], *wanted[agreed:]])
+    return Applied(deployed[-1] if deployed else None, target, (*deployed[agreed:][::-1], *wanted[agreed:]))
 
 
 def _agreement(deployed: Sequence[str], wanted: Sequence[str]) -> int:
