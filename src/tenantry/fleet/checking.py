@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tenantry.errors import SeveralHeads
 from tenantry.events import announce
 from tenantry.fleet.checking_orphans import orphans_of
-from tenantry.fleet.checking_shapes import Peers, judge_peers, judge_rules
+from tenantry.fleet.checking_shapes import Peers, judge_peers, judge_rules, ours
 from tenantry.fleet.fingerprints import TABLE, Fingerprint
 from tenantry.fleet.fingerprints_homes import Seen, shapes_of
 from tenantry.fleet.fingerprints_models import ModelShapes
@@ -44,7 +44,7 @@ def check(
     standing = _standing(history, list(shapes))
     found = [
         *_judge_unseen(seen),
-        *_judge_positions(standing, shapes),
+        *_judge_positions(tenancy, standing, shapes),
         *_judge_shapes(tenancy, standing, shapes),
         *(_judge_orphans(orphans_of(tenancy, list(shapes), jobs=jobs)) if orphans else ()),
     ]
@@ -53,16 +53,16 @@ def check(
 
 @dataclass(frozen=True)
 class _Standing:
-    """Where every home stands, and the head that they should stand at; without a history all stand at None."""
+    """Where the homes stand that a history is for, and the head that they should stand at."""
 
     history: History | None
     current: Mapping[Home, str | None]
     head: str | None
     heads: SeveralHeads | None = None
 
-    def at_head(self, revision: str | None) -> bool:
-        """Whether the models say what a home at *revision* looks like."""
-        return self.history is None or (self.heads is None and revision == self.head)
+    def as_models(self, home: Home) -> bool:
+        """Whether the models say what a home looks like: at the head, and where no history does."""
+        return home not in self.current or (self.heads is None and self.current[home] == self.head)
 
 
 def _standing(history: History | None, homes: Sequence[Home]) -> _Standing:
@@ -82,22 +82,24 @@ def _judge_unseen(seen: Mapping[Home, Seen]) -> Iterator[Finding]:
             yield Finding("F901", str(home), f"{reason}.", fix)
 
 
-def _judge_positions(standing: _Standing, shapes: Mapping[Home, Fingerprint]) -> Iterator[Finding]:
+def _judge_positions(tenancy: Tenancy, standing: _Standing, shapes: Mapping[Home, Fingerprint]) -> Iterator[Finding]:
     if standing.history is None:
         return
     if standing.heads is not None:
         fix = "Join them with `tenantry fleet revision --merge`."
         yield Finding("F104", standing.history.name, str(standing.heads), fix)
         return
-    for home, shape in shapes.items():
-        yield from _judge_position(standing.history, home, standing.current.get(home), head=standing.head, shape=shape)
+    for home, current in standing.current.items():
+        shape = ours(tenancy.servers.get(home.server), home, shapes[home])
+        empty = not any(fact.kind == TABLE for fact in shape.facts)
+        yield from _judge_position(standing.history, home, current, head=standing.head, empty=empty)
 
 
 def _judge_position(
-    history: History, home: Home, current: str | None, *, head: str | None, shape: Fingerprint
+    history: History, home: Home, current: str | None, *, head: str | None, empty: bool
 ) -> Iterator[Finding]:
     position = history.position(current, head)
-    if position is Position.BEHIND and current is None and any(fact.kind == TABLE for fact in shape.facts):
+    if position is Position.BEHIND and current is None and not empty:
         message = "It holds tables, but no revision is recorded in it."
         fix = "If they are as a revision left them, record it: `tenantry fleet stamp REVISION`."
         yield Finding("F103", str(home), message, fix)
@@ -119,8 +121,8 @@ def _judge_shapes(tenancy: Tenancy, standing: _Standing, shapes: Mapping[Home, F
     peers: dict[tuple[str, str, str | None], list[Home]] = defaultdict(list)
     for home in shapes:
         peers[home.server, home.kind, standing.current.get(home)].append(home)
-    for (name, _, revision), homes in peers.items():
-        wanted = models.of(homes[0]) if standing.at_head(revision) else None
+    for (name, *_), homes in peers.items():
+        wanted = models.of(homes[0]) if standing.as_models(homes[0]) else None
         group = Peers(tenancy.servers.get(name), {home: shapes[home] for home in homes}, wanted)
         yield from judge_rules(group)
         yield from judge_peers(group)

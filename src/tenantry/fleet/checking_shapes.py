@@ -45,7 +45,7 @@ class Peers:
     @cached_property
     def heaps(self) -> Heaps:
         """The homes by their shape."""
-        return _heaped(self.shapes, self._ours)
+        return _heaped(self.shapes, lambda shape: ours(self.server, self.any_home, shape))
 
     def as_ruled(self, part: Callable[[Fact], bool]) -> Heaps:
         """Returns the homes by that part of their shape, the commonest first, as it were if no rule were broken."""
@@ -66,14 +66,15 @@ class Peers:
         tables = owned_tables(self.server.metadata, Ownership.TENANT, Ownership.RECORD)
         return frozenset(table.name for table in tables)
 
-    def _ours(self, shape: Fingerprint) -> Fingerprint:
-        if self.any_home.kind is not HomeKind.COMMON or not isinstance(self.server, PostgresServer):
-            return shape
-        # An application may keep other tables beside ours in the common schema.
-        tables = owned_tables(self.server.metadata, *holds(self.any_home, self.server))
-        ours = {f"{SHARED_SCHEMA}.{table.name}" if table.schema else table.name for table in tables}
-        ours |= _behind_policies(shape.facts)
-        return shape.only(lambda fact: fact.table in ours)
+
+def ours(server: Server, home: Home, shape: Fingerprint) -> Fingerprint:
+    """Returns a home's shape without the tables that an application may keep beside ours in the common schema."""
+    if home.kind is not HomeKind.COMMON or not isinstance(server, PostgresServer):
+        return shape
+    tables = owned_tables(server.metadata, *holds(home, server))
+    names = {f"{SHARED_SCHEMA}.{table.name}" if table.schema else table.name for table in tables}
+    names |= _behind_policies(shape.facts)
+    return shape.only(lambda fact: fact.table in names)
 
 
 def judge_rules(peers: Peers) -> Iterator[Finding]:

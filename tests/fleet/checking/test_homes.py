@@ -15,10 +15,14 @@ from tenantry import Tenancy
 from tenantry.fleet.checking import check
 from tenantry.fleet.checking_codes import CODES
 from tenantry.fleet.fingerprints_homes import shapes_of
+from tenantry.fleet.history import Pace
 from tenantry.fleet.homes import Home, HomeKind, homes_of
 from tenantry.fleet.owning import file_of
+from tenantry.fleet.scripts import AlembicHistory
 
+from .growing import write_history
 from .installed import home_named, make_anew, on_postgres, on_sqlite
+from .models import Base
 
 SLUGS = ("one", "two", "three", "four", "five")
 
@@ -185,3 +189,15 @@ def test_columns_in_another_order_are_no_drift(schemas: Tenancy, postgres: Any) 
         "ALTER TABLE {s}.notes ADD COLUMN hours numeric(6,2) NOT NULL",
     )
     assert found(schemas) == []
+
+
+def test_only_our_own_tables_ask_for_a_revision(postgres: Any, tmp_path: Path) -> None:
+    with on_postgres(postgres, models=Base, migrations=write_history(tmp_path / "migrations")) as tenancy:
+        common = home_named(tenancy, "main/common")
+        with closing(AlembicHistory(tenancy)) as history:
+            run(postgres, tenancy, common, "DELETE FROM {s}.alembic_version")
+            assert [finding[:2] for finding in found(tenancy, history=history)] == [("F103", "main/common")]
+            history.stamp(common, "r6")
+            history.apply(common, None, pace=Pace())
+            run(postgres, tenancy, common, "CREATE TABLE {s}.somebody_elses (id int)")
+            assert [finding[:2] for finding in found(tenancy, history=history)] == [("F101", "main/common")]

@@ -16,6 +16,7 @@ from tenantry.fleet.history import Pace, Position
 from tenantry.fleet.homes import homes_of
 from tenantry.fleet.owning import file_of
 from tenantry.fleet.scripts import AlembicHistory
+from tenantry.fleet.sqitch import SqitchHistory
 
 from .growing import write_history
 from .installed import home_named, on_sqlite
@@ -118,3 +119,17 @@ def test_models_that_outgrew_the_history_are_said_once(tmp_path: Path, directory
         tenancy = Tenancy(f"sqlite:///{tmp_path / 'data'}", models=Base, config=Config(migrations=directory))
         assert codes(tenancy) == [("F203", "main/file")]
         tenancy.close()
+
+
+def test_homes_that_a_history_is_not_for_are_held_against_the_models(tmp_path: Path) -> None:
+    """A Sqitch project of PostgreSQL says nothing of files."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "sqitch.conf").write_text("[core]\n\tengine = pg\n")
+    (project / "sqitch.plan").write_text("%syntax-version=1.0.0\n%project=shop\n\n")
+    with on_sqlite(tmp_path / "data", tenants=["one"]) as tenancy:
+        history = SqitchHistory(tenancy, project)
+        assert check(tenancy, history) == ()
+        with closing(sqlite3.connect(file_of(home_named(tenancy, "one"), tenancy.servers.main))) as connection:
+            connection.execute("DROP INDEX ix_tickets_open")
+        assert [(finding.code, finding.object) for finding in check(tenancy, history)] == [("F201", "one")]
