@@ -23,12 +23,23 @@ def on_sqlite(tmp_path: Path) -> SqlitePlace:
     return SqlitePlace(tmp_path / "data", tmp_path / "migrations")
 
 
+def make(kind: str, postgres: Any, directory: Path) -> Place:
+    if kind == "postgresql":
+        return PostgresPlace(postgres, directory / "migrations")
+    return SqlitePlace(directory / "data", directory / "migrations")
+
+
 @pytest.fixture(params=["postgresql", "sqlite"])
 def place(request: pytest.FixtureRequest, postgres: Any, tmp_path: Path) -> Iterator[Place]:
-    made: Place
-    if request.param == "postgresql":
-        made = PostgresPlace(postgres, tmp_path / "migrations")
-    else:
-        made = SqlitePlace(tmp_path / "data", tmp_path / "migrations")
+    made = make(request.param, postgres, tmp_path)
     yield made
+    made.close()
+
+
+@pytest.fixture(params=["postgresql-schema", "postgresql-database", "sqlite-database"])
+def own(request: pytest.FixtureRequest, postgres: Any, tmp_path: Path) -> Iterator[tuple[Place, str]]:
+    """An installation, and an isolation under which its tenants have a placement of their own."""
+    kind, isolation = request.param.split("-")
+    made = make(kind, postgres, tmp_path)
+    yield made, isolation
     made.close()

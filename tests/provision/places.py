@@ -1,4 +1,4 @@
-"""Tenantry installed for a trial, with migrations: on PostgreSQL with a login for each role, on SQLite in a directory."""
+"""Tenantry installed with migrations: on PostgreSQL with a login for each role, on SQLite in a directory."""
 
 from __future__ import annotations
 
