@@ -158,13 +158,13 @@ class Place:
         if not self.run(f"SELECT pg_try_advisory_xact_lock({key})").fetchone()[0]:
             raise HomeBusy(home=home, reason="its lock was not free", seconds=0)
 
-    def version(self) -> str | None:
-        looked = "select 1 from sqlite_master where name = 'plain_version'"
+    def version(self, table: str = "plain_version", column: str = "revision") -> str | None:
+        looked = f"select 1 from sqlite_master where name = '{table}'"
         if self.on_postgres:
-            looked = "select to_regclass('plain_version') where to_regclass('plain_version') is not null"
+            looked = f"select to_regclass('{table}') where to_regclass('{table}') is not null"
         if self.run(looked).fetchone() is None:
             return None
-        row = self.run("SELECT revision FROM plain_version").fetchone()
+        row = self.run(f"SELECT {column} FROM {table}").fetchone()
         return row[0] if row else None
 
     def stamp(self, target: str | None) -> None:

@@ -6,14 +6,15 @@ import contextlib
 import itertools
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tenantry import Tenancy
-from tenantry.fleet import Fleet, Home
+from tenantry import Config, Tenancy
+from tenantry.fleet import Fleet, Home, HomeKind
 from tenantry.fleet.homes import homes_of
 
+from .histories import HISTORIES, write_scripts
 from .models import Base
 from .plain import REVISIONS, TABLES, Place, PlainHistory
 
@@ -25,6 +26,10 @@ class World:
     """An installation over a PostgreSQL database and a directory; the catalog is in one of them."""
 
     history = "plain"
+    # None, or where the Alembic scripts are for whoever migrates; those who create tenants know of none.
+    migrations: Path | None = None
+    # Homes in which the history has nothing to do.
+    beside: Collection[HomeKind] = ()
 
     def __init__(self, postgres: Any, directory: Path, *, catalog: str = "pg") -> None:
         self.postgres = postgres
@@ -38,7 +43,8 @@ class World:
     @property
     def job(self) -> dict[str, str]:
         """What another process needs to open the same."""
-        return {"url": self.postgres.url(self.database), "directory": str(self.directory), "catalog": self.catalog}
+        place = {"url": self.postgres.url(self.database), "directory": str(self.directory), "catalog": self.catalog}
+        return place | ({"migrations": str(self.migrations)} if self.migrations else {})
 
     def tenancy(self) -> Tenancy:
         """Returns one more process' view of the installation."""
@@ -65,7 +71,7 @@ class World:
     def fleet(self, **options: Any) -> Iterator[Fleet]:
         """Lends a fleet of this process."""
         with contextlib.closing(self.tenancy()) as tenancy:
-            yield Fleet(tenancy, PlainHistory(tenancy, **options))
+            yield Fleet(tenancy, HISTORIES[self.history](tenancy, **options))
 
     def each_home(self, look: Callable[[Place], Any]) -> dict[Home, Any]:
         """Returns what *look* answers in each home."""
@@ -73,8 +79,9 @@ class World:
             history = PlainHistory(tenancy)
             answers = {}
             for home in homes_of(tenancy):
-                with history.opened(home) as place:
-                    answers[home] = look(place)
+                if home.kind not in self.beside:
+                    with history.opened(home) as place:
+                        answers[home] = look(place)
             return answers
 
     def state(self) -> dict[str, tuple[str | None, Mapping[str, int]]]:
@@ -84,6 +91,8 @@ class World:
     def reset(self) -> None:
         """Takes every home back to before the first revision, and empties the journal of the fleet."""
         self.each_home(clear)
+        with self.fleet() as fleet:
+            fleet.stamp("base")
         with contextlib.closing(self.tenancy()) as tenancy, tenancy.catalog("Resetting") as connection:
             where = "tenantry." if self.catalog == "pg" else ""
             for table in ("fleet_work", "fleet_runs"):
@@ -116,18 +125,19 @@ class World:
 def open_tenancy(job: Mapping[str, str], *, owner: bool = True) -> Tenancy:
     """Returns a tenancy over both servers; the one that holds the catalog is its main one."""
     files, owner_url = f"sqlite:///{job['directory']}", job["url"] if owner else None
+    config = Config(migrations=job.get("migrations"))
     if job["catalog"] == "pg":
-        tenancy = Tenancy(job["url"], models=Base, owner_url=owner_url)
+        tenancy = Tenancy(job["url"], models=Base, owner_url=owner_url, config=config)
         tenancy.servers.add("files", files)
     else:
-        tenancy = Tenancy(files, models=Base)
+        tenancy = Tenancy(files, models=Base, config=config)
         tenancy.servers.add("pg", job["url"], owner_url=owner_url)
     return tenancy
 
 
 def told(place: Place) -> tuple[str | None, Mapping[str, int]]:
     """Returns a home's revision, and how often each revision ran in it according to its own notes."""
-    version = place.version()
+    version = place.version() or place.version("alembic_version", "version_num")
     if version is None:
         return None, {}
     ran = Counter(place.rows("SELECT revision FROM ran"))
@@ -150,3 +160,16 @@ def check_once(world: World) -> None:
     expected = ("r3", dict.fromkeys(REVISIONS, 1))
     beside = {home: found for home, found in world.state().items() if found != expected}
     assert beside == {}
+
+
+class AlembicWorld(World):
+    """The same fleet with its revisions as Alembic scripts."""
+
+    history = "alembic"
+    # The scripts are for homes with tenants' tables.
+    beside = (HomeKind.PLATFORM,)
+
+    def __init__(self, postgres: Any, directory: Path, *, scripts: Path) -> None:
+        super().__init__(postgres, directory)
+        write_scripts(scripts)
+        self.migrations = scripts
