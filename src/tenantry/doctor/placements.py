@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tenantry.catalog.warming import WarmPlacement
 from tenantry.errors import TenantNotFound
+from tenantry.ids import parse_uuid
 from tenantry.tenancy import Tenancy
 from tenantry.types import Finding, Isolation, Tenant, TenantStatus
 
@@ -71,8 +72,8 @@ def census(
 
 
 def from_physical(name: str) -> uuid.UUID:
-    """Returns the tenant after whose identifier a schema or a database is named."""
-    return uuid.UUID(name.removeprefix("t_"))
+    """Returns the tenant after whose identifier a schema or a database is named; nobody where it was adopted."""
+    return parse_uuid(name.removeprefix("t_")) or uuid.UUID(int=0)
 
 
 def judge(

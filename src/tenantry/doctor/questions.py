@@ -168,7 +168,8 @@ select current_database()::text as database, current_setting('server_version_num
 
 DATABASES: Final = """
 select d.datname::text as name, coalesce(shobj_description(d.oid, 'pg_database'), '') as comment
-from pg_database d where d.datname ~ '^t_[0-9a-f]{32}$'
+from pg_database d
+where d.datname ~ '^t_[0-9a-f]{32}$' or shobj_description(d.oid, 'pg_database') like 'tenantry: %'
 """
 
 # A login is past the wall where the engine would refuse it, or demote it on a development server.

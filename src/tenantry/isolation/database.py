@@ -21,7 +21,7 @@ from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.sqlite import SqliteServer, tables_of
 from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.isolation.templates import ready_template
-from tenantry.isolation.wall import door_statements
+from tenantry.isolation.wall import door_statements, quote
 from tenantry.models import SHARED_SCHEMA, Ownership, owned_tables
 from tenantry.types import Finding, Isolation
 
@@ -81,7 +81,7 @@ class PostgresDatabase:
             with patiently(tenant), self._looking(tenant, connection, force=force) as counts:
                 self._server.engines.forget(name)
                 # What holds the tables goes with the others: nothing was written since the rows were counted.
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+                connection.execute(f"DROP DATABASE {quote(name)} WITH (FORCE)")
         return counts
 
     @contextlib.contextmanager

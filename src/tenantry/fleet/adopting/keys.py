@@ -22,6 +22,11 @@ class Unsaid:
     columns: tuple[str, ...]
 
     @property
+    def title(self) -> str:
+        """What messages call it; SQLite leaves most keys without a name."""
+        return f"{self.key.kind} {self.key.name}".strip()
+
+    @property
     def label(self) -> str:
         """How a plan names it to let it go."""
         return f"{self.table}({', '.join(self.columns)})"

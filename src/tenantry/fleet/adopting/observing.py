@@ -113,7 +113,7 @@ def _judge_columns(expressions: Expressions, table: Table) -> Iterator[Finding]:
 def _judge_keys(expressions: Expressions) -> Iterator[Finding]:
     for unsaid in unsaid_keys(expressions):
         if unsaid.label not in expressions.plan.losing:
-            message = f"The {unsaid.key.kind} {unsaid.key.name} does not stand in the models, so it would go."
+            message = f"The {unsaid.title} does not stand in the models, so it would go."
             fix = f"Declare it in the models, or let it go: Plan(losing={{{unsaid.label!r}}})."
             yield Finding("A105", unsaid.label, message, fix)
 
@@ -215,7 +215,7 @@ def _missing_tables(expressions: Expressions) -> Iterator[Finding]:
 def _lost(expressions: Expressions) -> Iterator[Finding]:
     for unsaid in unsaid_keys(expressions):
         if unsaid.label in expressions.plan.losing:
-            message = f"The {unsaid.key.kind} {unsaid.key.name} goes in stage enforce, as the plan says."
+            message = f"The {unsaid.title} goes in stage enforce, as the plan says."
             yield Finding("A202", unsaid.label, message, "Nothing need be done.")
 
 
@@ -224,5 +224,5 @@ def _narrowed(expressions: Expressions) -> Iterator[Finding]:
         for key in expressions.shapes[table.name].keys:
             if key.kind not in (FOREIGN, INDEX) and TENANT_COLUMN not in key.columns:
                 label = f"{table.name}({', '.join(key.columns)})"
-                message = f"The {key.kind} {key.name} will hold within each tenant, no longer across all."
+                message = f"The {key.kind} will hold within each tenant, no longer across all."
                 yield Finding("A203", label, message, "Nothing need be done, unless others rely on it.")

@@ -39,6 +39,9 @@ class PostgresGround:
     def refill(self) -> None:
         """Does so again for rows that have none, or another than they say, and for tenants that have come since."""
         refill(self.task)
+        with self.task.desk() as desk:
+            if is_filtered(self.task.expressions()):
+                self.task.register.open(tenants(desk))
 
     def filter(self) -> None:
         """Lets tenants' sessions in beside the old application."""

@@ -18,6 +18,7 @@ from tenantry.fleet.adopting.shapes import FOREIGN, INDEX
 from tenantry.fleet.adopting.task import Task
 from tenantry.isolation.database import mark_of
 from tenantry.isolation.ddl import create_statements
+from tenantry.isolation.marks import noting_statements, with_revision
 from tenantry.isolation.stamps import VERSION_TABLE, stamp_statements
 from tenantry.isolation.wall import Capabilities, closed_roles, database_statements, quote, table_statements
 from tenantry.models import TENANT_COLUMN, Ownership
@@ -76,7 +77,8 @@ def _swap(task: Task, desk: Desk) -> Iterator[str]:
     yield from _stamp(task, desk)
     if task.tenant:
         yield from database_statements(task.server.config, task.database)
-        yield f"COMMENT ON DATABASE {quote(task.database)} IS {facts.literal(mark_of(task.server.database))}"
+        mark = with_revision(mark_of(task.server.database), task.tenancy.scripts.head())
+        yield f"COMMENT ON DATABASE {quote(task.database)} IS {facts.literal(mark)}"
     yield f"DROP SCHEMA {OWN_SCHEMA} CASCADE"
 
 
@@ -167,3 +169,5 @@ def _stamp(task: Task, desk: Desk) -> Iterator[str]:
     if desk.rows("select to_regclass(%s)", place)[0][0]:
         yield f"DROP TABLE {place}"
     yield from stamp_statements(head, closed_to=closed_roles(task.server.config))
+    if task.tenant:
+        yield from noting_statements(task.schema)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 
 from sqlalchemy import Table
@@ -34,45 +33,41 @@ def fill(task: Task) -> None:
     with task.desk() as desk:
         task.step("begin")
         desk.run(_beginning())
-        enter_tenants(task, desk)
-        for table in task.expressions().walled:
+        before = task.expressions()
+        enter_tenants(task, desk, before)
+        for table in before.walled:
             task.step("column", table=table.name)
-            desk.run(_columns(task.expressions(), table))
-            expressions = task.expressions()
+            desk.run(_columns(before, table))
+        expressions = task.expressions()
+        for table in expressions.walled:
+            task.step("trigger", table=table.name)
             desk.run([function(task, expressions, table.name), *_trigger(expressions, table.name)])
-        _walk_all(task, desk, task.expressions())
+        _walk_all(task, desk, expressions)
 
 
 def refill(task: Task) -> None:
     """Enters tenants that have come since, and gives the rows their tenant that have none, or another than they say."""
     with task.desk() as desk:
-        enter_tenants(task, desk)
         expressions = task.expressions()
+        enter_tenants(task, desk, expressions)
         _walk_all(task, desk, expressions)
         for table in expressions.walled:
             if _differing(desk, expressions, table.name):
                 _walk(task, desk, expressions, table.name, empty_only=False)
 
 
-def enter_tenants(task: Task, desk: Desk) -> list[uuid.UUID]:
-    """Enters in the catalog what tenants the rows speak of, and notes which is which; returns the new ones."""
+def enter_tenants(task: Task, desk: Desk, expressions: Expressions) -> None:
+    """Enters in the catalog what tenants the rows speak of, and notes which is which."""
+    noting = f"INSERT INTO {MAPPING} VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
     if task.tenant:
-        desk.change(f"INSERT INTO {MAPPING} VALUES (%s, %s, false) ON CONFLICT DO NOTHING", EVERYTHING, task.tenant.id)
-        return []
+        desk.change(noting, EVERYTHING, task.tenant.id, False)
+        return
     task.step("tenants")
-    known = unknown_tenants(desk, task.expressions())
-    noted = []
-    for entered in task.register.enter(known):
-        row = (entered.value, entered.tenant, entered.made)
-        desk.change(f"INSERT INTO {MAPPING} VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", *row)
-        noted.append(entered.tenant)
-    return noted
-
-
-def unknown_tenants(desk: Desk, expressions: Expressions) -> list[Known]:
-    """Returns the tenants that are not noted yet."""
     noted = f"EXISTS (SELECT 1 FROM {MAPPING} AS m WHERE m.value = f.{SAYS})"
-    return [Known(*row) for row in desk.rows(f"SELECT * FROM {expressions.found()} AS f WHERE NOT {noted} ORDER BY 1")]
+    new = f"SELECT * FROM {expressions.found()} AS f WHERE NOT {noted} ORDER BY 1"
+    around = unforcing(forced(desk, [expressions.place(table.name) for table in expressions.walled]))
+    for entered in task.register.enter([Known(*row) for row in desk.seeing(around, new)]):
+        desk.change(noting, entered.value, entered.tenant, entered.made)
 
 
 def function(task: Task, expressions: Expressions, name: str) -> str:

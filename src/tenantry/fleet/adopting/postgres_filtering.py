@@ -61,6 +61,9 @@ def _changes(task: Task, desk: Desk, expressions: Expressions) -> Iterator[Chang
     for table in task.tables(Ownership.SHARED):
         yield from _share(task, desk, expressions, table)
     for table in expressions.walled:
+        # Before the columns get other names, by which the policies would have to be made again.
+        for policy in facts.policies(desk, expressions.place(table.name)):
+            yield f"DROP POLICY {quote(policy.name)} ON {expressions.place(table.name)}", policy.creation
         yield from _rename(task, expressions, table)
         yield from _wall(task, desk, expressions, table, capabilities)
     for table in task.tables():
@@ -91,6 +94,11 @@ def _share(task: Task, desk: Desk, expressions: Expressions, table: Table) -> It
 
 def _rename(task: Task, expressions: Expressions, table: Table) -> Iterator[Change]:
     name, place, shape = table.name, expressions.place(table.name), expressions.shapes[table.name]
+    for column in _taking_nulls(expressions, name):
+        yield (
+            f"ALTER TABLE {place} ALTER COLUMN {quote(column)} DROP NOT NULL",
+            f"ALTER TABLE {place} ALTER COLUMN {quote(column)} SET NOT NULL",
+        )
     former = shape.columns.get(TENANT_COLUMN)
     if former:
         comment = literal(former.comment) if former.comment else "NULL"
@@ -108,19 +116,14 @@ def _rename(task: Task, expressions: Expressions, table: Table) -> Iterator[Chan
                 f"ALTER TABLE {place} RENAME COLUMN {new} TO {final}",
                 f"ALTER TABLE {place} RENAME COLUMN {final} TO {new}",
             )
-    renamed = dataclasses.replace(expressions, shapes={**expressions.shapes, name: _renamed(shape)})
-    for column in _taking_nulls(renamed, name):
-        yield (
-            f"ALTER TABLE {place} ALTER COLUMN {quote(column)} DROP NOT NULL",
-            f"ALTER TABLE {place} ALTER COLUMN {quote(column)} SET NOT NULL",
-        )
     yield function(task, _all_renamed(expressions), name), function(task, expressions, name)
 
 
 def _taking_nulls(expressions: Expressions, name: str) -> Iterator[str]:
     """Yields the columns that go and must take rows of tenants whom the old application does not know."""
     columns = expressions.shapes[name].columns
-    yield from (column for column in retiring(expressions, name) if columns[column].required)
+    leaving = {*retiring(expressions, name), TENANT_COLUMN}
+    yield from (one.name for one in columns.values() if one.name in leaving and one.required and not one.ours)
 
 
 def _all_renamed(expressions: Expressions) -> Expressions:
@@ -147,16 +150,13 @@ def _wall(
 ) -> Iterator[Change]:
     """Puts up the wall for tenants' sessions alone: the owner is not forced, and others see what they saw."""
     place, app = expressions.place(table.name), task.server.config.role("app")
-    relation, written = facts.relation(desk, place), facts.policies(desk, place)
-    if not relation.enabled:
+    if not facts.relation(desk, place).enabled:
         yield f"ALTER TABLE {place} ENABLE ROW LEVEL SECURITY", f"ALTER TABLE {place} DISABLE ROW LEVEL SECURITY"
         test = f"((select not pg_has_role(current_user, {literal(app)}, 'MEMBER')))"
         yield (
             f"CREATE POLICY {TRANSITION} ON {place} TO PUBLIC USING {test} WITH CHECK {test}",
             f"DROP POLICY {TRANSITION} ON {place}",
         )
-    for policy in written:
-        yield f"DROP POLICY {quote(policy.name)} ON {place}", policy.creation
     yield from _let_in(task, table, place, capabilities)
     for numbering in facts.numberings(desk, place):
         if not numbering.identity:
