@@ -146,7 +146,8 @@ def test_only_some_homes(fleet):
 
 def test_a_backup_comes_before_each_tenant(fleet):
     fleet.add_priority()
-    fleet.program.write("ops", "def keep(tenant):\n    with open('kept', 'a') as file:\n        print(tenant.slug, file=file)\n")
+    keep = "def keep(tenant):\n    with open('kept', 'a') as file:\n        print(tenant.slug, file=file)\n"
+    fleet.program.write("ops", keep)
     refused = fleet.call("upgrade", "--backup")
     assert refused.code == 2
     assert "comes with a later version" in refused.said

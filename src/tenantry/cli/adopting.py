@@ -225,7 +225,7 @@ def _sentence(found: Observation) -> str:
     if found.stage is Stage.ENFORCE:
         return f"Stage {found.stage}: keys and wall hold for everybody."
     if found.findings:
-        return f"{said} {counted(len(found.findings), 'thing')} stand in the way."
+        return f"{said} {counted(len(found.findings), 'finding')} in the way."
     return f"{said} Next: tenantry tenants adopt advance {STAGES[STAGES.index(found.stage) + 1]}"
 
 

@@ -91,6 +91,8 @@ def explain(error: Exception) -> tuple[str, int] | None:
         return _no_way_in(str(cause)), FAILED
     if isinstance(error, SQLAlchemyError) or type(cause).__module__.startswith("psycopg"):
         return f"The database refused: {str(cause).splitlines()[0]}", FAILED
+    if type(error).__module__ == "alembic.util.exc":  # not imported for its name's sake: it may not be installed
+        return f"Alembic refused: {error}", MISTAKE
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILED
     return None

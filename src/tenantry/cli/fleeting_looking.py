@@ -16,6 +16,7 @@ from tenantry.cli.fleeting_options import (
     Where,
     canary_of,
     fleet_of,
+    part_of_fleet,
 )
 from tenantry.cli.fleeting_showing import print_line
 from tenantry.cli.fleeting_telling import (
@@ -33,7 +34,6 @@ from tenantry.cli.fleeting_telling import (
 from tenantry.cli.showing import as_data, print_table, progress, say
 from tenantry.errors import ConfigurationError
 from tenantry.fleet import Home, Position, Verb
-from tenantry.fleet.checking import check as check_fleet
 from tenantry.fleet.homes import homes_of
 from tenantry.fleet.orders import BASE
 from tenantry.types import Finding
@@ -206,7 +206,7 @@ def check(
     chosen = homes_where(tenancy, where)
     homes = [home for home in homes_of(tenancy) if chosen is None or chosen(home)]
     with progress("Checking"):
-        findings = check_fleet(tenancy, history, homes=homes, orphans=orphans, jobs=jobs)
+        findings = part_of_fleet("checking").check(tenancy, history, homes=homes, orphans=orphans, jobs=jobs)
     _tell_findings(findings, as_json=as_json, looked_at=len(homes))
 
 

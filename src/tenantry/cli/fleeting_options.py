@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from tenantry.cli.applying import callable_at, parse_key, setting, tenancy_of
-from tenantry.errors import ConfigurationError
+from tenantry.errors import ConfigurationError, ExtraMissing
 from tenantry.fleet import Fleet, Pace
 from tenantry.fleet.core import alembic_history
 from tenantry.fleet.history import History
@@ -99,7 +99,7 @@ def history_of(context: typer.Context, tenancy: Tenancy) -> History:
     """
     folder = context.meta.get(SQITCH) or setting("sqitch")
     if folder is not None:
-        history: History = importlib.import_module("tenantry.fleet.sqitch").SqitchHistory(tenancy, folder)
+        history: History = part_of_fleet("sqitch").SqitchHistory(tenancy, folder)
         return history
     return alembic_history(tenancy)
 
@@ -112,6 +112,19 @@ def fleet_of(context: typer.Context) -> tuple[Tenancy, History, Fleet]:
     tenancy = tenancy_of(context)
     history = history_of(context, tenancy)
     return tenancy, history, Fleet(tenancy, history)
+
+
+def part_of_fleet(name: str) -> Any:
+    """Returns a module of the fleet that imports Alembic, which a fleet on Sqitch does without.
+
+    Raises: ExtraMissing.
+    """
+    try:
+        return importlib.import_module(f"tenantry.fleet.{name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("alembic", "mako"):
+            raise
+        raise ExtraMissing(module=f"tenantry.fleet.{name}", extra="fleet") from error
 
 
 def canary_of(texts: Sequence[str] | None) -> Canary | None:

@@ -1,6 +1,5 @@
 """``tenantry fleet init``, ``revision``, ``history``, ``heads`` and ``stamp``: the scripts, and what is on record."""
 
-import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,11 @@ import typer
 
 from tenantry.cli.applying import program_name, tenancy_of
 from tenantry.cli.choosing import homes_where
-from tenantry.cli.fleeting_options import Jobs, JSONLines, Relative, Where, fleet_of, history_of
+from tenantry.cli.fleeting_options import Jobs, JSONLines, Relative, Where, fleet_of, history_of, part_of_fleet
 from tenantry.cli.fleeting_showing import print_line
 from tenantry.cli.fleeting_telling import counted, home_as_data, short
 from tenantry.cli.showing import as_data, print_table, progress, say
-from tenantry.errors import ConfigurationError, ExtraMissing
+from tenantry.errors import ConfigurationError
 from tenantry.fleet.orders import BASE
 
 _REVISION_EXAMPLES: Final = """
@@ -63,7 +62,7 @@ def init(
     directory: Annotated[Path, typer.Argument(help="Where the revisions are to be.")] = Path("migrations"),
 ) -> None:
     """Make a scripts directory that both `tenantry fleet` and plain `alembic` work with."""
-    for path in _revisions().init(directory, app=program_name(context)):
+    for path in part_of_fleet("revisions").init(directory, app=program_name(context)):
         typer.echo(path)
     say(f'Now say where it is: migrations = "{directory}" under [tool.tenantry] in pyproject.toml.')
     say("Next: tenantry fleet revision --autogenerate -m TEXT")
@@ -90,9 +89,9 @@ def revision(
         raise ConfigurationError(what="--merge and --autogenerate are two different things.", fix="Ask for one.")
     tenancy = tenancy_of(context)
     if merge:
-        path = _revisions().merge(tenancy, message, revisions=_MERGED)
+        path = part_of_fleet("revisions").merge(tenancy, message, revisions=_MERGED)
     else:
-        path = _revisions().revision(
+        path = part_of_fleet("revisions").revision(
             tenancy,
             message,
             autogenerate=autogenerate,
@@ -143,15 +142,6 @@ def stamp(
         return
     print_table(["home", "from", "to"], [(home, short(one.before), short(one.after)) for home, one in found.items()])
     say(f"{target} is on record in {counted(len(found), 'home')}. `tenantry fleet check` compares their tables.")
-
-
-def _revisions() -> Any:
-    try:
-        return importlib.import_module("tenantry.fleet.revisions")
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("alembic", "mako"):
-            raise
-        raise ExtraMissing(module="Writing revisions", extra="fleet") from error
 
 
 def _entries(history: Any, rev_range: str | None) -> Iterator[Entry]:
