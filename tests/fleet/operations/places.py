@@ -30,7 +30,6 @@ class Place:
 
     on_postgres: bool
     tenancy: Tenancy
-    environment: dict[str, str]
 
     def __init__(self, directory: Path, *, create_tables: bool = True) -> None:
         self._opened: list[Tenancy] = []
@@ -56,6 +55,10 @@ class Place:
         return self._opened[-1]
 
     def _open(self, base: Any) -> Tenancy:
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """Returns the variables by which another process finds the installation."""
         raise NotImplementedError
 
     @property
@@ -163,7 +166,6 @@ class PostgresPlace(Place):
         )
 
     def environment(self) -> dict[str, str]:
-        """Returns the variables by which another process finds the installation."""
         return {
             "TENANTRY_URL": self.urls["app"],
             "TENANTRY_OWNER_URL": self.owner_url,
@@ -214,7 +216,6 @@ class SqlitePlace(Place):
         return Tenancy(f"sqlite:///{self.directory / 'data'}", models=base, config=self.config)
 
     def environment(self) -> dict[str, str]:
-        """Returns the variables by which another process finds the installation."""
         return {"TENANTRY_URL": f"sqlite:///{self.directory / 'data'}"}
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
