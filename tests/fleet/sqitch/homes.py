@@ -84,6 +84,13 @@ class Installation:
         """Opens the owner's connection to a home."""
         return psycopg.connect(self.url(home), options=f"-csearch_path={self.schema(home)}", autocommit=True)
 
+    @contextlib.contextmanager
+    def admin(self, home: Home) -> Iterator[Any]:
+        """Opens the administrator's connection to a home."""
+        with self._server.admin(home.physical if home.kind is HomeKind.DATABASE else self.database) as connection:
+            connection.execute(f"SET search_path = {self.schema(home)}")
+            yield connection
+
     def close(self) -> None:
         """Drops the databases, then the roles."""
         own = [home.physical for home in homes_of(self.tenancy) if home.kind is HomeKind.DATABASE]

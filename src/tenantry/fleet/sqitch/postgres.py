@@ -101,8 +101,8 @@ class PostgresPlace(Place):
         version = connection.info.server_version
         capabilities = Capabilities(version, superuser, superuser or (bypasses and version >= 160000))
         self._walls = Walls(site, schema_of(site.home, server), capabilities=capabilities)
-        blind = site.home.tenant is None and not (superuser or bypasses)
-        self._sight = Sight(self._walls.names, config.role("operator"), blind)
+        self._operator = config.role("operator")
+        self._blind = site.home.tenant is None and not (superuser or bypasses)
 
     @property
     def registry_name(self) -> str:
@@ -112,17 +112,23 @@ class PostgresPlace(Place):
         return script.whole
 
     def run(self, script: Script, progress: Progress, finish: Callable[[], None] | None = None) -> int:
-        touched, steered = 0, chooses_roles(script)
+        touched = 0
         self._begin_session()
+        sight = self._sight(script)
         for number, statement in enumerate(script.statements, 1):
             if finish and number == len(script.statements):
                 progress.statement = None
                 finish()
             progress.statement = statement
-            touched += self._sight.run(self._connection, statement, steered=steered)
+            touched += sight.run(self._connection, statement)
             progress.done = number
         progress.statement = None
         return touched
+
+    def _sight(self, script: Script) -> Sight:
+        opens = self._blind and not chooses_roles(script)
+        forced = self._walls.forced(self._connection) if opens else frozenset()
+        return Sight(self._walls.names, forced, self._operator, self._raise_walls_now)
 
     def look(self) -> None:
         self._walls.look(self._connection)
@@ -131,6 +137,13 @@ class PostgresPlace(Place):
         # A script may have stepped into another role or schema, and may leave checks for the end.
         self._connection.execute(f"{self._at_home}; SET CONSTRAINTS ALL IMMEDIATE")
         return self._walls.raise_missing(self._connection)
+
+    def _raise_walls_now(self) -> None:
+        """Raises walls in the middle of a script, which goes on with the search path it has chosen."""
+        (path,) = self._connection.execute("SELECT current_setting('search_path')").fetchone()
+        self._connection.execute(self._at_home)
+        self._walls.raise_missing(self._connection)
+        self._connection.execute("SELECT set_config('search_path', %s, true)", (path,), prepare=False)
 
     @property
     def in_transaction(self) -> bool:

@@ -7,7 +7,7 @@ new type) runs with the force taken off for its own length, or orphans would pas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,37 +23,38 @@ _COPIES: Final = frozenset({"table", "temp", "temporary", "unlogged", "materiali
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What stands in a script's way: the walled tables of the home, and who may look past them."""
+    """What stands in a script's way: which tables have their walls, and who may look past those."""
 
     walled: frozenset[str]
+    forced: frozenset[str]
     operator: str
-    blind: bool
+    raise_walls: Callable[[], object]
 
-    def run(self, connection: Any, statement: Statement, *, steered: bool) -> int:
-        """Runs one statement and returns how many rows of walled tables it changed.
-
-        Args:
-            steered: whether the script chooses its roles itself.
-        """
-        named = self.walled.intersection(statement.words)
-        with self._opened(connection, statement, named if self.blind and not steered else frozenset()):
+    def run(self, connection: Any, statement: Statement) -> int:
+        """Runs one statement and returns how many rows of the models' walled tables it changed."""
+        forced = self.forced.intersection(statement.words)
+        with self._opened(connection, statement, forced):
             cursor = connection.execute(statement.text, prepare=False)
-        return max(cursor.rowcount, 0) if named and statement.words[:1] and statement.words[0] in _CHANGING else 0
+        counts = self.walled.intersection(statement.words) and statement.words[0] in _CHANGING
+        return max(cursor.rowcount, 0) if counts else 0
 
     @contextmanager
-    def _opened(self, connection: Any, statement: Statement, named: frozenset[str]) -> Iterator[None]:
-        if not named:
+    def _opened(self, connection: Any, statement: Statement, forced: frozenset[str]) -> Iterator[None]:
+        if not forced:
             yield
         elif statement.words[0] in _ROWS:
             with _inside(connection):
+                if not self.walled.intersection(statement.words) <= forced:
+                    # With its wall a table that the script has just made gets the operator's rights.
+                    self.raise_walls()
                 connection.execute(f"SET LOCAL ROLE {self.operator}")
                 yield
                 connection.execute("SET LOCAL ROLE NONE")
         elif _compares(statement):
             with _inside(connection):
-                _force(connection, named, "NO FORCE")
+                _force(connection, forced, "NO FORCE")
                 yield
-                _force(connection, named, "FORCE")
+                _force(connection, forced, "FORCE")
         else:
             yield
 

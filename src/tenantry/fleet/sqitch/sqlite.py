@@ -106,6 +106,8 @@ class SqlitePlace(Place):
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
+        if not self._lock.in_transaction:
+            self._lock.execute("BEGIN IMMEDIATE").close()
         yield
         self._lock.execute("COMMIT").close()
         self.registry.forget_unfinished()

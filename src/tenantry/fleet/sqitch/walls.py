@@ -71,6 +71,10 @@ class Walls:
         """Notes which tables that no model knows stand open already: those are not the next change's doing."""
         self._open_before = frozenset(map(str, self._strangers(self._standing(connection))))
 
+    def forced(self, connection: Any) -> frozenset[str]:
+        """Returns the walled tables of the models whose wall is up, for the owner too."""
+        return self.names.intersection(relation.name for relation in self._standing(connection) if relation.walled)
+
     def raise_missing(self, connection: Any) -> list[Finding]:
         """Walls every table of the models that lacks it, and returns what stands open all the same."""
         standing = self._standing(connection)

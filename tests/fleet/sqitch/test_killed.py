@@ -1,0 +1,153 @@
+"""A deployment killed before any of its statements: the next one ends it, and no change is deployed twice."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenantry.errors import ChangeUnproven
+from tenantry.fleet.homes import HomeKind
+from tenantry.fleet.sqitch import SqitchHistory
+from tenantry.fleet.sqitch.registry_sqlite import registry_file
+
+from .projects import Project, helpdesk
+from .test_steps import Bench
+
+NEVER = 1_000_000
+
+
+class Doomed:
+    """The program that deploys and is killed."""
+
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("deploying.py")
+        self._process = subprocess.Popen(
+            [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def apply(self, bench: Bench, folder: Path, target: str, *, last: int = NEVER, step: str = "") -> tuple[int, int]:
+        """Returns the child's exit status and how many statements it came to."""
+        urls = getattr(bench.world, "urls", {})
+        job = {
+            "url": urls.get("app") or f"sqlite:///{bench.world.directory}",
+            "owner_url": getattr(bench.world, "owner", None),
+            "prefix": getattr(bench.world, "prefix", None),
+            "home": bench.home.key,
+            "folder": str(folder),
+            "target": target,
+            "last": last,
+            "step": step,
+        }
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        status, statements = json.loads(self._process.stdout.readline())
+        return int(status), int(statements)
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def doomed() -> Iterator[Doomed]:
+    program = Doomed()
+    yield program
+    program.close()
+
+
+@pytest.fixture(params=["schema", "file"])
+def bench(request: pytest.FixtureRequest, installation: Any, directory: Any, tmp_path: Path) -> Bench:
+    if request.param == "file":
+        return Bench(directory, directory.home(), tmp_path, "sqlite")
+    return Bench(installation, installation.home(HomeKind.SCHEMA), tmp_path, "pg")
+
+
+def repeatable(bench: Bench) -> Project:
+    """Returns the example; its one script without a transaction may be run again from its beginning."""
+    project = helpdesk(bench.folder / "project", bench.engine)
+    indexes = {"tickets_subject": "tickets (tenant_id, subject)", "notes_text": "notes (tenant_id, text)"}
+    makes = "\n".join(f"CREATE INDEX IF NOT EXISTS {name} ON {on};" for name, on in indexes.items())
+    project.write("deploy", "subjects", makes, whole=False)
+    drops = "\n".join(f"DROP INDEX IF EXISTS {name};" for name in reversed(indexes))
+    project.write("revert", "subjects", drops, whole=False)
+    return project
+
+
+def forget(bench: Bench, history: SqitchHistory) -> None:
+    """Removes the registry, so that the next trial finds none."""
+    if bench.engine == "sqlite":
+        registry_file(bench.world.file(bench.home)).unlink()
+        return
+    with bench.world.connect(bench.home) as connection:
+        connection.execute(f'DROP SCHEMA "{history.registry(bench.home)}" CASCADE')
+
+
+def check_trials(bench: Bench, doomed: Doomed, *, every: int) -> int:
+    """Kills deployments, then reversions, before every n-th statement, and returns how many were killed."""
+    folder = repeatable(bench).folder
+    history = SqitchHistory(bench.world.tenancy, folder)
+    names = [change.name for change in history.plan.changes]
+    assert doomed.apply(bench, folder, "head")[0] == 0
+    whole = bench.content()
+    _, up = doomed.apply(bench, folder, "base")
+    forget(bench, history)
+    killed = 0
+    for last in range(1, up, every):
+        status, _ = doomed.apply(bench, folder, "head", last=last)
+        killed += status == -signal.SIGKILL
+        bench.apply(history)
+        assert bench.content() == whole, last
+        assert bench.events(history) == [f"deploy {name}" for name in names], last
+        assert history.verify(bench.home) == []
+        status, _ = doomed.apply(bench, folder, "base", last=last)
+        killed += status == -signal.SIGKILL
+        bench.apply(history, "base")
+        assert bench.content() in ([], [[], [], [], []]), last
+        assert bench.events(history)[len(names) :] == [f"revert {name}" for name in reversed(names)], last
+        forget(bench, history)
+    return killed
+
+
+def test_killed_before_some_statements(bench, doomed):
+    assert check_trials(bench, doomed, every=29) >= 8
+
+
+@pytest.mark.soak
+def test_killed_before_every_statement(bench, doomed):
+    assert check_trials(bench, doomed, every=1) >= 150
+
+
+@pytest.mark.parametrize("kind", ["deploy", "revert"])
+@pytest.mark.parametrize("step", ["script", "record"])
+def test_without_a_verify_script_nobody_guesses(bench, doomed, kind, step):
+    """Killed where the script may be committed and is not recorded: it is said, and a stamp ends it."""
+    project = bench.project()
+    project.change("one", "CREATE TABLE one (id int);", "DROP TABLE one;", whole=False)
+    history = bench.history(project)
+    before, target = ("base", "head") if kind == "deploy" else ("head", "base")
+    bench.apply(history, before)
+    assert doomed.apply(bench, project.folder, target, step=step)[0] == -signal.SIGKILL
+    for _ in range(2):
+        with pytest.raises(ChangeUnproven, match=r"run of one@HEAD was cut off.*no verify script that could tell"):
+            bench.apply(history, target)
+    assert _stands(bench) is ((kind == "deploy") is (step == "record"))
+    history.stamp(bench.home, history.resolve("one") if _stands(bench) else None)
+    bench.apply(history, target)
+    assert _stands(bench) is (kind == "deploy")
+
+
+def _stands(bench: Bench) -> bool:
+    with bench.world.connect(bench.home) as connection:
+        if bench.engine == "sqlite":
+            question = "SELECT 1 FROM sqlite_master WHERE name = 'one'"
+        else:
+            question = f"SELECT 1 FROM pg_tables WHERE tablename = 'one' AND schemaname = '{bench.home.physical}'"
+        return connection.execute(question).fetchone() is not None
