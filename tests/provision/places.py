@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +44,19 @@ class Place:
     def tenancy(self, models: Any = Base, **choices: Any) -> Tenancy:
         """Returns a tenancy with every login; *choices* are those of Config, and ``seeds``."""
         raise NotImplementedError
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """What another process needs to be at home here."""
+        raise NotImplementedError
+
+    def run_killed(self, step: str, *, isolation: str, slug: str = "", size: int = 0) -> None:
+        """Has another process create a tenant, or *size* placements, and be killed before that step."""
+        job = {"step": step, "isolation": isolation, "slug": slug, "size": size, **self.addresses}
+        job["config"] = {"migrations": str(self.scripts), "role_prefix": self.config.role_prefix}
+        script = Path(__file__).with_name("creating.py")
+        done = subprocess.run([sys.executable, script], input=json.dumps(job), text=True, timeout=120)
+        assert done.returncode == -signal.SIGKILL
 
     @contextmanager
     def opened(self, models: Any = Base, **choices: Any) -> Iterator[Tenancy]:
@@ -83,6 +100,10 @@ class PostgresPlace(Place):
             **self.chosen(choices),
         )
 
+    @property
+    def addresses(self) -> dict[str, str]:
+        return {"url": self.urls["app"], "owner_url": self.owner_url}
+
     def databases(self, pattern: str) -> list[str]:
         """Returns the databases of this installation whose names begin so."""
         question = (
@@ -118,7 +139,11 @@ class SqlitePlace(Place):
             tenancy.install()
 
     def tenancy(self, models: Any = Base, **choices: Any) -> Tenancy:
-        return Tenancy(f"sqlite:///{self.directory}", models, **self.chosen(choices))
+        return Tenancy(self.addresses["url"], models, **self.chosen(choices))
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        return {"url": f"sqlite:///{self.directory}"}
 
     def close(self) -> None:
         """Removes nothing: the directory is the test run's own."""
