@@ -16,24 +16,28 @@ from __future__ import annotations
 import argparse
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 from alembic import context as command
 from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
 
-from tenantry.errors import ConfigurationError, MigrationsMissing
+from tenantry.errors import ConfigurationError, MigrationsMissing, TenantryError
 from tenantry.fleet.autogenerate import Comparison
-from tenantry.fleet.homes import Home, common_homes, home_of
+from tenantry.fleet.homes import Home, common_homes, home_of, lock_key
 from tenantry.fleet.operations import home_impl, prepared
-from tenantry.fleet.owning import VERSION_TABLE, owner_engine, search_path
+from tenantry.fleet.owning import owner_engine, search_path
 from tenantry.fleet.sites import SITE, Site
 from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.servers import MAIN
+from tenantry.isolation.stamps import VERSION_TABLE
+from tenantry.isolation.wall import closed_roles
 from tenantry.tenancy import Tenancy
 
 __all__ = [
@@ -51,6 +55,11 @@ __all__ = [
 
 # `alembic.op` is one name for the whole process, so one migration at a time may stand behind it.
 _OP: Final = threading.RLock()
+
+# Else a percent sign would be doubled, as for a driver that is not there.
+_OFFLINE: Final = {"paramstyle": "named"}
+
+_LOCK: Final = text("select pg_try_advisory_xact_lock(:key)")
 
 
 def script_directory(tenancy: Tenancy) -> ScriptDirectory:
@@ -88,8 +97,7 @@ def migration_context(
     if connection is not None:
         return adopt(MigrationContext.configure(connection=connection, opts=chosen))
     chosen |= {"as_sql": True, "output_buffer": output}
-    offline = {"paramstyle": "named"}
-    return adopt(MigrationContext.configure(dialect_name=dialect_name(site), dialect_opts=offline, opts=chosen))
+    return adopt(MigrationContext.configure(dialect_name=dialect_name(site), dialect_opts=_OFFLINE, opts=chosen))
 
 
 def context_options(site: Site, *, offline: bool) -> dict[str, Any]:
@@ -135,14 +143,18 @@ def run(tenancy: Tenancy) -> None:
     It works on the common homes of server main, or of another with ``-x server=NAME``, or on the home of one tenant
     with ``-x home=SLUG``.
 
-    Raises: ConfigurationError for a tenant without a home of its own, TenantNotFound, ServerUnknown, LoginRequired.
+    Raises: CommandError, which the command prints.
     """
-    for home in chosen_homes(tenancy, command.get_x_argument(as_dictionary=True)):
-        site = Site(tenancy, home)
+    try:
+        homes = chosen_homes(tenancy, command.get_x_argument(as_dictionary=True))
+        sites = [Site(tenancy, home) for home in homes]
         if command.is_offline_mode():
-            _write(site)
+            _write(sites)
         else:
-            _run(site)
+            for site in sites:
+                _run(site)
+    except TenantryError as error:
+        raise CommandError(str(error)) from error
 
 
 def chosen_homes(tenancy: Tenancy, chosen: Mapping[str, str]) -> list[Home]:
@@ -168,30 +180,42 @@ def _run(site: Site) -> None:
         command.configure(connection=connection, **comparison.options(), **context_options(site, offline=False))
         context = adopt(command.get_context())
         comparison.watch(context)
-        with command.begin_transaction() as transaction, _steps(context):
-            command.run_migrations()
-            if transaction is not None and "revision_context" in context.opts:
+        with command.begin_transaction() as transaction:
+            if "revision_context" in context.opts:
                 # Comparing changes nothing.
-                transaction.rollback()
+                with prepared(context):
+                    command.run_migrations()
+                cast(Any, transaction).rollback()
+            elif context.opts.get("dont_mutate"):
+                # Looking up where a home stands takes no lock on it.
+                command.run_migrations()
+            else:
+                _change(site, connection, context)
 
 
-def _steps(context: MigrationContext) -> contextlib.AbstractContextManager[None]:
-    # Looking up where a home stands takes no lock on it.
-    return contextlib.nullcontext() if context.opts.get("dont_mutate") else prepared(context)
+def _change(site: Site, connection: Connection, context: MigrationContext) -> None:
+    if site.on_postgres and not connection.scalar(_LOCK, {"key": lock_key(site.home)}):
+        raise CommandError(f"{site.home} is being migrated by another process. Wait for it, then call again.")
+    fresh = not context.get_current_heads()
+    with prepared(context):
+        command.run_migrations()
+    if fresh and site.on_postgres:
+        # An owner's default privileges may have let them in.
+        connection.exec_driver_sql(f"REVOKE ALL ON {VERSION_TABLE} FROM {closed_roles(site.server.config)}")
 
 
-def _write(site: Site) -> None:
-    if site.stored:
+def _write(sites: Sequence[Site]) -> None:
+    if any(site.stored for site in sites):
         raise ConfigurationError(
             what="SQL for SQLite's common tables depends on what stands in the file.",
             fix="Run without --sql, or use `tenantry fleet sql`, which works it out on a copy.",
         )
-    offline = {"paramstyle": "named"}
-    options = context_options(site, offline=True)
-    command.configure(dialect_name=dialect_name(site), dialect_opts=offline, **options)
-    context = adopt(command.get_context())
-    context.impl.static_output(f"-- {site.home}")
-    if isinstance(site.server, PostgresServer):
-        context.impl.static_output(f"SET {search_path(site.home, site.server)};")
-    with command.begin_transaction():
-        command.run_migrations()
+    for site in sites:
+        options = context_options(site, offline=True)
+        command.configure(dialect_name=dialect_name(site), dialect_opts=_OFFLINE, **options)
+        context = adopt(command.get_context())
+        context.impl.static_output(f"-- {site.home}")
+        if isinstance(site.server, PostgresServer):
+            context.impl.static_output(f"SET {search_path(site.home, site.server)};")
+        with command.begin_transaction():
+            command.run_migrations()

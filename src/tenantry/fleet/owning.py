@@ -17,8 +17,6 @@ from tenantry.isolation.sqlite_library import LibraryConnection
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA
 from tenantry.models import Ownership, owned_tables
 
-VERSION_TABLE: Final = "alembic_version"
-
 _ACTION: Final = "Migrating"
 
 
@@ -58,12 +56,15 @@ def _postgres_engine(home: Home, server: PostgresServer) -> Engine:
     database = home.physical if home.kind is HomeKind.DATABASE else None
     url = server.url(OWNER, action=_ACTION, database=database)
     engine = create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool, hide_parameters=True)
-    path = search_path(home, server)
+    # Policies refuse the word, so that the owner sees no rows; in a tenant's own home all rows are that tenant's.
+    context = f"{server.config.context_setting} = '{home.tenant or 'catalog'}'"
+    settings = (context, search_path(home, server))
 
     def begin(connection: Connection) -> None:
         # In an autocommit block there is no transaction to be local to; the connection is this home's own.
         local = "" if in_autocommit(connection) else "LOCAL "
-        connection.exec_driver_sql(f"SET {local}{path}")
+        for setting in settings:
+            connection.exec_driver_sql(f"SET {local}{setting}")
 
     event.listen(engine, "begin", begin)
     return engine

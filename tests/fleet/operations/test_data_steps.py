@@ -9,7 +9,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.operations import Operations
-from sqlalchemy.exc import DBAPIError
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from tenantry.fleet.environment import migration_context, operations
 from tenantry.fleet.operations import data_table, touched
@@ -118,6 +119,18 @@ def test_operators_rights_end_with_the_step(on_postgres: PostgresPlace) -> None:
         with pytest.raises(DBAPIError, match=r"invalid input syntax for type uuid|tenantry.tenant"):
             op.get_bind().execute(sa.text("SELECT count(*) FROM tickets"))
         op.get_bind().rollback()
+
+
+def test_rows_are_read_as_the_operator(place: Place) -> None:
+    place.populate(tickets=2)
+    question = sa.text("SELECT subject FROM tickets WHERE rank = :rank ORDER BY 1").bindparams(rank=1)
+    with place.working() as op:
+        assert op.rows(question) == [("north 1",), ("south 1",)]
+    with operations(migration_context(place.site(), output=io.StringIO())) as op:
+        with pytest.raises(CommandError, match="asks the database"):
+            op.rows(question)
+        with pytest.raises(InvalidRequestError, match="rank"):
+            op.data(sa.text("UPDATE tickets SET rank = :rank"))
 
 
 def test_blind_owner_is_what_the_treatment_is_for(on_postgres: PostgresPlace) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from alembic.ddl.impl import DefaultImpl
+from alembic.util import CommandError
 from sqlalchemy import Column, Constraint, ForeignKeyConstraint, Index, Table, TextClause, insert, literal, text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.sql import Executable
@@ -96,6 +97,17 @@ class HomeImpl(DefaultImpl):
             touched = self.counted(statement, execution_options)
         self.touched[title] += touched
         return touched
+
+    def rows(self, statement: Any) -> Sequence[Any]:
+        """Returns the rows of every tenant that a question finds.
+
+        Raises: CommandError where SQL is only written.
+        """
+        if self.as_sql:
+            raise CommandError("op.rows() asks the database, so its revision cannot be written as SQL.")
+        with self.as_operator([]):
+            found: Sequence[Any] = self._exec(statement).all()
+        return found
 
     def bulk_insert(self, table: Any, rows: list[dict[str, Any]], multiinsert: bool = True) -> None:
         """Inserts rows, as the operator where they are tenants'."""

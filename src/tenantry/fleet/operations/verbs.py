@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from alembic.operations import MigrateOperation, Operations
@@ -114,6 +115,20 @@ class DataOp(MigrateOperation):
         return touched
 
 
+@Operations.register_operation("rows")
+class RowsOp(MigrateOperation):
+    """One question about rows."""
+
+    def __init__(self, statement: Any) -> None:
+        self.statement = statement
+
+    @classmethod
+    def rows(cls, operations: Operations, statement: Any) -> Sequence[Any]:
+        """Returns what a text or Core SELECT finds among the rows of every tenant; it needs a database to ask."""
+        found: Sequence[Any] = operations.invoke(cls(statement))
+        return found
+
+
 T = TypeVar("T", bound=HomeImpl)
 
 
@@ -165,3 +180,9 @@ def _holds(operations: Operations, operation: HoldsOp) -> bool:
 def _data(operations: Operations, operation: DataOp) -> int | None:
     impl = _impl(operations, HomeImpl)
     return None if impl is None else impl.change(operation.statement, written(operation.statement))
+
+
+@Operations.implementation_for(RowsOp)
+def _rows(operations: Operations, operation: RowsOp) -> Sequence[Any]:
+    impl = _impl(operations, HomeImpl)
+    return () if impl is None else impl.rows(operation.statement)
