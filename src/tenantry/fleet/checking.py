@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tenantry.errors import SeveralHeads
 from tenantry.events import announce
@@ -18,6 +19,9 @@ from tenantry.fleet.homes import Home, homes_of
 from tenantry.isolation.orphans import Counted
 from tenantry.tenancy import Tenancy
 from tenantry.types import Finding
+
+# How often a home is looked at that a migration changes between one question and the next.
+_LOOKS: Final = 3
 
 
 def check(
@@ -39,11 +43,11 @@ def check(
     """
     looked_at = list(homes_of(tenancy) if homes is None else homes)
     announce("fleet", "check", homes=len(looked_at))
-    seen = shapes_of(tenancy, looked_at, jobs=jobs)
+    seen, current = _look(tenancy, history, looked_at, jobs=jobs)
     shapes = {home: shape for home, shape in seen.items() if isinstance(shape, Fingerprint)}
-    standing = _standing(history, list(shapes))
+    standing = _standing(history, {home: revision for home, revision in current.items() if home in shapes})
     found = [
-        *_judge_unseen(seen),
+        *_judge_unseen(tenancy, seen),
         *_judge_positions(tenancy, standing, shapes),
         *_judge_shapes(tenancy, standing, shapes),
         *(_judge_orphans(orphans_of(tenancy, list(shapes), jobs=jobs)) if orphans else ()),
@@ -65,19 +69,38 @@ class _Standing:
         return home not in self.current or (self.heads is None and self.current[home] == self.head)
 
 
-def _standing(history: History | None, homes: Sequence[Home]) -> _Standing:
+def _standing(history: History | None, current: Mapping[Home, str | None]) -> _Standing:
     if history is None:
         return _Standing(None, {}, None)
-    current = history.read(homes)
     try:
         return _Standing(history, current, history.resolve("head"))
     except SeveralHeads as error:
         return _Standing(history, current, None, error)
 
 
-def _judge_unseen(seen: Mapping[Home, Seen]) -> Iterator[Finding]:
-    for home, reason in seen.items():
-        if isinstance(reason, str):
+def _look(
+    tenancy: Tenancy, history: History | None, homes: Sequence[Home], *, jobs: int
+) -> tuple[dict[Home, Seen], dict[Home, str | None]]:
+    """Returns shapes and revisions that belong together: a home that was migrated meanwhile is looked at again."""
+    seen: dict[Home, Seen] = {}
+    current: dict[Home, str | None] = {}
+    for _ in range(_LOOKS):
+        before = history.read(homes) if history else {}
+        seen |= shapes_of(tenancy, homes, jobs=jobs)
+        after = history.read(homes) if history else {}
+        current |= after
+        homes = [home for home in homes if before.get(home) != after.get(home)]
+        if not homes:
+            break
+    return seen | dict.fromkeys(homes, "It is being migrated"), current
+
+
+def _judge_unseen(tenancy: Tenancy, seen: Mapping[Home, Seen]) -> Iterator[Finding]:
+    unseen = {home: reason for home, reason in seen.items() if isinstance(reason, str)}
+    # A tenant may have been erased, with its home, while we were looking.
+    standing = {home.key for home in homes_of(tenancy)} if unseen else set()
+    for home, reason in unseen.items():
+        if home.key in standing:
             fix = "Check that it stands and that the owner may connect; `tenantry doctor` says more."
             yield Finding("F901", str(home), f"{reason}.", fix)
 

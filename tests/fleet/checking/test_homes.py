@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tenantry.fleet.homes import Home, HomeKind, homes_of
 from tenantry.fleet.owning import file_of
 from tenantry.fleet.scripts import AlembicHistory
 
-from .growing import write_history
+from .growing import NAMES, write_history
 from .installed import home_named, make_anew, on_postgres, on_sqlite
 from .models import Base
 
@@ -163,13 +164,48 @@ def test_a_home_that_is_not_there_could_not_be_looked_at(server: tuple[Tenancy, 
     tenancy, postgres = server
     schema = home_named(tenancy, "schema")
     run(postgres, tenancy, schema, "DROP SCHEMA {s} CASCADE")
-    gone = Home("main", HomeKind.DATABASE, f"t_{uuid.uuid4().hex}", uuid.uuid4(), "gone")
-    codes = [finding[:2] for finding in found(tenancy, homes=[*homes_of(tenancy), gone])]
-    assert codes == [("F901", "gone"), ("F901", "schema")]
+    database = home_named(tenancy, "database")
+    with postgres.admin() as admin:
+        admin.execute(f"ALTER DATABASE {database.physical} RENAME TO elsewhere")
+    assert [finding[:2] for finding in found(tenancy)] == [("F901", "database"), ("F901", "schema")]
+    with postgres.admin() as admin:
+        admin.execute(f"ALTER DATABASE elsewhere RENAME TO {database.physical}")
     make_anew(postgres, tenancy, schema)
     with on_sqlite(tmp_path, tenants=["one"]) as other:
         file_of(home_named(other, "one"), other.servers.main).unlink()
         assert [finding[:2] for finding in found(other)] == [("F901", "one")]
+
+
+def test_a_home_that_was_erased_meanwhile_is_none_that_is_missing(schemas: Tenancy, postgres: Any) -> None:
+    listed = [*homes_of(schemas), Home("main", HomeKind.SCHEMA, f"t_{uuid.uuid4().hex}", uuid.uuid4(), "erased")]
+    assert found(schemas, homes=listed) == []
+
+
+def test_a_check_beside_a_migration_takes_no_home_for_another_revisions(tmp_path: Path) -> None:
+    """Homes are brought up revision by revision meanwhile, and none is found to be other than its revision left it."""
+    migrations = write_history(tmp_path / "migrations")
+    with (
+        on_sqlite(tmp_path / "data", tenants=SLUGS, migrations=migrations) as tenancy,
+        closing(AlembicHistory(tenancy)) as history,
+    ):
+        homes = list(homes_of(tenancy))
+        for home in homes:
+            history.apply(home, None, pace=Pace())
+
+        def migrate() -> None:
+            for revision in NAMES:
+                for home in homes:
+                    history.apply(home, revision, pace=Pace())
+
+        codes = {finding[0] for finding in found(tenancy, history=history)}
+        with ThreadPoolExecutor() as pool:
+            migrating = pool.submit(migrate)
+            while not migrating.done():
+                codes |= {finding[0] for finding in found(tenancy, history=history, orphans=False)}
+            migrating.result()
+        assert "F101" in codes
+        assert codes <= {"F101", "F901"}
+        assert found(tenancy, history=history) == []
 
 
 def test_homes_of_one_shape_share_one_fingerprint_and_shapes_have_digests(schemas: Tenancy, postgres: Any) -> None:
