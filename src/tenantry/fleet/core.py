@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection
-
-from tenantry.errors import CreationInProgress, ExtraMissing, RunClosed, RunInProgress, RunUnknown
+from tenantry.errors import CreationInProgress, ExtraMissing, RunClosed, SeveralHeads
 from tenantry.events import announce
-from tenantry.fleet import claims, journal, planning
+from tenantry.fleet import journal, planning
 from tenantry.fleet.executors import Executor, Threads
 from tenantry.fleet.history import Applied, History, Pace, Position
-from tenantry.fleet.homes import Home
-from tenantry.fleet.orders import BASE, MAX_FAILURES, Order
-from tenantry.fleet.outcomes import RESUMABLE, Options, Outcome, Ring, Run, RunState, Status, Verb, Work, WorkState
+from tenantry.fleet.homes import Home, homes_of
+from tenantry.fleet.orders import HEAD, MAX_FAILURES, Order
+from tenantry.fleet.outcomes import Outcome, Ring, Run, RunState, Status, Verb
 from tenantry.fleet.planning import Where
-from tenantry.fleet.rings import Canary, Health, choose
-from tenantry.fleet.running import ACTION, AT_WORK, Backup, Hooks, Part, truth
+from tenantry.fleet.rings import Canary, Health
+from tenantry.fleet.running import ACTION, Backup, Hooks
+from tenantry.fleet.runs import Runs
 from tenantry.tenancy import Tenancy
-from tenantry.types import TenantStatus
+from tenantry.types import Finding, TenantStatus
 
 
 class Fleet:
@@ -32,11 +32,12 @@ class Fleet:
     def __init__(self, tenancy: Tenancy, history: History | None = None) -> None:
         self._tenancy = tenancy
         self._history = history or alembic_history(tenancy)
+        self._runs = Runs(tenancy, self._history)
 
     def __repr__(self) -> str:
         return f"Fleet({self._tenancy!r}, {self._history.name!r})"
 
-    def status(self, target: str = "head", *, where: Where | None = None) -> Status:
+    def status(self, target: str = HEAD, *, where: Where | None = None) -> Status:
         """Returns where every home stands, seen from *target*, and the newest run.
 
         Raises: RevisionUnknown, SeveralHeads, LoginRequired.
@@ -47,9 +48,8 @@ class Fleet:
 
     def newest_run(self) -> Outcome | None:
         """Returns the newest run of this history with the work on each home, or None where there was none."""
-        with self._tenancy.catalog(ACTION) as connection:
-            runs = journal.newest(connection, history=self._history.name, limit=1)
-            return journal.outcome(connection, runs[0].id) if runs else None
+        runs = self._runs.newest(limit=1)
+        return self._runs.outcome(runs[0].id) if runs else None
 
     def current(self, *, where: Where | None = None) -> Mapping[Home, str | None]:
         """Returns at which revision every home stands."""
@@ -57,7 +57,7 @@ class Fleet:
 
     def plan(
         self,
-        target: str = "head",
+        target: str = HEAD,
         *,
         verb: Verb = Verb.UPGRADE,
         canary: Canary | None = None,
@@ -67,11 +67,11 @@ class Fleet:
 
         Raises: RevisionUnknown, SeveralHeads, CanaryRefused, LoginRequired.
         """
-        return self._plan(Order(verb=verb, target=target, canary=canary, where=where))
+        return self._runs.plan(Order(verb=verb, target=target, canary=canary, where=where))
 
     def upgrade(
         self,
-        target: str = "head",
+        target: str = HEAD,
         *,
         canary: Canary | None = None,
         health: Health | None = None,
@@ -98,7 +98,7 @@ class Fleet:
             where=where,
             pace=pace,
         )
-        return self._plan(order) if dry_run else self._go(order, jobs=jobs)
+        return self._runs.plan(order) if dry_run else self._runs.go(order, jobs=jobs)
 
     def downgrade(
         self,
@@ -127,7 +127,7 @@ class Fleet:
             where=where,
             pace=pace,
         )
-        return self._plan(order) if dry_run else self._go(order, jobs=jobs)
+        return self._runs.plan(order) if dry_run else self._runs.go(order, jobs=jobs)
 
     def pause(self, run: uuid.UUID) -> Outcome:
         """Has every process stop after the homes it has in hand; ``resume`` goes on.
@@ -151,10 +151,10 @@ class Fleet:
 
         Raises: RunUnknown, RunClosed, HookMissing, LoginRequired.
         """
-        found, hooks = self._resumable(run), Hooks(health, backup)
+        found, hooks = self._runs.resumable(run), Hooks(health, backup)
         hooks.check(found)
-        self._reopen(found)
-        return self._take_part(found, hooks, jobs=jobs)
+        self._runs.reopen(found)
+        return self._runs.take_part(found, hooks, jobs=jobs)
 
     def rollback(self, run: uuid.UUID, *, ring: Ring | str | None = None, jobs: int = 4) -> Outcome:
         """Brings the homes that a run changed, all or those of one ring, back to where they came from.
@@ -163,17 +163,7 @@ class Fleet:
 
         Raises: RunUnknown, RunInProgress while somebody works on the run.
         """
-        chosen = None if ring is None else Ring(ring)
-        undone = self._stop(run)
-        with self._tenancy.catalog(ACTION) as connection:
-            works = [work for work in journal.works(connection, run) if chosen in (None, work.ring)]
-        back = planning.back(works, self._history.read([work.home for work in works]))
-        options = Options(pace=undone.options.pace, whole=False)
-        wanted = journal.draft(verb=Verb.ROLLBACK, history=undone.history, target=undone.target, options=options)
-        with self._tenancy.catalog(ACTION) as connection:
-            journal.close(connection, run, f"{chosen or 'All of it'} was rolled back by run {wanted.id}.")
-            begun = self._begin(connection, wanted, back)
-        return self._take_part(begun, Hooks(), jobs=jobs) if back else _nothing_to_do(wanted)
+        return self._runs.roll_back(run, ring=None if ring is None else Ring(ring), jobs=jobs)
 
     def work(
         self,
@@ -192,8 +182,8 @@ class Fleet:
         """
         self.finish_waiting()
         hooks = Hooks(health, backup)
-        outcomes = [self._take_part(found, hooks, jobs=jobs) for found in self._open_runs(run, hooks)]
-        late = None if run is not None else self._catch_up_late(hooks, jobs=jobs)
+        outcomes = [self._runs.take_part(found, hooks, jobs=jobs) for found in self._runs.open_to(hooks, only=run)]
+        late = None if run is not None else self._runs.catch_up(hooks, jobs=jobs)
         return outcomes if late is None else [*outcomes, late]
 
     def finish_waiting(self) -> list[str]:
@@ -228,7 +218,7 @@ class Fleet:
                 self._tenancy.tenants.note_warm_head(home.tenant, resolved)
         return stamped
 
-    def sql(self, target: str = "head", *, where: Where | None = None) -> Mapping[Home, str]:
+    def sql(self, target: str = HEAD, *, where: Where | None = None) -> Mapping[Home, str]:
         """Returns what would be run, for one home of each kind, server and revision that stands for the others.
 
         Raises: RevisionUnknown, SeveralHeads, LoginRequired.
@@ -239,9 +229,42 @@ class Fleet:
         examples = {(each.home.server, each.home.kind, each.current): each.home for each in moved}
         return {home: self._history.sql(home, resolved) for home in examples.values()}
 
+    def heads(self) -> Sequence[str]:
+        """Returns the newest revision; several of them where the history has branches to be joined."""
+        try:
+            head = self._history.resolve(HEAD)
+        except SeveralHeads as error:
+            return tuple(str(error.fields["heads"]).split(", "))
+        return () if head is None else (head,)
+
+    def history(self) -> Sequence[str]:
+        """Returns the revisions from the first to the head, in the order in which they are applied.
+
+        Raises: SeveralHeads.
+        """
+        return self._history.steps(None, self._history.resolve(HEAD))
+
+    def check(self, *, where: Where | None = None, orphans: bool = True, jobs: int = 4) -> Sequence[Finding]:
+        """Returns what is wrong with the schemas of the fleet; an empty answer means that every home was looked at.
+
+        Raises: LoginRequired, ExtraMissing without Alembic.
+        """
+        homes = [home for home in homes_of(self._tenancy) if where is None or where(home)]
+        checking = _part("checking")
+        found: Sequence[Finding] = checking.check(self._tenancy, self._history, homes=homes, orphans=orphans, jobs=jobs)
+        return found
+
+    def revision(self, message: str, *, autogenerate: bool = True) -> Path:
+        """Writes a new Alembic revision, by default with what the models have and the homes have not.
+
+        Raises: MigrationsMissing, SeveralHeads, HomeBehind, LoginRequired, ExtraMissing without Alembic.
+        """
+        written: Path = _part("revisions").revision(self._tenancy, message, autogenerate=autogenerate)
+        return written
+
     def begin(
         self,
-        target: str = "head",
+        target: str = HEAD,
         *,
         canary: Canary | None = None,
         health: str | None = None,
@@ -255,110 +278,12 @@ class Fleet:
         """
         hooks = Hooks(health)
         order = Order(verb=Verb.UPGRADE, target=target, canary=canary, hooks=hooks, max_failures=max_failures)
-        run = self._under_way(order)
+        run = self._runs.under_way(order)
         hands = executor or Threads(self.work)
         if run.state is RunState.RUNNING:
             for _ in range(workers):
                 hands.submit(run.id)
         return run
-
-    def _plan(self, order: Order) -> Outcome:
-        wanted = order.draft(self._history)
-        return Outcome(wanted, self._outline(wanted, order))
-
-    def _go(self, order: Order, *, jobs: int) -> Outcome:
-        run = self._under_way(order)
-        return self._take_part(run, order.hooks, jobs=jobs) if run.state is RunState.RUNNING else _nothing_to_do(run)
-
-    def _under_way(self, order: Order) -> Run:
-        """Returns the run that does what was ordered, begun here or elsewhere; a planned one where nothing is to do."""
-        wanted = order.draft(self._history)
-        with self._tenancy.catalog(ACTION) as connection:
-            running = journal.under_way(connection, wanted)
-        if running is not None:
-            return running
-        works = self._outline(wanted, order)
-        if not works:
-            return wanted
-        with self._tenancy.catalog(ACTION) as connection:
-            return self._begin(connection, wanted, works)
-
-    def _outline(self, wanted: Run, order: Order) -> list[Work]:
-        announce("fleet", "plan", verb=wanted.verb, target=wanted.target)
-        found = planning.look(self._tenancy, self._history, wanted.target, where=order.where)
-        canaries = choose(self._tenancy, found, order.canary)
-        return planning.outline(found, verb=wanted.verb, target=wanted.target, canaries=canaries)
-
-    def _begin(self, connection: Connection, wanted: Run, works: Sequence[Work]) -> Run:
-        announce("fleet", "begin", run=wanted.id, verb=wanted.verb, target=wanted.target, left=len(works))
-        begun = journal.begin(connection, wanted, works)
-        if any(work.state is WorkState.FAILED for work in works):
-            claims.check_failures(connection, begun.id)
-        return begun
-
-    def _take_part(self, run: Run, hooks: Hooks, *, jobs: int) -> Outcome:
-        Part(self._tenancy, self._history, run, jobs=jobs, hooks=hooks).take()
-        with self._tenancy.catalog(ACTION) as connection:
-            return journal.outcome(connection, run.id)
-
-    def _resumable(self, run: uuid.UUID | None) -> Run:
-        with self._tenancy.catalog(ACTION) as connection:
-            if run is None:
-                runs = journal.newest(connection, *RESUMABLE, history=self._history.name, limit=1)
-                if not runs:
-                    raise RunUnknown(run="to resume")
-                return runs[0]
-            found = journal.get(connection, run)
-        if found.state not in RESUMABLE:
-            raise RunClosed(run=run, state=found.state, wanted="resumed")
-        return found
-
-    def _reopen(self, run: Run) -> None:
-        """Sets a run going again from what its homes tell: what failed, or was in hand when somebody died, too."""
-        with self._tenancy.catalog(ACTION) as connection:
-            claims.sweep(connection, run.id, at_work=AT_WORK)
-            unfinished = journal.works(connection, run.id, WorkState.PENDING, WorkState.UNKNOWN, WorkState.FAILED)
-        announce("fleet", "reopen", run=run.id, left=len(unfinished))
-        settled = truth(self._history, unfinished, verb=run.verb)
-        with self._tenancy.catalog(ACTION) as connection:
-            journal.reopen(connection, run, settled)
-            if any(work.state is WorkState.FAILED for work in settled):
-                claims.check_failures(connection, run.id)
-
-    def _stop(self, run: uuid.UUID) -> Run:
-        """Returns a run of which nobody claims work any more.
-
-        Raises: RunUnknown, RunInProgress while somebody has a home of it in hand.
-        """
-        with self._tenancy.catalog(ACTION) as connection:
-            found = journal.lock(connection, run)
-            claims.sweep(connection, run, at_work=AT_WORK)
-            if journal.tally(connection, run)[WorkState.RUNNING]:
-                raise RunInProgress(run=run, verb=found.verb, target=found.target or BASE)
-            journal.end(connection, run, RunState.STOPPED, "It is about to be rolled back.")
-        return found
-
-    def _open_runs(self, run: uuid.UUID | None, hooks: Hooks) -> list[Run]:
-        with self._tenancy.catalog(ACTION) as connection:
-            if run is not None:
-                found = journal.get(connection, run)
-                return [found] if found.state is RunState.RUNNING else []
-            runs = journal.newest(connection, RunState.RUNNING, history=self._history.name)
-        return [run for run in reversed(runs) if set(run.options.needs) <= set(hooks.names())]
-
-    def _catch_up_late(self, hooks: Hooks, *, jobs: int) -> Outcome | None:
-        """Brings homes that fell behind since the last upgrade of the whole fleet to where it brought the others."""
-        with self._tenancy.catalog(ACTION) as connection:
-            runs = journal.newest(connection, history=self._history.name)
-        last = next((run for run in runs if run.options.whole), None)
-        if last is None or last.verb is not Verb.UPGRADE or last.state is not RunState.DONE:
-            return None
-        again = self._go(Order(verb=Verb.UPGRADE, target=last.target or BASE, hooks=hooks), jobs=jobs)
-        return again if again.works else None
-
-
-def _nothing_to_do(wanted: Run) -> Outcome:
-    return Outcome(dataclasses.replace(wanted, state=RunState.DONE), ())
 
 
 def alembic_history(tenancy: Tenancy) -> History:
@@ -366,12 +291,15 @@ def alembic_history(tenancy: Tenancy) -> History:
 
     Raises: ExtraMissing without Alembic.
     """
+    history: History = _part("scripts").AlembicHistory(tenancy)
+    return history
+
+
+def _part(name: str) -> Any:
     try:
         # By name and late: a fleet on Sqitch needs no Alembic.
-        scripts = importlib.import_module("tenantry.fleet.scripts")
+        return importlib.import_module(f"tenantry.fleet.{name}")
     except ModuleNotFoundError as error:
         if error.name != "alembic":
             raise
-        raise ExtraMissing(module="The fleet's default history", extra="fleet") from error
-    history: History = scripts.AlembicHistory(tenancy)
-    return history
+        raise ExtraMissing(module=f"tenantry.fleet.{name}", extra="fleet") from error

@@ -15,6 +15,7 @@ from tenantry.fleet.running import Hooks
 # Enough for a handful of tenants with a fault of their own, too few for a revision with a fault of its own.
 MAX_FAILURES: Final = 10
 BASE: Final = "base"
+HEAD: Final = "head"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

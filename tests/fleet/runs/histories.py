@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from tenantry.fleet.revisions import init
 from tenantry.fleet.scripts import AlembicHistory
 
 from .plain import DOWN, REVISIONS, UP, PlainHistory
@@ -30,8 +31,8 @@ def downgrade() -> None:
 
 def write_scripts(directory: Path) -> None:
     """Writes the revisions of the plain history as an Alembic scripts directory."""
+    init(directory, app="shop:tenancy")
     versions = directory / "versions"
-    versions.mkdir(parents=True)
     for before, name in zip((None, *REVISIONS), REVISIONS, strict=False):
         up = (*UP[name], f"INSERT INTO ran VALUES ('{name}')", "UPDATE counter SET n = n + 1")
         text = SCRIPT.format(name=name, before=before, up=up, down=DOWN[name])

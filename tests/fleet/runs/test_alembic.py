@@ -96,3 +96,16 @@ def test_several_processes_at_once(world: AlembicWorld, crew: Crew) -> None:
     processes = [crew.start(world, jobs=2) for _ in range(3)]
     assert [crew.wait(process).report for process in processes] == [["done"]] * 3
     check_once(world)
+
+
+def test_the_fleet_tells_of_its_history(world: AlembicWorld) -> None:
+    with world.fleet() as fleet:
+        assert fleet.heads() == ("r3",)
+        assert list(fleet.history()) == ["r1", "r2", "r3"]
+        assert {finding.code for finding in fleet.check(orphans=False)} >= {"F101", "F103"}
+        assert fleet.upgrade().ok
+        assert not {finding.code for finding in fleet.check(orphans=False)} & {"F101", "F103"}
+        written = fleet.revision("one more", autogenerate=False)
+    with world.fleet() as fleet:
+        assert len(fleet.history()) == 4
+    written.unlink()
