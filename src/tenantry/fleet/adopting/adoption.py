@@ -159,20 +159,17 @@ class Adoption:
                 yield Finding("A109", known.value, fault, fix)
 
     def _enter(self, stage: Stage) -> None:
-        if stage is Stage.ENFORCE and not self._ground.is_enforced:
-            findings = self.observe().findings
-            if findings:
-                raise AdoptionRefused(stage=stage.value, findings=findings)
-        if stage is Stage.FILL:
-            self._refuse_unruled()
+        if stage is not Stage.ENFORCE or not self._ground.is_enforced:
+            self._refuse_faults(stage)
         work = {Stage.FILL: self._ground.fill, Stage.FILTER: self._ground.filter, Stage.ENFORCE: self._ground.enforce}
         self._working(stage, work[stage])
 
-    def _refuse_unruled(self) -> None:
-        """Stops before anything is changed where the plan itself is at fault; rows at fault may be mended later."""
-        blocking = [one for one in self.observe().findings if one.code not in ("A103", "A104", "A106", "A107", "A113")]
+    def _refuse_faults(self, stage: Stage) -> None:
+        """Stops before anything is changed; rows at fault may be mended later where no key meets them before."""
+        borne = frozenset[str]() if stage is Stage.ENFORCE else self._ground.bears
+        blocking = [finding for finding in self.observe().findings if finding.code not in borne]
         if blocking:
-            raise AdoptionRefused(stage=Stage.FILL.value, findings=blocking)
+            raise AdoptionRefused(stage=stage.value, findings=blocking)
 
     def _check_plan(self) -> None:
         with self._tenancy.catalog(ACTION) as connection:

@@ -7,11 +7,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Inspector, NullPool, create_engine, inspect
-
 from tenantry.errors import HomeBusy
 from tenantry.fleet.history import Pace
-from tenantry.isolation.postgres import OWNER, PostgresServer
+from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.wall import quote
 
 try:
@@ -123,16 +121,3 @@ def sit_down(server: PostgresServer, database: str, *, name: str, pace: Pace) ->
         if pace.statement_timeout is not None:
             connection.execute(f"SET statement_timeout = {round(pace.statement_timeout * 1000)}")
         yield Desk(connection, name=name, pace=pace)
-
-
-@contextlib.contextmanager
-def inspected(server: PostgresServer, database: str) -> Iterator[Inspector]:
-    """Lends SQLAlchemy's view of one database, on a connection of the owner's that nobody keeps.
-
-    Raises: LoginRequired.
-    """
-    url = server.url(OWNER, action=ACTION, database=database).set(drivername="postgresql+psycopg")
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
-    with engine.connect() as connection:
-        yield inspect(connection)
-    engine.dispose()

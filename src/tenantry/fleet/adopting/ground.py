@@ -46,6 +46,11 @@ class Ground(Protocol):
         ...
 
     @property
+    def bears(self) -> frozenset[str]:
+        """The codes of what rows may be at fault in before stage enforce."""
+        ...
+
+    @property
     def is_enforced(self) -> bool:
         """Whether keys and wall are up, whatever was noted of it."""
         ...

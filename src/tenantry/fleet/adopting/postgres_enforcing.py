@@ -40,14 +40,14 @@ def enforce(task: Task) -> None:
 
 def is_enforced(task: Task, desk: Desk) -> bool:
     """Whether the swap has happened: it takes the adoption's own schema away with it."""
-    expressions = task.expressions()
+    expressions = task.expressions(desk)
     keyed = (expressions.shapes[table.name].primary[:1] == (TENANT_COLUMN,) for table in expressions.walled)
     return all(keyed) and not facts.is_begun(desk)
 
 
 def unprepare(task: Task, desk: Desk) -> None:
     """Takes away the keys that were built for a swap that did not come."""
-    expressions = task.expressions()
+    expressions = task.expressions(desk)
     for table in expressions.walled:
         place = expressions.place(table.name)
         built = [*foreign_keys(expressions, table), *checks(desk, expressions, table)]
@@ -59,7 +59,7 @@ def unprepare(task: Task, desk: Desk) -> None:
 
 
 def _swap(task: Task, desk: Desk) -> Iterator[str]:
-    expressions, capabilities = task.expressions(), task.server.capabilities()
+    expressions, capabilities = task.expressions(desk), task.server.capabilities()
     standing = [table for table in task.tables() if table.name in expressions.shapes]
     yield "LOCK TABLE " + ", ".join(expressions.place(table.name) for table in standing) + " IN ACCESS EXCLUSIVE MODE"
     yield from _old_keys(expressions)

@@ -33,12 +33,12 @@ def fill(task: Task) -> None:
     with task.desk() as desk:
         task.step("begin")
         desk.run(_beginning())
-        before = task.expressions()
+        before = task.expressions(desk)
         enter_tenants(task, desk, before)
         for table in before.walled:
             task.step("column", table=table.name)
             desk.run(_columns(before, table))
-        expressions = task.expressions()
+        expressions = task.expressions(desk)
         for table in expressions.walled:
             task.step("trigger", table=table.name)
             desk.run([function(task, expressions, table.name), *_trigger(expressions, table.name)])
@@ -48,7 +48,7 @@ def fill(task: Task) -> None:
 def refill(task: Task) -> None:
     """Enters tenants that have come since, and gives the rows their tenant that have none, or another than they say."""
     with task.desk() as desk:
-        expressions = task.expressions()
+        expressions = task.expressions(desk)
         enter_tenants(task, desk, expressions)
         _walk_all(task, desk, expressions)
         for table in expressions.walled:

@@ -31,7 +31,7 @@ def filter_rows(task: Task) -> None:
     """Lets tenants' sessions in; all of it happens in one transaction, or nothing."""
     refill(task)
     with task.desk() as desk:
-        expressions = task.expressions()
+        expressions = task.expressions(desk)
         task.step("let in")
         if not is_filtered(expressions):
             changes = list(_changes(task, desk, expressions))

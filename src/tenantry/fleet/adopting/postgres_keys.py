@@ -39,7 +39,7 @@ class Built:
 
 def prepare(task: Task, desk: Desk) -> None:
     """Builds every key and checks every row against it, while everybody goes on reading and writing."""
-    expressions = task.expressions()
+    expressions = task.expressions(desk)
     for table in expressions.walled:
         task.step("not null", table=table.name)
         _check_given(desk, expressions, table)

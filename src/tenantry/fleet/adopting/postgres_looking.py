@@ -113,7 +113,7 @@ class PostgresLook:
 def look(task: Task) -> Iterator[PostgresLook]:
     """Opens a database to be looked at. Tables whose policies hide rows from their owner are locked meanwhile."""
     with task.desk() as desk:
-        expressions = task.expressions()
+        expressions = task.expressions(desk)
         before, _ = facts.unforcing(facts.forced(desk, [expressions.place(one.name) for one in expressions.walled]))
         with desk.undone(before):
             yield PostgresLook(task, desk, expressions)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import MetaData, NullPool, create_engine, inspect
-from sqlalchemy.engine import URL
 
 from tenantry.fleet.adopting.expressions import Expressions
 from tenantry.fleet.adopting.plans import Plan
@@ -40,8 +39,7 @@ class OldFile:
     @contextlib.contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
         """Opens the file in autocommit; one that is not there is an error."""
-        connection = sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
-        with contextlib.closing(connection):
+        with contextlib.closing(self._connect()) as connection:
             connection.execute("PRAGMA foreign_keys = ON")
             yield connection
 
@@ -53,7 +51,8 @@ class OldFile:
 
     def expressions(self) -> Expressions:
         """Returns the questions that the file allows as it stands now."""
-        engine = create_engine(URL.create("sqlite", database=str(self.path)), poolclass=NullPool)
+        # By the same way in: SQLAlchemy's own would make a file that is not there.
+        engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
         with engine.connect() as connection:
             shapes = read_shapes(inspect(connection), owned_tables(self._metadata), [None])
         return Expressions(self._plan, self._metadata, shapes, quote)
@@ -117,6 +116,9 @@ class OldFile:
             _drop_triggers(connection, _WATCH)
             connection.execute(f"DROP TABLE IF EXISTS {MAPPING}")
 
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
+
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection, kind: str = "DEFERRED") -> Iterator[None]:
@@ -124,10 +126,11 @@ def transaction(connection: sqlite3.Connection, kind: str = "DEFERRED") -> Itera
     connection.execute(f"BEGIN {kind}")
     try:
         yield
+        # Keys are checked here, and a commit that they refuse leaves the transaction open.
+        connection.commit()
     except BaseException:
         connection.rollback()
         raise
-    connection.commit()
 
 
 def rows_of(connection: sqlite3.Connection, question: str, *values: Any) -> Sequence[tuple[Any, ...]]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Table
 
-from tenantry.fleet.adopting.desk import Desk, inspected, sit_down
+from tenantry.fleet.adopting.desk import Desk, sit_down
 from tenantry.fleet.adopting.expressions import Expressions
 from tenantry.fleet.adopting.plans import Plan
+from tenantry.fleet.adopting.postgres_shapes import read_shapes
 from tenantry.fleet.adopting.registering import Register
-from tenantry.fleet.adopting.shapes import read_shapes
 from tenantry.fleet.history import Pace
 from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.wall import quote
@@ -62,13 +62,11 @@ class Task:
         with sit_down(self.server, self.database, name=self.name, pace=self.pace) as desk:
             yield desk
 
-    def expressions(self) -> Expressions:
+    def expressions(self, desk: Desk) -> Expressions:
         """Returns the questions that the database allows as it stands now."""
         plain = [table for table in self.tables() if table.schema is None]
         shared = [table for table in self.tables() if table.schema is not None]
-        with inspected(self.server, self.database) as inspector:
-            schemas: Sequence[str] = [name for name in (SHARED_SCHEMA, self.schema) if inspector.has_schema(name)]
-            shapes = read_shapes(inspector, plain, [self.schema]) | read_shapes(inspector, shared, schemas)
+        shapes = read_shapes(desk, plain, [self.schema]) | read_shapes(desk, shared, [SHARED_SCHEMA, self.schema])
         return Expressions(self.plan, self.server.metadata, shapes, quote)
 
     def step(self, name: str, **facts: Any) -> None:
