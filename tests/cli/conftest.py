@@ -130,24 +130,43 @@ class Program:
         return Result(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Program:
-    """A program without a database, named in its pyproject.toml."""
+def make_program(directory: Path) -> Program:
+    """Returns a program without a database, named in its pyproject.toml."""
     suffix = secrets.token_hex(4)
-    made = Program(tmp_path, f"shop_{suffix}", f"c{suffix}")
-    (tmp_path / f"{made.module}.py").write_text(PROGRAM.replace("{prefix}", made.prefix))
-    (tmp_path / "pyproject.toml").write_text(f'[tool.tenantry]\napp = "{made.module}:tenancy"\n')
+    made = Program(directory, f"shop_{suffix}", f"c{suffix}")
+    (directory / f"{made.module}.py").write_text(PROGRAM.replace("{prefix}", made.prefix))
+    (directory / "pyproject.toml").write_text(f'[tool.tenantry]\napp = "{made.module}:tenancy"\n')
     return made
 
 
-@pytest.fixture
-def shop(program: Program) -> Program:
-    """The program on an installed directory of SQLite files, with the tenant ``acme``."""
+def open_shop(program: Program) -> Program:
+    """Installs the program on a directory of SQLite files, and creates the tenant ``acme``."""
     program.environment["TENANTRY_URL"] = f"sqlite:///{program.directory}/data"
     assert program.call("install").code == 0
     created = program.call("tenants", "create", "acme", "--record", '{"name": "Acme Ltd"}', "--identity", "slack=T012")
     assert created.code == 0, created
     return program
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """A program without a database, named in its pyproject.toml."""
+    return make_program(tmp_path)
+
+
+@pytest.fixture
+def shop(program: Program) -> Program:
+    """The program on an installed directory of SQLite files, with the tenant ``acme``."""
+    return open_shop(program)
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """The same with a directory for migrations, for tests that change nothing."""
+    shop = open_shop(make_program(tmp_path_factory.mktemp("shop")))
+    shop.environment["TENANTRY_MIGRATIONS"] = "migrations"
+    assert shop.call("fleet", "init").code == 0
+    return shop
 
 
 REVISION = """

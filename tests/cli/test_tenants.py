@@ -105,3 +105,19 @@ def test_before_the_installation(program):
     result = program.call("tenants", "list")
     assert result.code == 1
     assert "Run `tenantry install`" in result.said
+
+
+def test_placements_kept_ready(shop):
+    made = shop.call("tenants", "warm", "database", "--size", "2", "--json")
+    assert made.code == 0, made
+    assert made.data == {
+        "made": 2,
+        "ready": [{"server": "main", "isolation": "database", "revision": "none", "ready": 2}],
+    }
+    shop.call("tenants", "create", "beta")
+    told = shop.call("tenants", "warm")
+    assert "0 made, 1 ready." in told.said
+    assert shop.call("tenants", "warm", "database", "--size", "0", "--json").data == {"made": 0, "ready": []}
+    refused = shop.call("tenants", "warm", "rows")
+    assert (refused.code, refused.out) == (2, "")
+    assert "no placement of their own" in refused.said

@@ -22,7 +22,7 @@ tenantry fleet status
 
 tenantry fleet resume  (after a failure was mended, a pause, or a crash)
 
-tenantry fleet rollback RUN --ring canary
+tenantry fleet rollback --ring canary
 
 tenantry fleet --sqitch db upgrade  (a Sqitch project in place of Alembic's scripts)
 

@@ -89,7 +89,7 @@ tenantry fleet downgrade base --where slug=trial-* --yes
 _ROLLBACK_EXAMPLES: Final = """
 Examples:
 
-tenantry fleet rollback 0199c5f0-0000-7000-8000-000000000000
+tenantry fleet rollback  (the newest run)
 
 tenantry fleet rollback 0199c5f0-0000-7000-8000-000000000000 --ring canary --yes
 """
@@ -237,7 +237,7 @@ def pause(context: typer.Context, *, run: RunArgument = None, as_json: JSONLines
 def rollback(
     context: typer.Context,
     *,
-    run: Annotated[uuid.UUID, typer.Argument(metavar="RUN", help="The run's identifier; `status` shows it.")],
+    run: RunArgument = None,
     ring: Annotated[Ring | None, typer.Option(help="Only the canaries, or only the rest.")] = None,
     jobs: Jobs = 4,
     yes: Yes = False,
@@ -245,11 +245,12 @@ def rollback(
 ) -> None:
     """Bring the homes that a run changed back to where they came from; what it made there is dropped."""
     tenancy, _, fleet = fleet_of(context)
-    done = [work for work in find_run(tenancy, run).done if ring in (None, work.ring)]
+    undone = run or _newest(fleet)
+    done = [work for work in find_run(tenancy, undone).done if ring in (None, work.ring)]
     homes = counted(len(done), "home")
-    confirm(f"{homes} would go back to where run {run} found them, and what it made there be dropped.", yes=yes)
+    confirm(f"{homes} would go back to where run {undone} found them, and what it made there be dropped.", yes=yes)
     with _underway("rollback", as_json=as_json):
-        outcome = fleet.rollback(run, ring=ring, jobs=jobs)
+        outcome = fleet.rollback(undone, ring=ring, jobs=jobs)
     raise typer.Exit(tell_outcome(outcome, as_json=as_json))
 
 

@@ -1,6 +1,7 @@
 """``tenantry tenants``: create, list, show, suspend, resume, rename, erase; a command for each, adopting."""
 
 import json
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from tenantry.cli import adopting, running
 from tenantry.cli.applying import Key, catalog_of, parse_key, tenancy_of
 from tenantry.cli.showing import AsJSON, print_json, print_table, progress, say, tenant_as_data
 from tenantry.errors import ConfigurationError, LoginRequired
+from tenantry.isolation.servers import MAIN
 from tenantry.tenancy import Tenancy
 from tenantry.types import Isolation, Tenant
 
@@ -128,17 +130,42 @@ def erase(
     *,
     key: Key,
     confirm: Annotated[str, typer.Option(metavar="SLUG", help="The tenant's slug once more.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="What stands there and is not ours may go too.")] = False,
     as_json: AsJSON = False,
 ) -> None:
     """Remove every row of a tenant and its placement, for good."""
     tenancy = tenancy_of(context)
     with progress(f"Erasing {key}"):
-        counts = tenancy.tenants.erase(parse_key(key), confirm=confirm)
+        counts = tenancy.tenants.erase(parse_key(key), confirm=confirm, force=force)
     if as_json:
         print_json({"erased": confirm, "rows": dict(counts)})
         return
     print_table(["table", "rows erased"], counts.items())
     say(f"{confirm} is erased: {sum(counts.values())} rows.")
+
+
+@app.command(epilog="Example: tenantry tenants warm schema --size 20")
+def warm(
+    context: typer.Context,
+    *,
+    isolation: Annotated[
+        Isolation | None, typer.Argument(metavar="[ISOLATION]", help="schema or database; without it Config.warm.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=0, help="How many are to be ready; what is beyond is dropped.")] = 5,
+    server: Annotated[str, typer.Option(help="Where they are to be.")] = MAIN,
+    as_json: AsJSON = False,
+) -> None:
+    """Keep placements ready, so that creating a tenant is one transaction and needs no owner's login."""
+    tenants = tenancy_of(context).tenants
+    with progress("Making placements"):
+        made = tenants.refill() if isolation is None else tenants.warm(isolation, server=server, size=size)
+    ready = Counter((each.server, each.isolation, each.head or "none") for each in tenants.warm_placements())
+    if as_json:
+        names = ("server", "isolation", "revision", "ready")
+        print_json({"made": made, "ready": [dict(zip(names, (*alike, n), strict=True)) for alike, n in ready.items()]})
+        return
+    print_table(["server", "isolation", "revision", "ready"], [(*alike, count) for alike, count in ready.items()])
+    say(f"{made} made, {ready.total()} ready.")
 
 
 running.register(app)
