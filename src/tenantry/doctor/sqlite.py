@@ -14,12 +14,14 @@ from typing import Final
 from tenantry.doctor import placements, sqlite_tables
 from tenantry.doctor.placements import Census
 from tenantry.events import announce
+from tenantry.isolation.registries import NOTE_SUFFIX
+from tenantry.isolation.registries import PREFIX as REGISTRY_PREFIX
 from tenantry.isolation.sqlite import CATALOG, COMMON, PLATFORM, TEMPLATE_PREFIX, SqliteServer
 from tenantry.models import Ownership, owned_tables
 from tenantry.types import Finding, Isolation
 
 _OWN: Final = (CATALOG, PLATFORM, COMMON)
-_SUFFIXES: Final = ("-wal", "-shm", "-journal")
+_SUFFIXES: Final = ("-wal", "-shm", "-journal", NOTE_SUFFIX)
 _HALF_MADE: Final = re.compile(r"\.(?P<name>[0-9a-z]+\.sqlite3)\.[0-9a-f]{8}(?:-wal|-shm|-journal)?")
 _TEMPLATE: Final = re.compile(TEMPLATE_PREFIX + r"[0-9a-f]{16}\.sqlite3")
 _TENANT_FILE: Final = re.compile(r"(?P<fold>[0-9a-f]{2})/(?P<tenant>[0-9a-f]{32})\.sqlite3")
@@ -70,6 +72,8 @@ def _judge_names(directory: Path, paths: list[Path]) -> Iterator[Finding]:
 def _is_ours(name: str) -> bool:
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
+    folder, slash, own = name.rpartition("/")
+    name = folder + slash + own.removeprefix(REGISTRY_PREFIX)
     return name in _OWN or _TEMPLATE.fullmatch(name) is not None or _tenant_of(name) is not None
 
 

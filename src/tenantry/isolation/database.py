@@ -18,6 +18,8 @@ from tenantry.isolation.erasing import PATIENCE, check_database, count_locked, o
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.marks import with_revision
 from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.registries import DATABASE_REGISTRY
+from tenantry.isolation.registries import TABLES as REGISTRY_TABLES
 from tenantry.isolation.sqlite import SqliteServer, tables_of
 from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.isolation.templates import ready_template
@@ -102,6 +104,7 @@ class PostgresDatabase:
     def _known(self) -> Iterator[tuple[str, str]]:
         common = self._server.config.common_schema
         yield from ((common, name) for name in (*own_tables(self._server.metadata), VERSION_TABLE))
+        yield from ((DATABASE_REGISTRY, name) for name in REGISTRY_TABLES)
         yield from ((SHARED_SCHEMA, table.name) for table in owned_tables(self._server.metadata, Ownership.SHARED))
 
     def exists(self, tenant: uuid.UUID) -> bool:

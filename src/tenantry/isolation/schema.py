@@ -23,6 +23,7 @@ from tenantry.isolation.erasing import (
 )
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.postgres import APP, PostgresServer
+from tenantry.isolation.registries import registry_schema
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA, quote
 from tenantry.types import Finding, Isolation
 
@@ -63,7 +64,7 @@ class PostgresSchema:
             present = present_tables(cursor, self.place(tenant), own_tables(self._server.metadata))
             if fits_one_transaction(cursor, self.place(tenant)):
                 counts = count_locked(cursor, self.place(tenant), present, None if force else tenant)
-                cursor.execute(f"DROP SCHEMA {self.place(tenant)} CASCADE")
+                cursor.execute(self._dropping_statements(tenant))
                 return counts
         return self._drop_by_tables(tenant, present, force=force)
 
@@ -77,8 +78,12 @@ class PostgresSchema:
                     if last:
                         cursor.execute(f"DROP TABLE {schema}.{quote(name)} CASCADE")
         with patiently(tenant), self._dropping() as cursor:
-            cursor.execute(f"DROP SCHEMA {schema} CASCADE")
+            cursor.execute(self._dropping_statements(tenant))
         return counts
+
+    def _dropping_statements(self, tenant: uuid.UUID) -> str:
+        registry = quote(registry_schema(self.place(tenant)))
+        return f"DROP SCHEMA {self.place(tenant)} CASCADE; DROP SCHEMA IF EXISTS {registry} CASCADE"
 
     def _dropping(self) -> AbstractContextManager[Any]:
         return self._server.making(PATIENCE, action="Dropping a tenant's schema")

@@ -25,6 +25,7 @@ from tenantry.isolation.ddl import create_statements
 from tenantry.isolation.engines import Engines
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.pools import async_sqlite_engine, sqlite_engine
+from tenantry.isolation.registries import registry_files
 from tenantry.isolation.sharing import copy_shared
 from tenantry.isolation.sqlite_connection import ConnectionFactory, fenced_factory, fenced_for, walled_factory
 from tenantry.isolation.sqlite_library import operator_factory
@@ -176,6 +177,8 @@ class SqliteServer:
         path = self.file(physical)
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+        for registry in registry_files(path):
+            registry.unlink(missing_ok=True)
 
     def sweep_leftovers(self, physical: str) -> None:
         """Removes what a crash left beside a placement before it got its name."""

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from tenantry import Config, Tenancy
 from tenantry.fleet.homes import Home, HomeKind, homes_of
-from tenantry.fleet.sqitch.registry_sqlite import registry_file
+from tenantry.isolation.registries import registry_file
 
 from .models import Base
 

@@ -15,7 +15,7 @@ import pytest
 from tenantry.errors import ChangeUnproven
 from tenantry.fleet.homes import HomeKind
 from tenantry.fleet.sqitch import SqitchHistory
-from tenantry.fleet.sqitch.registry_sqlite import registry_file
+from tenantry.isolation.registries import registry_file
 
 from .projects import Project, helpdesk
 from .test_steps import Bench

@@ -19,10 +19,10 @@ from tenantry.fleet.sqitch.plan import Plan
 from tenantry.fleet.sqitch.postgres import open_postgres
 from tenantry.fleet.sqitch.project import DEPLOY, POSTGRES, REVERT, SQLITE, Project
 from tenantry.fleet.sqitch.reading import read_postgres, read_sqlite
-from tenantry.fleet.sqitch.registry_postgres import registry_schema
-from tenantry.fleet.sqitch.registry_sqlite import registry_file
+from tenantry.fleet.sqitch.registry_postgres import registry_of
 from tenantry.fleet.sqitch.sqlite import open_sqlite
 from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.registries import registry_file
 from tenantry.isolation.sqlite import SqliteServer
 from tenantry.tenancy import Tenancy
 from tenantry.types import Finding
@@ -147,8 +147,8 @@ class SqitchHistory:
         """Returns what to pass to ``sqitch --registry`` for a home."""
         server, project = self._tenancy.servers.get(home.server), self._project_of(home.server)
         if isinstance(server, SqliteServer):
-            return registry_file(file_of(home, server)).stem
-        return registry_schema(project, home)
+            return registry_file(file_of(home, server)).name
+        return registry_of(project, home)
 
     @contextlib.contextmanager
     def _opened(self, home: Home, pace: Pace) -> Iterator[Place]:

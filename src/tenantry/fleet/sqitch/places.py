@@ -81,6 +81,10 @@ class Place(ABC):
     def raise_walls(self) -> list[Finding]:
         """Puts up the walls that are missing, and returns what stands open all the same."""
 
+    @abstractmethod
+    def has_all_tables(self) -> bool:
+        """Whether every table stands that the models have in such a home."""
+
     @property
     @abstractmethod
     def in_transaction(self) -> bool:
@@ -126,6 +130,12 @@ class Place(ABC):
             raise Diverged(home=self.site.home, current=deployed[-1], target=planned[-1].id if planned else None)
         self.current = deployed[-1] if deployed else None
         return self.current
+
+    def was_made_from_models(self) -> bool:
+        """Whether this is a tenant's own home that was made as it stands, and the plan was never deployed into it."""
+        if self.site.home.tenant is None or not self.project.plan.changes:
+            return False
+        return not (self.registry.exists() and self.registry.has_events()) and self.has_all_tables()
 
     def make_ready(self) -> None:
         """Makes the registry and the project's line in it, where they are missing, and records new tags."""

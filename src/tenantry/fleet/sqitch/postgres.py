@@ -145,6 +145,9 @@ class PostgresPlace(Place):
         self._walls.raise_missing(self._connection)
         self._connection.execute("SELECT set_config('search_path', %s, true)", (path,), prepare=False)
 
+    def has_all_tables(self) -> bool:
+        return bool(self._walls.names) and self._walls.names == self._walls.forced(self._connection)
+
     @property
     def in_transaction(self) -> bool:
         return bool(self._connection.info.transaction_status != TransactionStatus.IDLE)

@@ -18,6 +18,7 @@ from tenantry.fleet.sqitch.conf import Conf, read_conf
 from tenantry.fleet.sqitch.parsing import read_plan
 from tenantry.fleet.sqitch.plan import Change, Plan
 from tenantry.fleet.sqitch.statements import Script
+from tenantry.isolation.registries import DATABASE_REGISTRY
 
 POSTGRES: Final = "pg"
 SQLITE: Final = "sqlite"
@@ -65,7 +66,7 @@ class Project:
     @property
     def registry(self) -> str:
         """How the registry of a whole database is called."""
-        return self._setting("registry") or "sqitch"
+        return self._setting("registry") or DATABASE_REGISTRY
 
     @property
     def verifies(self) -> bool:

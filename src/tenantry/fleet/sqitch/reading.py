@@ -10,9 +10,9 @@ from typing import Any, Final
 from tenantry.fleet.homes import Home, HomeKind
 from tenantry.fleet.owning import file_of
 from tenantry.fleet.sqitch.project import Project
-from tenantry.fleet.sqitch.registry_postgres import REGISTRIES_QUESTION, latest_question, registry_schema
-from tenantry.fleet.sqitch.registry_sqlite import registry_file
+from tenantry.fleet.sqitch.registry_postgres import REGISTRIES_QUESTION, latest_question, registry_of
 from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.registries import registry_file
 from tenantry.isolation.sqlite import SqliteServer
 
 # A statement locks every table it reads, and the server's lock table has an end.
@@ -46,7 +46,7 @@ def read_sqlite(server: SqliteServer, project: Project, homes: Sequence[Home]) -
 
 
 def _latest(connection: Any, project: Project, homes: Sequence[Home]) -> Iterator[tuple[Home, str | None]]:
-    named = {registry_schema(project, home): home for home in homes}
+    named = {registry_of(project, home): home for home in homes}
     present = [schema for (schema,) in connection.execute(REGISTRIES_QUESTION, (list(named),))]
     for schemas in _batches(present):
         question, values = latest_question(project.plan.project, schemas)

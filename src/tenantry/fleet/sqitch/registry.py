@@ -102,6 +102,11 @@ class Registry(ABC):
         question = f"SELECT change_id FROM {self._prefix}changes WHERE project = {self.mark} ORDER BY committed_at"
         return [change_id for (change_id,) in self._rows(question, [self._plan.project])]
 
+    def has_events(self) -> bool:
+        """Whether anything of the project was ever deployed here, or tried."""
+        question = f"SELECT 1 FROM {self._prefix}events WHERE project = {self.mark} LIMIT 1"
+        return self._one(question, [self._plan.project]) is not None
+
     def hashes(self) -> dict[str, str | None]:
         """Returns by which script each of the project's changes was deployed, by its id."""
         question = f"SELECT change_id, script_hash FROM {self._prefix}changes WHERE project = {self.mark}"

@@ -9,10 +9,8 @@ from tenantry.fleet.homes import Home, HomeKind
 from tenantry.fleet.sqitch.plan import Change
 from tenantry.fleet.sqitch.project import Project
 from tenantry.fleet.sqitch.registry import Registry, Unfinished
+from tenantry.isolation.registries import UNFINISHED, registry_schema
 from tenantry.isolation.wall import quote
-
-# Names what is running outside one transaction with its record; gone when nothing is.
-_UNFINISHED: Final = "tenantry_unfinished"
 
 _COMMITTED: Final = """
     committed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -76,12 +74,12 @@ CREATE TABLE {{0}}.events (
 """
 
 
-def registry_schema(project: Project, home: Home) -> str:
+def registry_of(project: Project, home: Home) -> str:
     """Returns the schema that holds a home's registry: what to pass to ``sqitch --registry``.
 
     A database has one by Sqitch's own name; the tenants' schemas of one database have one each.
     """
-    return f"sqitch_{home.physical}" if home.kind is HomeKind.SCHEMA else project.registry
+    return registry_schema(home.physical) if home.kind is HomeKind.SCHEMA else project.registry
 
 
 class PostgresRegistry(Registry):
@@ -91,7 +89,7 @@ class PostgresRegistry(Registry):
     moment = "clock_timestamp()"
 
     def __init__(self, project: Project, home: Home, connection: Any) -> None:
-        self.schema = registry_schema(project, home)
+        self.schema = registry_of(project, home)
         super().__init__(project, prefix=f"{quote(self.schema)}.")
         self._connection = connection
 
@@ -118,21 +116,21 @@ class PostgresRegistry(Registry):
         self._run(f"LOCK TABLE {self._prefix}changes IN EXCLUSIVE MODE")
 
     def unfinished(self) -> Unfinished | None:
-        if not self._relation(_UNFINISHED):
+        if not self._relation(UNFINISHED):
             return None
-        ((kind, change_id),) = self._rows(f"SELECT kind, change_id FROM {self._prefix}{_UNFINISHED}")
+        ((kind, change_id),) = self._rows(f"SELECT kind, change_id FROM {self._prefix}{UNFINISHED}")
         return Unfinished(kind, change_id)
 
     def note_unfinished(self, note: Unfinished) -> None:
         # One message, so that the note is there whole or not at all.
-        table = f"{self._prefix}{_UNFINISHED}"
+        table = f"{self._prefix}{UNFINISHED}"
         self._run(
             f"DROP TABLE IF EXISTS {table}; "
             f"CREATE TABLE {table} AS SELECT '{note.kind}'::text AS kind, '{note.change_id}'::text AS change_id"
         )
 
     def forget_unfinished(self) -> None:
-        self._run(f"DROP TABLE IF EXISTS {self._prefix}{_UNFINISHED}")
+        self._run(f"DROP TABLE IF EXISTS {self._prefix}{UNFINISHED}")
 
     def _relation(self, name: str) -> bool:
         question = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = %s"

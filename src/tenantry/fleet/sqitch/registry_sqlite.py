@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tenantry.fleet.sqitch.project import Project
 from tenantry.fleet.sqitch.registry import Registry, Unfinished
+from tenantry.isolation.registries import NOTE_SUFFIX, registry_file
 
 _ID_LENGTH: Final = 40
 
@@ -75,11 +76,6 @@ _SCHEMA: Final = (
 )
 
 
-def registry_file(file: Path) -> Path:
-    """Returns where the registry of an SQLite file is; its name without the ending is ``sqitch --registry``'s."""
-    return file.with_name(f"sqitch_{file.name}")
-
-
 class SqliteRegistry(Registry):
     """The registry beside an SQLite file, on a connection of its own that holds the write lock."""
 
@@ -92,7 +88,7 @@ class SqliteRegistry(Registry):
 
     def __init__(self, project: Project, file: Path, connection: sqlite3.Connection) -> None:
         super().__init__(project, prefix="")
-        self._note = file.with_name(f"{registry_file(file).name}-unfinished")
+        self._note = file.with_name(registry_file(file).name + NOTE_SUFFIX)
         self._connection = connection
 
     def exists(self) -> bool:

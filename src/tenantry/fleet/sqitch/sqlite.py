@@ -12,8 +12,9 @@ from tenantry.fleet.history import Pace
 from tenantry.fleet.sites import Site
 from tenantry.fleet.sqitch.places import Place, Progress, Refused
 from tenantry.fleet.sqitch.project import Project
-from tenantry.fleet.sqitch.registry_sqlite import SqliteRegistry, registry_file
+from tenantry.fleet.sqitch.registry_sqlite import SqliteRegistry
 from tenantry.fleet.sqitch.statements import Script, Statement
+from tenantry.isolation.registries import registry_file
 from tenantry.isolation.sqlite_stored import quote
 from tenantry.models import TENANT_COLUMN, owned_tables
 from tenantry.models.ownership import is_walled
@@ -60,7 +61,7 @@ class SqlitePlace(Place):
         super().__init__(site, project, SqliteRegistry(project, file, registry), pace)
         self._connection = connection
         self._lock = registry
-        self._registry_name = registry_file(file).stem
+        self._registry_name = registry_file(file).name
         tables = owned_tables(site.tenancy.metadata, *site.holds)
         self._walled = frozenset(table.name for table in tables if is_walled(table))
 
@@ -96,6 +97,9 @@ class SqlitePlace(Place):
             for table in sorted(self._walled)
             if (columns := self._columns(table)) and TENANT_COLUMN not in columns
         ]
+
+    def has_all_tables(self) -> bool:
+        return bool(self._walled) and all(self._columns(table) for table in self._walled)
 
     @property
     def in_transaction(self) -> bool:
