@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,7 @@ from tenantry.fleet.lineage import Lineage
 
 # A step's name where it is none of the revisions: the home could not even be entered.
 ENTERING: Final = "entering the home"
+_GLANCE: Final = 0.02
 
 
 class Tally:
@@ -63,6 +66,16 @@ def failed(home: Home, before: str | None, tally: Tally, error: BaseException) -
 def busy(home: Home, pace: Pace, reason: str = "a lock that it needs was not free") -> HomeBusy:
     """Returns the error of a home that somebody else is using."""
     return HomeBusy(home=home, reason=reason, seconds=f"{pace.lock_timeout:g}")
+
+
+def patiently(attempt: Callable[[], bool], pace: Pace) -> bool:
+    """Returns whether *attempt* succeeded within ``lock_timeout``, tried again and again."""
+    deadline = time.monotonic() + pace.lock_timeout
+    while not attempt():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_GLANCE)
+    return True
 
 
 def told(error: BaseException) -> str:

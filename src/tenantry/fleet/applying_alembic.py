@@ -10,9 +10,9 @@ from alembic.runtime.migration import RevisionStep
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
-from tenantry.errors import Diverged, OutcomeUnknown
+from tenantry.errors import Diverged, HomeBusy, OutcomeUnknown
 from tenantry.fleet import concurrently
-from tenantry.fleet.applying import Tally, busy, failed, must_move, tell
+from tenantry.fleet.applying import Tally, busy, failed, must_move, patiently, tell
 from tenantry.fleet.applying_postgres import BUSY, locking, settings_of
 from tenantry.fleet.applying_sqlite import told_of_file
 from tenantry.fleet.environment import migration_context, operations, owner_engine
@@ -23,6 +23,7 @@ from tenantry.fleet.operations.homes import touched
 from tenantry.fleet.owning import in_autocommit
 from tenantry.fleet.sites import Site
 from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.sqlite_clock import INSTRUCTIONS_BETWEEN_LOOKS, Clock
 
 
 def apply_through_alembic(site: Site, lineage: Lineage, target: str | None, *, pace: Pace) -> Applied:
@@ -49,6 +50,7 @@ class _Run:
         self._tally = Tally()
         self._before: str | None = None
         self._commits = False
+        self._clock = Clock(pace.statement_timeout) if pace.statement_timeout else None
         self._settings: list[str] = []
         self._locking: list[str] = []
 
@@ -72,7 +74,7 @@ class _Run:
     def told(self, error: Exception) -> Exception:
         """Returns what an error means for the home."""
         home = self._site.home
-        if isinstance(error, Diverged):
+        if isinstance(error, Diverged | HomeBusy):
             return error
         cause = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(cause, sqlite3.Error):
@@ -97,14 +99,19 @@ class _Run:
         if not isinstance(server, PostgresServer):
             driver: Any = connection.connection.driver_connection
             driver.execute(f"PRAGMA busy_timeout = {round(self._pace.lock_timeout * 1000)}").close()
+            if self._clock is not None:
+                driver.set_progress_handler(self._clock.is_over, INSTRUCTIONS_BETWEEN_LOOKS)
             return
         self._settings = settings_of(self._site.home, server, self._pace)
         self._locking = locking(self._site.home, server)
         event.listen(connection, "begin", self._begin)
         event.listen(connection, "commit", self._commit)
-        with connection.begin():
-            # Held between transactions too, until the connection is closed.
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock({lock_key(self._site.home)})")
+        driver = connection.connection.driver_connection
+        # Held between transactions too, until the connection is closed.
+        asked = f"SELECT pg_try_advisory_lock({lock_key(self._site.home)})"
+        if not patiently(lambda: bool(_first(driver.execute(asked))), self._pace):
+            raise busy(self._site.home, self._pace, "another migration of it did not end")
+        driver.rollback()
 
     def _begin(self, connection: Connection) -> None:
         if in_autocommit(connection):
@@ -122,11 +129,17 @@ class _Run:
     def _before_statement(self, connection: Connection, _: Any, statement: str, *__: object) -> None:
         if self._pace.one_by_one:
             tell(self._site.home, "statement", statement=statement)
+        if self._clock is not None:
+            self._clock.start()
         if self._site.on_postgres:
             concurrently.clear(lambda text: _ask(connection, text), statement)
 
 
 def _ask(connection: Connection, text: str) -> str | None:
-    found = connection.connection.driver_connection.execute(text)  # type: ignore[union-attr]  # psycopg's
-    row = found.fetchone() if found.description else None
+    found: str | None = _first(connection.connection.driver_connection.execute(text))  # type: ignore[union-attr]  # psycopg's
+    return found
+
+
+def _first(cursor: Any) -> Any:
+    row = cursor.fetchone() if cursor.description else None
     return row[0] if row else None

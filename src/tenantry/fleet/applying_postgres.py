@@ -7,16 +7,15 @@ the comment on its version table, in the transaction that gets there, so that wh
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tenantry.errors import OutcomeUnknown, TenantryError
+from tenantry.errors import MigrationFailed, OutcomeUnknown, TenantryError
 from tenantry.fleet import concurrently
-from tenantry.fleet.applying import Tally, busy, failed, tell
+from tenantry.fleet.applying import Tally, busy, failed, patiently, tell
 from tenantry.fleet.history import Pace
-from tenantry.fleet.homes import Home, HomeKind
+from tenantry.fleet.homes import Home, HomeKind, lock_key
 from tenantry.fleet.owning import search_path
 from tenantry.fleet.rendering import Part, Rendering, Statement
 from tenantry.isolation.marks import NOTING, noting_statements
@@ -32,6 +31,8 @@ try:
 except ImportError:  # said in one sentence where a connection is asked for (``owners``)
     psycopg = None  # type: ignore[assignment]
 
+_DIVISION_BY_ZERO: Final = "22012"
+_MIGRATED: Final = "another migration of it did not end"
 _STEP: Final = "tenantry_step"
 _NOTHING: Final = Statement("", "")
 _NOTE: Final = "tenantry: "
@@ -46,12 +47,6 @@ class Standing:
     revision: str | None
     note: str | None
     notes: bool
-
-
-def lock_key(home: Home) -> int:
-    """Returns the signed 64-bit key of a home's advisory lock, in the database that the home is in."""
-    digest = hashlib.blake2b(home.key.encode(), digest_size=8, person=b"fleet").digest()
-    return int.from_bytes(digest, signed=True)
 
 
 def settings_of(home: Home, server: PostgresServer, pace: Pace) -> list[str]:
@@ -71,7 +66,9 @@ def locking(home: Home, server: PostgresServer) -> list[str]:
     """Returns what keeps every other migration out of a home until the transaction ends."""
     table = version_table(home, server)
     return [
-        f"SELECT pg_advisory_xact_lock({lock_key(home)})",
+        # An error where another has it: who waited for it in a statement would be waited for by CREATE INDEX
+        # CONCURRENTLY, whose run may be the one that has it.
+        f"SELECT 1 / pg_try_advisory_xact_lock({lock_key(home)})::int",
         # By its full name: without the schema the next one on the search path would get it.
         f"CREATE TABLE IF NOT EXISTS {table} (version_num VARCHAR(32) NOT NULL, "
         f"CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))",
@@ -107,6 +104,11 @@ class Visit:
         Raises: HomeBusy, MigrationFailed.
         """
         tell(self._home, "enter")
+        if not patiently(self._try_to_enter, self._pace):
+            raise busy(self._home, self._pace, _MIGRATED)
+        return self._standing
+
+    def _try_to_enter(self) -> bool:
         table = version_table(self._home, self._server)
         message = [
             "BEGIN",
@@ -116,10 +118,16 @@ class Visit:
             f"obj_description('{table}'::regclass, 'pg_class'), "
             f"EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{table}'::regclass AND tgname = '{NOTING}')",
         ]
-        answer = self._send(message)[-1]
+        try:
+            answer = self._send(message)[-1]
+        except MigrationFailed as error:
+            if error.fields["sqlstate"] != _DIVISION_BY_ZERO:
+                raise
+            self.leave()
+            return False
         revision, note, notes = (answer.get_value(0, column) for column in range(3))
         self._standing = Standing(_text(revision), (_text(note) or "").removeprefix(_NOTE) or None, notes == b"t")
-        return self._standing
+        return True
 
     def leave(self) -> None:
         """Gives the lock back and leaves the home as it was found."""
@@ -213,8 +221,9 @@ class Visit:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Holds the home's lock on the connection, between transactions too."""
-        timeout, key = settings_of(self._home, self._server, self._pace)[0], lock_key(self._home)
-        self._send(["BEGIN", f"SET LOCAL {timeout}", f"SELECT pg_advisory_lock({key})", "COMMIT"])
+        key = lock_key(self._home)
+        if not patiently(lambda: self._ask(f"SELECT pg_try_advisory_lock({key})") == "t", self._pace):
+            raise busy(self._home, self._pace, _MIGRATED)
         try:
             yield
         finally:

@@ -22,6 +22,7 @@ from tenantry.fleet.operations.homes import touched
 from tenantry.fleet.operations.statements import written
 from tenantry.fleet.rendering import NotReplayable, Part, Rendering, Statement
 from tenantry.fleet.sites import Site
+from tenantry.isolation.sqlite_clock import INSTRUCTIONS_BETWEEN_LOOKS, Clock
 from tenantry.isolation.sqlite_library import LibraryConnection
 
 _TRANSACTION: Final = re.compile(r"\s*(?:begin|commit|rollback(?!\s+to)|end)\b", re.IGNORECASE)
@@ -45,12 +46,16 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """An empty database in which to try what *real* has to do; each data step seems to touch *pretended* rows there."""
+    """An empty database in which to try what *real* has to do; each data step seems to touch *pretended* rows there.
+
+    A statement that takes longer than *seconds* on no rows at all says nothing.
+    """
 
     real: Site
     schema: Schema
     before: str | None
     pretended: int
+    seconds: float
 
 
 def schema_of(connection: sqlite3.Connection) -> Schema:
@@ -64,7 +69,7 @@ def record(site: Site, scratch: Scratch, steps: Sequence[RevisionStep]) -> Rende
 
     Raises: NotReplayable, and whatever a revision raises.
     """
-    tape, engine = _Tape(scratch.pretended), owner_engine(scratch.real)
+    tape, engine = _Tape(scratch), owner_engine(scratch.real)
     event.listen(engine, "do_connect", lambda *_: _connect(tape, scratch))
     with engine.connect() as connection:
         context = migration_context(site, connection=connection, fn=lambda *_: tape.follow(steps))
@@ -85,6 +90,7 @@ def _counted(statements: Iterable[Statement], touched_tables: Collection[str]) -
 
 def _connect(tape: _Tape, scratch: Scratch) -> sqlite3.Connection:
     connection = _RecordedConnection(":memory:", isolation_level=None, cached_statements=0, tape=tape)
+    connection.set_progress_handler(tape.clock.is_over, INSTRUCTIONS_BETWEEN_LOOKS)
     for statement in scratch.schema.statements:
         connection.execute(statement)
     for head in heads_of(scratch.before):
@@ -95,8 +101,9 @@ def _connect(tape: _Tape, scratch: Scratch) -> sqlite3.Connection:
 class _Tape:
     """What ran while it was running."""
 
-    def __init__(self, pretended: int) -> None:
-        self.pretended = pretended
+    def __init__(self, scratch: Scratch) -> None:
+        self.pretended = scratch.pretended
+        self.clock = Clock(scratch.seconds)
         self.running = False
         self.statements: list[Statement] = []
         # The tables that the statement at hand reads.
@@ -131,12 +138,14 @@ class _RecordedCursor(sqlite3.Cursor):
 
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
         self.connection.tape.read.clear()
+        self.connection.tape.clock.start()
         super().execute(sql, parameters)
         self.connection.tape.take(sql, parameters, many=False, answered=self.description is not None)
         return self
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
         rows = list(parameters)
+        self.connection.tape.clock.start()
         super().executemany(sql, rows)
         self.connection.tape.take(sql, rows, many=True, answered=False)
         return self

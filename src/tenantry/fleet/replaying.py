@@ -9,6 +9,7 @@ from typing import Final
 
 from alembic.runtime.migration import RevisionStep
 
+from tenantry.fleet.history import Pace
 from tenantry.fleet.lineage import Lineage
 from tenantry.fleet.recording import Schema, Scratch, record
 from tenantry.fleet.rendering import Rendering, render, rendered
@@ -18,6 +19,7 @@ from tenantry.fleet.sites import Site
 _KEPT: Final = 256
 # What a revision is told the second time of how many rows it changed: if it does otherwise then, it looks at them.
 _ROWS: Final = 7
+_SECONDS: Final = 10.0
 
 
 class Renderings:
@@ -37,11 +39,15 @@ class Renderings:
             lambda one, again, steps: render(one, before, steps, pretended=_ROWS if again else None),
         )
 
-    def sqlite(self, site: Site, before: str | None, target: str | None, schema: Schema) -> Rendering | None:
+    def sqlite(
+        self, site: Site, before: str | None, target: str | None, *, schema: Schema, pace: Pace
+    ) -> Rendering | None:
         """Returns the statements for every SQLite file of that schema."""
 
         def write(one: Site, again: bool, steps: Sequence[RevisionStep]) -> Rendering:
-            return record(one, Scratch(site, schema, before, pretended=_ROWS if again else 0), steps)
+            seconds = min(pace.statement_timeout or _SECONDS, _SECONDS)
+            scratch = Scratch(site, schema, before, pretended=_ROWS if again else 0, seconds=seconds)
+            return record(one, scratch, steps)
 
         return self._get(site, before, target, write, schema.fingerprint)
 

@@ -119,7 +119,8 @@ class AlembicHistory:
             return preview.of_postgres(home, server, self._renderings.postgres(site, before, target))
         with applying_sqlite.Visit(home, file_of(home, server), Pace()) as file:
             file.enter()
-            return preview.of_file(self._renderings.sqlite(site, before, target, file.schema()))
+            found = self._renderings.sqlite(site, before, target, schema=file.schema(), pace=Pace())
+            return preview.of_file(found)
 
     def _apply_postgres(self, site: Site, server: PostgresServer, target: str | None, pace: Pace) -> Applied | None:
         """Returns None where only Alembic itself can do it."""
@@ -138,7 +139,7 @@ class AlembicHistory:
         with applying_sqlite.Visit(site.home, file_of(site.home, server), pace) as file:
             before = file.enter()
             if must_move(self.lineage, site.home, before, target):
-                rendering = self._renderings.sqlite(site, before, target, file.schema())
+                rendering = self._renderings.sqlite(site, before, target, schema=file.schema(), pace=pace)
                 if rendering is None:
                     return None
                 file.replay(rendering)

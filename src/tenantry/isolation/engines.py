@@ -53,7 +53,7 @@ class Engines:
             return found
 
     def forget(self, key: Hashable) -> None:
-        """Closes the engines of both doors under *key*, as their database changes or goes; the next use makes new ones."""
+        """Closes the engines of both doors under *key*; the next use makes new ones, to which the database is new."""
         with self._lock:
             found = self._bounded.pop(key, None) or self._shared.pop(key, None)
             loops = list(self._loops.items())

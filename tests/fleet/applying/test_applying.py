@@ -15,16 +15,12 @@ from tenantry.fleet import Pace
 from tenantry.fleet.homes import Home, HomeKind, homes_of
 
 from .models import New, Note, Ticket
-from .worlds import TICKETS, PostgresWorld, SqliteWorld, World, migrations_with
+from .worlds import TICKETS, PostgresWorld, SqliteWorld, World, migrations_with, own_kinds
 
 PACE = Pace(lock_timeout=2.0)
 # Ten of a tenant's twenty tickets have a number below ten.
 OLD = 10
 ALEMBIC_ITSELF = "replay = False\n\n\ndef upgrade() -> None:\n    pass\n\n\ndef downgrade() -> None:\n    pass\n"
-
-
-def own_kinds(world: World) -> list[HomeKind]:
-    return [kind for kind in world.kinds if kind in (HomeKind.SCHEMA, HomeKind.DATABASE, HomeKind.FILE)]
 
 
 def test_every_home_goes_up_and_down(fresh: World) -> None:

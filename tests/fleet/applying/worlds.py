@@ -177,6 +177,11 @@ def fill(tenancy: Tenancy, tenant: Any) -> None:
         db.add_all(OldTicket(subject=f"Ticket {number}", number=number) for number in range(TICKETS))
 
 
+def own_kinds(world: World) -> list[HomeKind]:
+    """Returns the kinds of homes that belong to one tenant."""
+    return [kind for kind in world.kinds if kind in ISOLATIONS]
+
+
 def migrations_with(directory: Path, **revisions: str) -> Path:
     """Returns a copy of the migrations with more revisions, by name; each follows the one before it."""
     copied = Path(shutil.copytree(MIGRATIONS, directory, ignore=shutil.ignore_patterns("__pycache__")))
