@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
 import shutil
 import uuid
@@ -38,6 +39,7 @@ class Office:
         self.boss, self.clerk = f"{self.prefix}_boss", f"{self.prefix}_clerk"
         self._password = secrets.token_urlsafe(16)
         self._made: list[str] = []
+        self._numbers = itertools.count()
         with server.admin() as connection:
             connection.execute(f"CREATE ROLE {self.boss} LOGIN CREATEROLE CREATEDB PASSWORD '{self._password}'")
             connection.execute(f"GRANT {self.boss} TO CURRENT_USER")
@@ -49,7 +51,7 @@ class Office:
 
     def create(self, template: str = "template0") -> str:
         """Returns the name of a new database of the boss's."""
-        name = f"{self.prefix}-{len(self._made)}"
+        name = f"{self.prefix}-{next(self._numbers)}"
         with self.server.admin() as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER {self.boss}')
         self._made.append(name)
