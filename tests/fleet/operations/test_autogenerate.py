@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -76,6 +76,14 @@ def test_first_revision_makes_everything_and_the_next_is_empty(
     compile(file.read_text(encoding="utf-8"), str(file), "exec")
 
 
+@pytest.fixture(scope="module")
+def standing(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresPlace]:
+    """An installation whose walls are made to lack something, one test after the other, each of which mends it."""
+    made = PostgresPlace(postgres, tmp_path_factory.mktemp("standing"))
+    yield made
+    made.close()
+
+
 FAULTS = [
     "ALTER TABLE tickets NO FORCE ROW LEVEL SECURITY",
     "ALTER TABLE tickets DISABLE ROW LEVEL SECURITY",
@@ -94,16 +102,16 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_missing_part_of_a_wall_is_noticed_and_mended(on_postgres: PostgresPlace, fault: str) -> None:
-    assert is_empty(on_postgres.compare())
-    roles = {role: f"{on_postgres.prefix}_{role}" for role in ("app", "platform", "operator")}
-    with psycopg.connect(on_postgres.owner_url) as connection:
+def test_each_missing_part_of_a_wall_is_noticed_and_mended(standing: PostgresPlace, fault: str) -> None:
+    assert is_empty(standing.compare())
+    roles = {role: f"{standing.prefix}_{role}" for role in ("app", "platform", "operator")}
+    with psycopg.connect(standing.owner_url) as connection:
         connection.execute(fault.format(**roles))
     table = "companies" if "companies" in fault else "tickets"
-    assert f"    op.wall('{table}')\n" in on_postgres.compare()
-    with on_postgres.working() as op:
+    assert f"    op.wall('{table}')\n" in standing.compare()
+    with standing.working() as op:
         op.wall(table)
-    assert is_empty(on_postgres.compare())
+    assert is_empty(standing.compare())
 
 
 @pytest.mark.parametrize(
@@ -118,15 +126,15 @@ def test_each_missing_part_of_a_wall_is_noticed_and_mended(on_postgres: Postgres
         ("REVOKE SELECT ON tenantry_shared.countries FROM {app}", "        op.share('countries')\n"),
     ],
 )
-def test_rights_on_other_tables_are_noticed_too(on_postgres: PostgresPlace, fault: str, mend: str) -> None:
-    roles = {role: f"{on_postgres.prefix}_{role}" for role in ("app", "platform", "operator")}
-    with psycopg.connect(on_postgres.owner_url) as connection:
+def test_rights_on_other_tables_are_noticed_too(standing: PostgresPlace, fault: str, mend: str) -> None:
+    roles = {role: f"{standing.prefix}_{role}" for role in ("app", "platform", "operator")}
+    with psycopg.connect(standing.owner_url) as connection:
         connection.execute(fault.format(**roles))
-    assert mend in on_postgres.compare()
-    with on_postgres.working() as op:
+    assert mend in standing.compare()
+    with standing.working() as op:
         op.grant_platform("vendors")
         op.share("countries")
-    written = on_postgres.compare()
+    written = standing.compare()
     assert is_empty(written), written
 
 

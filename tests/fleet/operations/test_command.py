@@ -19,7 +19,7 @@ from tenantry.fleet import revisions
 from tenantry.fleet.environment import chosen_homes
 from tenantry.fleet.owning import owner_engine
 
-from .places import Place
+from .places import Place, PostgresPlace
 
 PROGRAM = """
 from sqlalchemy import ForeignKey, String
@@ -85,10 +85,11 @@ class Project:
         assert (done.returncode != 0) is fails, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def write(self, name: str, *, upgrade: str, head: str | None = None) -> None:
-        """Makes a revision by `alembic revision` and fills it in."""
-        self.call("revision", "-m", name, "--rev-id", name, *(["--head", head, "--splice"] if head else []))
-        (file,) = (self.directory / "migrations" / "versions").glob(f"{name}_*.py")
+    def write(self, name: str, *, upgrade: str, head: str = "head") -> None:
+        """Makes a revision and fills it in."""
+        file = revisions.revision(
+            self.place.tenancy, name, autogenerate=False, rev_id=name, head=head, splice=head != "head"
+        )
         text = file.read_text(encoding="utf-8")
         file.write_text(text.replace("    pass", f"    {upgrade}", 1), encoding="utf-8")
 
@@ -119,42 +120,48 @@ def stored(project: Project, *names: str) -> set[str]:
     return {"alembic_version", *(name if project.place.on_postgres else f"{name}__rows" for name in names)}
 
 
-def test_verbs(project: Project) -> None:
-    project.call("upgrade", "head")
-    assert "Generating" in project.call("revision", "--autogenerate", "-m", "first", "--rev-id", "first")
+def test_first_revision_and_the_next(project: Project) -> None:
+    told = project.calls("upgrade head", "revision --autogenerate -m first --rev-id first", "current")
+    assert "Generating" in told
     assert project.tables() <= {"alembic_version"}
     assert "not up to date" in project.call("check", fails=True)
-    project.call("upgrade", "+1")
+    told = project.calls("upgrade +1", "current", "check")
     platforms = ["plans"] if project.place.on_postgres else []
     assert project.tables() == stored(project, "companies", "tickets") | set(platforms)
     homes = 1 if project.place.on_postgres else 2
-    assert project.call("current").count("first (head)") == homes
-    told = project.calls("check", "history", "heads", "show first")
+    assert told.count("first (head)") == homes
     assert "No new upgrade operations detected" in told
-    assert "<base> -> first (head), first" in told
 
     program = project.program.read_text(encoding="utf-8")
     project.program.write_text(program.replace("# more", "rank: Mapped[int | None]"), encoding="utf-8")
     assert "add_column" in project.call("check", fails=True)
-    told = project.calls("revision --autogenerate -m second --rev-id second", "upgrade head", "check")
+    told = project.calls("revision --autogenerate -m second --rev-id second", "upgrade head", "check", "downgrade -1")
     assert "No new upgrade operations detected" in told
-    project.call("downgrade", "-1")
-    assert project.call("current").count("first") == homes
-    project.call("stamp", "second")
-    assert project.call("current").count("second (head)") == homes
+    told = project.calls("current", "stamp second", "current")
+    assert told.count("second (head)") == homes
     project.calls("stamp first", "upgrade head", "downgrade base")
     assert project.tables() == {"alembic_version"}
 
 
-def test_branches_and_merge(project: Project) -> None:
-    project.write("root", upgrade="pass")
+def test_each_verb_as_a_command(on_postgres: PostgresPlace) -> None:
+    project = Project(on_postgres)
+    project.write("root", upgrade="op.execute('CREATE TABLE r (id int)')")
     project.write("left", upgrade="op.execute('CREATE TABLE a (id int)')", head="root")
     project.write("right", upgrade="op.execute('CREATE TABLE b (id int)')", head="root")
     assert "(branchpoint)" in project.call("branches")
     assert "Multiple head" in project.call("upgrade", "head", fails=True)
     project.call("merge", "heads", "-m", "joined", "--rev-id", "joined")
-    assert "joined (head)" in project.calls("upgrade head", "current")
-    assert {"a", "b"} <= project.tables()
+    assert "joined (head)" in project.call("heads")
+    assert "left, right -> joined (head) (mergepoint), joined" in project.call("history")
+    project.call("upgrade", "head")
+    assert {"r", "a", "b"} <= project.tables()
+    assert "joined (head)" in project.call("current")
+    assert "Parent: root" in project.call("show", "left")
+    project.call("stamp", "root")
+    assert "root (branchpoint)" in project.call("current")
+    project.call("downgrade", "base")
+    project.call("revision", "-m", "more")
+    assert "ensure_version" in project.call("--help")
 
 
 def test_offline_sql_runs_as_it_is(make: Callable[..., Place]) -> None:
