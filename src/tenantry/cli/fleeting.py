@@ -42,8 +42,7 @@ def fleet(
         str | None,
         typer.Option(
             metavar="DIRECTORY",
-            envvar="TENANTRY_SQITCH",
-            help="Take the Sqitch project there as the history, not the Alembic scripts.",
+            help="Take the Sqitch project there as the history, not the Alembic scripts; else TENANTRY_SQITCH.",
         ),
     ] = None,
 ) -> None:

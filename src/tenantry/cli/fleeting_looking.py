@@ -1,7 +1,7 @@
 """``tenantry fleet plan``, ``status``, ``current``, ``check``, ``verify`` and ``sql``: what is, and what would be."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Protocol, runtime_checkable
 
 import typer
@@ -14,7 +14,9 @@ from tenantry.cli.fleeting_options import (
     Relative,
     Target,
     Where,
+    call_of,
     canary_of,
+    command_line,
     fleet_of,
     part_of_fleet,
 )
@@ -102,26 +104,18 @@ def plan(
 ) -> None:
     """Say what a run would do, home by home in its order, and change nothing."""
     verb = Verb.DOWNGRADE if downgrade else Verb.UPGRADE
-    command = f"tenantry fleet {verb} {target}"
-    print_plan(context, target, verb=verb, canary=canary, where=where, as_json=as_json, command=command)
+    print_plan(context, target, verb=verb, choice={"canary": canary, "where": where}, as_json=as_json)
 
 
 def print_plan(
-    context: typer.Context,
-    target: str,
-    *,
-    verb: Verb,
-    canary: Sequence[str] | None,
-    where: Sequence[str] | None,
-    as_json: bool,
-    command: str,
+    context: typer.Context, target: str, *, verb: Verb, choice: Mapping[str, Sequence[str] | None], as_json: bool
 ) -> None:
-    """Prints the plan of a run; *command* is what begins it."""
+    """Prints the plan of a run; *choice* are the options that choose its homes and their order, as they were given."""
     tenancy, history, fleet = fleet_of(context)
     with progress("Looking"):
-        chosen = homes_where(tenancy, where)
-        outcome = fleet.plan(target, verb=verb, canary=canary_of(canary), where=chosen)
-    tell_plan(outcome, history, as_json=as_json, how=command)
+        chosen = homes_where(tenancy, choice["where"])
+        outcome = fleet.plan(target, verb=verb, canary=canary_of(choice["canary"]), where=chosen)
+    tell_plan(outcome, history, as_json=as_json, how=command_line(context, verb, target=target, **choice))
 
 
 def sql(context: typer.Context, *, target: Target = "head", where: Where = None, as_json: JSONLines = False) -> None:
@@ -153,7 +147,7 @@ def status(
     """Show where the fleet stands, seen from a revision, and the newest run with what failed in it."""
     tenancy, _, fleet = fleet_of(context)
     if run is None:
-        tell_status(fleet.status(target, where=homes_where(tenancy, where)), as_json=as_json)
+        tell_status(fleet.status(target, where=homes_where(tenancy, where)), as_json=as_json, call=call_of(context))
         return
     outcome = find_run(tenancy, run)
     if as_json:
@@ -166,7 +160,7 @@ def status(
             for work in outcome.works
         ]
         print_table(columns, rows)
-    tell_outcome(outcome, as_json=as_json)
+    tell_outcome(outcome, as_json=as_json, call=call_of(context))
 
 
 def current(

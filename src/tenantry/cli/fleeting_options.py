@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -142,6 +144,18 @@ def canary_of(texts: Sequence[str] | None) -> Canary | None:
     return texts[0]
 
 
+def call_of(context: typer.Context) -> str:
+    """Returns how the fleet was called, to be called so again."""
+    program = None if context.obj == os.environ.get("TENANTRY_APP") else context.obj
+    return shlex.join(["tenantry", *_given("--app", program), "fleet", *_given("--sqitch", context.meta.get(SQITCH))])
+
+
+def command_line(context: typer.Context, verb: str, *, target: str, **options: Sequence[str] | None) -> str:
+    """Returns what to type for a verb with options that may be given several times."""
+    named = [f"--{name} {shlex.quote(text)}" for name, texts in options.items() for text in texts or ()]
+    return " ".join([call_of(context), verb, target, *named])
+
+
 def health_of(text: str | None) -> Health | None:
     """Returns the health check: the function that module:function names, or else the SQL expression as it stands.
 
@@ -189,3 +203,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise ConfigurationError(what=f"{question} Nobody is here to agree to that.", fix="Add --yes.")
     typer.confirm(f"{question} Go on?", err=True, abort=True)
+
+
+def _given(option: str, value: str | None) -> list[str]:
+    return [] if value is None else [option, value]

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tenantry.cli.fleeting_options import Jobs, JSONLines, Yes, fleet_of
+from tenantry.cli.fleeting_options import Jobs, JSONLines, Yes, call_of, fleet_of
 from tenantry.cli.fleeting_showing import shown
 from tenantry.cli.fleeting_telling import tell_outcome
 from tenantry.cli.showing import say
@@ -48,7 +48,7 @@ def reset(
     with shown("reset", as_json=as_json):
         outcomes = list(_reset(fleet, jobs=jobs))
     for outcome in outcomes:
-        code = max(code, tell_outcome(outcome, as_json=as_json))
+        code = max(code, tell_outcome(outcome, as_json=as_json, call=call_of(context)))
     if not code:
         say("Every home is empty. Tenants, identities and logins are as they were.")
     raise typer.Exit(code)

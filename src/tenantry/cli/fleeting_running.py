@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import shlex
 import signal
 import time
 import uuid
@@ -35,6 +34,7 @@ from tenantry.cli.fleeting_options import (
     Where,
     Yes,
     backup_of,
+    call_of,
     canary_of,
     confirm,
     failures_of,
@@ -117,13 +117,6 @@ class Asked:
     pace: Pace
     backup: bool
     as_json: bool
-
-    @property
-    def command(self) -> str:
-        """What to type for it."""
-        named = {"canary": self.canary, "where": self.where, "health": [self.health] if self.health else ()}
-        words = [f"--{name} {shlex.quote(text)}" for name, texts in named.items() for text in texts or ()]
-        return " ".join(["tenantry fleet", self.verb, self.target, *words])
 
 
 def upgrade(
@@ -222,16 +215,16 @@ def resume(
     """Go on with a run that was paused, stopped, failed or cut off; the homes themselves tell how far it came."""
     _, _, fleet = fleet_of(context)
     asked, kept = health_of(health), backup_of(wanted=backup)
-    with _underway("resume", as_json=as_json):
+    with _underway(context, "resume", as_json=as_json):
         outcome = fleet.resume(run, jobs=jobs, health=asked, backup=kept)
-    raise typer.Exit(tell_outcome(outcome, as_json=as_json))
+    raise typer.Exit(tell_outcome(outcome, as_json=as_json, call=call_of(context)))
 
 
 def pause(context: typer.Context, *, run: RunArgument = None, as_json: JSONLines = False) -> None:
     """Have every process stop after the homes it has in hand; `resume` goes on."""
     _, _, fleet = fleet_of(context)
     outcome = fleet.pause(run or _newest(fleet))
-    tell_outcome(outcome, as_json=as_json)
+    tell_outcome(outcome, as_json=as_json, call=call_of(context))
 
 
 def rollback(
@@ -249,9 +242,9 @@ def rollback(
     done = [work for work in find_run(tenancy, undone).done if ring in (None, work.ring)]
     homes = counted(len(done), "home")
     confirm(f"{homes} would go back to where run {undone} found them, and what it made there be dropped.", yes=yes)
-    with _underway("rollback", as_json=as_json):
+    with _underway(context, "rollback", as_json=as_json):
         outcome = fleet.rollback(undone, ring=ring, jobs=jobs)
-    raise typer.Exit(tell_outcome(outcome, as_json=as_json))
+    raise typer.Exit(tell_outcome(outcome, as_json=as_json, call=call_of(context)))
 
 
 def work(
@@ -269,9 +262,9 @@ def work(
     _, _, fleet = fleet_of(context)
     take_part = functools.partial(fleet.work, run, jobs=jobs, health=health_of(health), backup=backup_of(wanted=backup))
     code = 0
-    with _underway("work", as_json=as_json):
+    with _underway(context, "work", as_json=as_json):
         for outcome in _outcomes(take_part, forever=forever, poll=poll):
-            code = max(code, tell_outcome(outcome, as_json=as_json))
+            code = max(code, tell_outcome(outcome, as_json=as_json, call=call_of(context)))
     say("No work is left.")
     raise typer.Exit(code)
 
@@ -283,15 +276,8 @@ def _pace(lock_timeout: float, statement_timeout: float | None, *, attempts: int
 
 
 def _plan(asked: Asked) -> None:
-    print_plan(
-        asked.context,
-        asked.target,
-        verb=asked.verb,
-        canary=asked.canary,
-        where=asked.where,
-        as_json=asked.as_json,
-        command=asked.command,
-    )
+    choice = {"canary": asked.canary, "where": asked.where, "health": [asked.health] if asked.health else None}
+    print_plan(asked.context, asked.target, verb=asked.verb, choice=choice, as_json=asked.as_json)
 
 
 def _run(asked: Asked) -> None:
@@ -300,7 +286,7 @@ def _run(asked: Asked) -> None:
     canary, where = canary_of(asked.canary), homes_where(tenancy, asked.where)
     health, backup = health_of(asked.health), backup_of(wanted=asked.backup)
     failures = failures_of(asked.max_failures)
-    with _underway(asked.verb, as_json=asked.as_json):
+    with _underway(asked.context, asked.verb, as_json=asked.as_json):
         outcome = way(
             asked.target,
             canary=canary,
@@ -311,7 +297,7 @@ def _run(asked: Asked) -> None:
             where=where,
             pace=asked.pace,
         )
-    raise typer.Exit(tell_outcome(outcome, as_json=asked.as_json))
+    raise typer.Exit(tell_outcome(outcome, as_json=asked.as_json, call=call_of(asked.context)))
 
 
 def _newest(fleet: Fleet) -> uuid.UUID:
@@ -345,14 +331,15 @@ def _tried(work: Callable[[], Sequence[Outcome]]) -> Sequence[Outcome]:
 
 
 @contextlib.contextmanager
-def _underway(doing: str, *, as_json: bool) -> Iterator[None]:
+def _underway(context: typer.Context, doing: str, *, as_json: bool) -> Iterator[None]:
     """Shows progress inside the ``with`` block, and ends it well when somebody interrupts or terminates it."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with shown(doing, as_json=as_json):
             yield
     except KeyboardInterrupt:
-        say("Interrupted: the homes in hand were finished, the others are as they were. Next: tenantry fleet resume")
+        say("Interrupted: the homes in hand were finished, the others are as they were.")
+        say(f"Next: {call_of(context)} resume")
         raise typer.Exit(INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, before)

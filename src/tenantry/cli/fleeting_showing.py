@@ -43,9 +43,9 @@ class Tally:
         """Takes over the counts of one step, if it carries any."""
         if "left" not in facts:
             return
-        self.done, self.failed = facts.get("done", 0), facts.get("failed", 0)
-        self.left = facts["left"]
-        if self.settled_before is None:
+        self.done, self.failed, self.left = facts.get("done", 0), facts.get("failed", 0), facts["left"]
+        # What begins a run does not say what was done before.
+        if self.settled_before is None and "done" in facts:
             self.settled_before = self.settled
 
     @property
@@ -101,7 +101,7 @@ class Plain:
         if step.facts.get("state") == WorkState.FAILED and step.name == _RECORD:
             self._print(f"{step.facts['home']} failed: {step.facts['error']}")
         elif step.name == "health":
-            self._print(f"asking {step.facts['canaries']} canaries whether they are well")
+            self._print(f"asking whether the canaries are well: {step.facts['canaries']}")
         tenth = _TENTHS * self._tally.settled // max(self._tally.whole, 1)
         if tenth > self._tenth:
             self._tenth = tenth

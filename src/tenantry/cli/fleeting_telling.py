@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tenantry.cli.fleeting_showing import print_line
@@ -46,19 +46,21 @@ def short(revision: str | None) -> str:
     return BASE if revision is None else _DIGEST.sub(lambda found: found[0][:_SHORT], revision)
 
 
-def tell_outcome(outcome: Outcome, *, as_json: bool) -> int:
-    """Prints what became of a run and returns the exit code: nought only where every home is done."""
+def tell_outcome(outcome: Outcome, *, as_json: bool, call: str) -> int:
+    """Prints what became of a run and returns the exit code: nought only where every home is done.
+
+    *call* is how the fleet was called, for what to type next.
+    """
     if as_json:
-        print_line(summary(outcome))
+        print_line(summary(outcome, call=call))
     else:
         tell_faults(outcome)
         say(sentence(outcome))
-        for command in next_commands(outcome):
-            say(f"Next: {command}")
+        tell_next(next_commands(outcome, call=call))
     return 0 if outcome.ok else NOT_DONE
 
 
-def summary(outcome: Outcome) -> dict[str, Any]:
+def summary(outcome: Outcome, *, call: str) -> dict[str, Any]:
     """Returns a run in numbers, with each home that is not done."""
     run = outcome.run
     return {
@@ -74,7 +76,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "unknown": [work_as_data(work) for work in outcome.unknown],
         "left": len(outcome.left),
         "touched": touched(outcome.works),
-        "next": next_commands(outcome),
+        "next": list(next_commands(outcome, call=call)),
     }
 
 
@@ -108,33 +110,41 @@ def tell_faults(outcome: Outcome) -> None:
 def sentence(outcome: Outcome) -> str:
     """Returns how far a run came, in one sentence."""
     run, target = outcome.run, short(outcome.run.target)
-    goal = "back where they came from" if run.verb is Verb.ROLLBACK else f"at {target}"
+    goal = "back" if run.verb is Verb.ROLLBACK else f"at {target}"
     if not outcome.works:
         return f"Nothing to do: no home has a way to {target} to go by {run.verb}."
     counts = f"{len(outcome.done)} of {counted(len(outcome.works), 'home')} {_are(outcome.works)} {goal}"
     beside = {"failed": outcome.failed, "unknown": outcome.unknown, "left": outcome.left}
     rest = "".join(f", {len(works)} {name}" for name, works in beside.items() if works)
-    rows = "".join(f" Data steps touched {count} rows of {table}." for table, count in touched(outcome.works).items())
+    rows = "".join(
+        f" Data steps touched {counted(count, 'row')} of {table}." for table, count in touched(outcome.works).items()
+    )
     state = run.state.replace("_", " ")
     reason = f": {run.reason}" if run.reason else "."
     return f"{counts}{rest}.{rows} Run {run.id} is {state}{reason}"
 
 
-def next_commands(outcome: Outcome) -> list[str]:
-    """Returns what to type next, if there is anything to do."""
+def next_commands(outcome: Outcome, *, call: str) -> dict[str, str]:
+    """Returns what to type next, if there is anything to do, and when or what for."""
     run = outcome.run
     if run.state is RunState.RUNNING:
-        return [f"tenantry fleet work {run.id}  (takes part)", "tenantry fleet status"]
+        return {f"{call} work {run.id}": "takes part", f"{call} status": ""}
     if run.state not in RESUMABLE:
-        return []
+        return {}
     hooks = "".join(f" --{name} …" for name in run.options.needs)
-    resume = f"tenantry fleet resume {run.id}{hooks}"
-    mended = resume if run.state is RunState.PAUSED else f"{resume}  (when the cause is mended)"
+    when = "" if run.state is RunState.PAUSED else "when the cause is mended"
+    resume = {f"{call} resume {run.id}{hooks}": when}
     if run.verb is Verb.ROLLBACK:
-        return [mended]
+        return resume
     canaries = any(work.ring is Ring.CANARY for work in outcome.works)
     ring = f" --ring {Ring.CANARY}" if canaries and not any(w.ring is Ring.REST for w in outcome.done) else ""
-    return [mended, f"tenantry fleet rollback {run.id}{ring}  (takes back what it did)"]
+    return {**resume, f"{call} rollback {run.id}{ring}": "takes back what it did"}
+
+
+def tell_next(commands: Mapping[str, str]) -> None:
+    """Prints what to type next."""
+    for command, remark in commands.items():
+        say(f"Next: {command}" + (f"  ({remark})" if remark else ""))
 
 
 def tell_plan(outcome: Outcome, history: History, *, as_json: bool, how: str) -> None:
@@ -154,10 +164,10 @@ def tell_plan(outcome: Outcome, history: History, *, as_json: bool, how: str) ->
     say(f"{counted(len(outcome.works), 'home')}; nothing was changed. Next: {how}")
 
 
-def tell_status(status: Status, *, as_json: bool) -> None:
+def tell_status(status: Status, *, as_json: bool, call: str) -> None:
     """Prints where the fleet stands, and its newest run."""
     if as_json:
-        _print_status(status)
+        _print_status(status, call=call)
         return
     print_table(["server", "kind", "revision", "stands", "homes"], _status_rows(status.homes))
     here, whole = len(status.at(Position.AT)), counted(len(status.homes), "home")
@@ -165,9 +175,9 @@ def tell_status(status: Status, *, as_json: bool) -> None:
     if status.run is not None:
         tell_faults(status.run)
         say(f"The newest run, {status.run.run.verb} to {short(status.run.run.target)}: {sentence(status.run)}")
-    commands = next_commands(status.run) if status.run else []
-    for command in commands or ([] if here == len(status.homes) else ["tenantry fleet upgrade"]):
-        say(f"Next: {command}")
+    behind = here < len(status.homes)
+    resumed = next_commands(status.run, call=call) if status.run else {}
+    tell_next(resumed or ({f"{call} upgrade": ""} if behind else {}))
 
 
 def standing_as_data(standing: Standing) -> dict[str, Any]:
@@ -179,11 +189,11 @@ def _are(found: Sequence[object]) -> str:
     return "is" if len(found) == 1 else "are"
 
 
-def _print_status(status: Status) -> None:
+def _print_status(status: Status, *, call: str) -> None:
     for standing in status.homes:
         print_line({"event": "home", **standing_as_data(standing)})
     counts = {position.value: len(status.at(position)) for position in Position}
-    run = None if status.run is None else {**summary(status.run), "event": "run"}
+    run = None if status.run is None else {**summary(status.run, call=call), "event": "run"}
     print_line({"event": "summary", "target": status.target, **counts, "run": run})
 
 
