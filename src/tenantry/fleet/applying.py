@@ -59,7 +59,7 @@ def tell(home: Home, step: str, **facts: object) -> None:
 def failed(home: Home, before: str | None, tally: Tally, error: BaseException) -> MigrationFailed:
     """Returns the error of a home that stays where it was."""
     state = getattr(error, "sqlstate", None)
-    before = before or "the beginning"
+    before = before or ("its revision" if tally.revision == ENTERING else "the beginning")
     return MigrationFailed(home=home, before=before, step=tally.revision, error=told(error), sqlstate=state)
 
 

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tenantry.errors import MigrationFailed, OutcomeUnknown, TenantryError
+from tenantry.errors import ConfigurationError, MigrationFailed, OutcomeUnknown, TenantryError
 from tenantry.fleet import concurrently
 from tenantry.fleet.applying import Tally, busy, failed, patiently, tell
 from tenantry.fleet.history import Pace
 from tenantry.fleet.homes import Home, HomeKind, lock_key
+from tenantry.fleet.owners import Owners
 from tenantry.fleet.owning import search_path
 from tenantry.fleet.rendering import Part, Rendering, Statement
 from tenantry.isolation.marks import NOTING, noting_statements
@@ -85,6 +86,23 @@ def version_table(home: Home, server: PostgresServer) -> str:
 def schema_of(home: Home, server: PostgresServer) -> str:
     """Returns the schema in which a home's tables stand."""
     return quote(home.physical if home.kind is HomeKind.SCHEMA else server.config.common_schema)
+
+
+@contextlib.contextmanager
+def visiting(owners: Owners, home: Home, server: PostgresServer, pace: Pace) -> Iterator[Visit]:
+    """Lends what works on one home.
+
+    Raises: MigrationFailed where its database cannot be reached, LoginRequired, ExtraMissing.
+    """
+    with contextlib.ExitStack() as stack:
+        database = home.physical if home.kind is HomeKind.DATABASE else None
+        try:
+            connection = stack.enter_context(owners.lend(server, database=database))
+        except psycopg.OperationalError as error:
+            # Of an attempt to connect there is no code, only libpq's text.
+            reason = ConfigurationError(what=str(error).splitlines()[-1], fix="")
+            raise failed(home, None, Tally(), reason) from error
+        yield Visit(connection, home, server, pace)
 
 
 class Visit:

@@ -99,8 +99,7 @@ class AlembicHistory:
                 before = file.enter()
                 file.stamp(target)
             return Applied(before, target)
-        with self._owners.lend(server, database=_database_of(home)) as connection:
-            visit = applying_postgres.Visit(connection, home, server, pace)
+        with applying_postgres.visiting(self._owners, home, server, pace) as visit:
             before = visit.enter().revision
             visit.stamp(target)
         return Applied(before, target)
@@ -124,8 +123,7 @@ class AlembicHistory:
 
     def _apply_postgres(self, site: Site, server: PostgresServer, target: str | None, pace: Pace) -> Applied | None:
         """Returns None where only Alembic itself can do it."""
-        with self._owners.lend(server, database=_database_of(site.home)) as connection:
-            visit = applying_postgres.Visit(connection, site.home, server, pace)
+        with applying_postgres.visiting(self._owners, site.home, server, pace) as visit:
             before = visit.enter().revision
             if must_move(self.lineage, site.home, before, target):
                 rendering = self._renderings.postgres(site, before, target)
@@ -155,10 +153,6 @@ class AlembicHistory:
             target = f"{target} of a fleet at {len(found)} revisions"
             raise RevisionUnknown(revision=target, scripts=self.lineage.directory)
         return found.pop()
-
-
-def _database_of(home: Home) -> str | None:
-    return home.physical if home.kind is HomeKind.DATABASE else None
 
 
 def _engines_of(site: Site) -> Sequence[Hashable]:

@@ -118,17 +118,7 @@ def upgrade() -> None:
                 connection.execute(f"INSERT INTO alembic_version_copy VALUES {', '.join(['(1)'] * count)}")
             history.apply(home, "e5", pace=PACE)
         for home, count in zip(homes, counts, strict=True):
-            assert f"seen_{count}" in columns(world, home, "tickets")
-
-
-def columns(world: World, home: Home, table: str) -> set[str]:
-    with contextlib.closing(world.connect(home)) as connection:
-        cursor = connection.cursor()
-        if isinstance(world, PostgresWorld):
-            cursor.execute("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass", [table])
-        else:
-            cursor.execute("SELECT name FROM pragma_table_info(?)", [table])
-        return {name for (name,) in cursor.fetchall()}
+            assert f"seen_{count}" in world.columns(home, "tickets")
 
 
 def test_a_revision_that_goes_by_how_many_rows_it_touched_is_left_to_alembic(world: World, tmp_path: Path) -> None:
@@ -141,7 +131,7 @@ def upgrade() -> None:
     for kind in own_kinds(world):
         home = world.home(kind)
         assert history.apply(home, "e5", pace=PACE).touched == {"tickets": OLD + 3}
-        assert "some" in columns(world, home, "tickets")
+        assert "some" in world.columns(home, "tickets")
 
 
 def test_a_revision_that_makes_values_in_python_makes_them_for_each_home(world: World, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import secrets
 import shutil
 import sqlite3
@@ -45,6 +46,19 @@ class World(ABC):
     def tenancy(self, models: Any, migrations: Path | None = None) -> Tenancy:
         """Returns a process' view of the installation; one without migrations makes homes without a revision."""
 
+    @property
+    @abstractmethod
+    def place(self) -> dict[str, str]:
+        """What another process needs to open the same."""
+
+    @abstractmethod
+    def columns(self, home: Home, table: str) -> set[str]:
+        """Returns the columns of a table, none where it does not stand."""
+
+    @abstractmethod
+    def count(self, home: Home, table: str) -> int:
+        """Returns how many rows a table has, whoever's they are."""
+
     @abstractmethod
     def connect(self, home: Home) -> Any:
         """Opens a connection to a home that its owner might open by hand; it commits every statement."""
@@ -68,6 +82,22 @@ class World(ABC):
         self.history().stamp(home, "a1")
         return home
 
+    def new_home(self, kind: HomeKind) -> Home:
+        """Returns the home of a new tenant as the newest models make it, at the head of the migrations."""
+        with contextlib.closing(self.tenancy(New, MIGRATIONS)) as tenancy:
+            tenant = tenancy.tenants.create(f"t-{secrets.token_hex(4)}", isolation=ISOLATIONS[kind])
+            home = home_of(tenant, tenancy.servers.main)
+            assert home is not None
+            return home
+
+    @abstractmethod
+    def remove(self, home: Home) -> None:
+        """Takes a tenant's home away behind everybody's back."""
+
+    @abstractmethod
+    def stands(self, home: Home) -> bool:
+        """Whether there is anything of a tenant's home."""
+
     def differences(self, one: Home, other: Home) -> list[str]:
         """Returns how the shapes of two homes differ."""
         with contextlib.closing(self.tenancy(New)) as tenancy:
@@ -76,7 +106,11 @@ class World(ABC):
 
     def revision(self, home: Home) -> str | None:
         """Returns at which revision a home stands."""
-        return self.history().read([home])[home]
+        return self._reader.read([home])[home]
+
+    @functools.cached_property
+    def _reader(self) -> AlembicHistory:
+        return self.history()
 
     def close(self) -> None:
         """Closes what was opened."""
@@ -116,11 +150,39 @@ class PostgresWorld(World):
             config=self._config(migrations),
         )
 
+    @property
+    def place(self) -> dict[str, str]:
+        return {"url": self.urls["app"], "owner_url": self.owner, "prefix": self._prefix}
+
+    def columns(self, home: Home, table: str) -> set[str]:
+        standing = "attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+        with contextlib.closing(self.connect(home)) as connection:
+            return {
+                name for (name,) in connection.execute(f"SELECT attname FROM pg_attribute WHERE {standing}", [table])
+            }
+
+    def count(self, home: Home, table: str) -> int:
+        with self.admin(home) as connection:
+            (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+            return int(count)
+
     def connect(self, home: Home) -> Any:
         base, _, _ = self.owner.rpartition("/")
         url = f"{base}/{home.physical}" if home.kind is HomeKind.DATABASE else self.owner
         schema = home.physical if home.kind is HomeKind.SCHEMA else "public"
         return psycopg.connect(url, options=f"-csearch_path={schema}", autocommit=True)
+
+    def remove(self, home: Home) -> None:
+        if home.kind is HomeKind.DATABASE:
+            self._server.drop_database(home.physical)
+            return
+        with self._server.admin(self.database) as connection:
+            connection.execute(f"DROP SCHEMA {home.physical} CASCADE")
+
+    def stands(self, home: Home) -> bool:
+        question = "SELECT 1 FROM pg_namespace WHERE nspname = %s UNION SELECT 1 FROM pg_database WHERE datname = %s"
+        with self._server.admin(self.database) as connection:
+            return connection.execute(question, [home.physical] * 2).fetchone() is not None
 
     @contextlib.contextmanager
     def admin(self, home: Home) -> Iterator[Any]:
@@ -135,9 +197,7 @@ class PostgresWorld(World):
             owned = "SELECT datname FROM pg_database WHERE datdba = %s::regrole"
             databases = [name for (name,) in connection.execute(owned, [self.boss]).fetchall()]
         for name in databases:
-            # Templates go with the database that they are for.
-            if not name.startswith("tenantry_template"):
-                self._server.drop_database(name)
+            self._server.drop_database(name)
         with self._server.admin() as connection:
             logins = [f"{self._prefix}_{role}_login" for role in self.urls]
             groups = [f"{self._prefix}_{role}" for role in ("operator", "platform", "app", "owner", "boss")]
@@ -161,8 +221,26 @@ class SqliteWorld(World):
         config = Config(migrations=str(migrations) if migrations else None)
         return Tenancy(f"sqlite:///{self.directory}", models, config=config)
 
+    @property
+    def place(self) -> dict[str, str]:
+        return {"url": f"sqlite:///{self.directory}", "prefix": "tenantry"}
+
+    def columns(self, home: Home, table: str) -> set[str]:
+        with contextlib.closing(self.connect(home)) as connection:
+            return {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", [table])}
+
+    def count(self, home: Home, table: str) -> int:
+        with contextlib.closing(self.connect(home)) as connection:
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
     def connect(self, home: Home) -> sqlite3.Connection:
         return sqlite3.connect(self.file(home), isolation_level=None, timeout=5.0)
+
+    def remove(self, home: Home) -> None:
+        self.file(home).unlink()
+
+    def stands(self, home: Home) -> bool:
+        return self.file(home).exists()
 
     def file(self, home: Home) -> Path:
         """Returns the file of a home."""
@@ -182,10 +260,12 @@ def own_kinds(world: World) -> list[HomeKind]:
     return [kind for kind in world.kinds if kind in ISOLATIONS]
 
 
-def migrations_with(directory: Path, **revisions: str) -> Path:
-    """Returns a copy of the migrations with more revisions, by name; each follows the one before it."""
+def migrations_with(directory: Path, *, before: str = "d4", **revisions: str) -> Path:
+    """Returns a copy of the migrations with more revisions, by name, each after the one before; other heads are cut."""
     copied = Path(shutil.copytree(MIGRATIONS, directory, ignore=shutil.ignore_patterns("__pycache__")))
-    before = "d4"
+    for path in copied.glob("versions/*.py"):
+        if path.name[:2] > before:
+            path.unlink()
     for name, body in revisions.items():
         head = f"import sqlalchemy as sa\nfrom alembic import op\n\nrevision = {name!r}\ndown_revision = {before!r}\n\n"
         (copied / "versions" / f"{name}.py").write_text(head + body)
