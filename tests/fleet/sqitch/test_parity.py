@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tenantry.events import Step, listen
 from tenantry.fleet.history import Pace
 from tenantry.fleet.homes import HomeKind
 from tenantry.fleet.sqitch import SqitchHistory
@@ -76,14 +77,30 @@ class SqliteSide(Side):
         return []
 
 
-@pytest.fixture(params=["schema", "database", "file"])
-def sides(request: pytest.FixtureRequest, installation: Any, directory: Any, tmp_path: Path) -> Any:
-    """Two empty homes of one kind under one project."""
-    if request.param == "file":
-        project = helpdesk(tmp_path / "project", "sqlite")
+def _sides(kind: str, installation: Any, directory: Any, folder: Path) -> list[Any]:
+    if kind == "file":
+        project = helpdesk(folder / "project", "sqlite")
         return [SqliteSide(directory, directory.home(), project) for _ in range(2)]
-    project = helpdesk(tmp_path / "project", "pg")
-    return [PostgresSide(installation, installation.home(HomeKind(request.param)), project) for _ in range(2)]
+    project = helpdesk(folder / "project", "pg")
+    return [PostgresSide(installation, installation.home(HomeKind(kind)), project) for _ in range(2)]
+
+
+@pytest.fixture(params=["schema", "file"])
+def sides(request: pytest.FixtureRequest, installation: Any, directory: Any, tmp_path: Path) -> list[Any]:
+    """Two empty homes of one kind under one project."""
+    return _sides(request.param, installation, directory, tmp_path)
+
+
+def test_a_database_of_its_own_is_as_the_program_has_it(installation, directory, tmp_path):
+    """There the registry is where the program itself would put it."""
+    ours, theirs = _sides("database", installation, directory, tmp_path)
+    assert ours.registry == "sqitch"
+    ours.ours("@v2")
+    ours.theirs("deploy")
+    theirs.theirs("deploy", "--to", "@v1")
+    theirs.ours("head")
+    assert (ours.content(), ours.records()) == (theirs.content(), theirs.records())
+    assert ours.registry_schema() == theirs.registry_schema()
 
 
 def test_the_same_plan_gives_the_same_schema_and_registry(sides):
@@ -92,6 +109,7 @@ def test_the_same_plan_gives_the_same_schema_and_registry(sides):
     theirs.theirs("deploy")
     assert ours.content() == theirs.content() != [[], [], [], []]
     assert ours.records() == theirs.records()
+    assert ours.registry_schema() == theirs.registry_schema()
     assert [row["change"] for row in ours.records()["changes"]] == [
         "companies",
         "tickets",
@@ -100,13 +118,6 @@ def test_the_same_plan_gives_the_same_schema_and_registry(sides):
         "overview",
         "subjects",
     ]
-
-
-def test_the_registry_is_made_alike(sides):
-    ours, theirs = sides
-    ours.ours("@ROOT")
-    theirs.theirs("deploy", "--to", "@ROOT")
-    assert ours.registry_schema() == theirs.registry_schema()
 
 
 def test_ours_goes_on_where_the_program_stopped(sides):
@@ -169,11 +180,9 @@ def test_a_tag_that_came_later_is_recorded_alike(sides):
     ours, theirs = sides
     ours.ours("head")
     theirs.theirs("deploy")
-    for side in (ours, theirs):
-        if side is ours:
-            ours.project.tag("v3")
-            ours.project.change("last", "SELECT 1;", "SELECT 1;")
-        side.history = SqitchHistory(side.world.tenancy, side.project.folder)
+    ours.project.tag("v3")
+    ours.project.change("last", "SELECT 1;", "SELECT 1;")
+    ours.history = SqitchHistory(ours.world.tenancy, ours.project.folder)
     ours.ours("head")
     theirs.theirs("deploy")
     assert ours.records() == theirs.records()
@@ -202,3 +211,47 @@ def test_what_was_stamped_was_deployed_to_the_program(sides):
     ours.history.stamp(ours.home, ours.history.resolve("@v1"))
     theirs.theirs("revert", "-y", "--log-only", "--to", "@v1")
     assert ours.records() == theirs.records()
+
+
+def test_what_the_program_brought_to_its_end_is_not_touched(sides):
+    """The note that a dead run of ours left says nothing any more once the program has recorded the change."""
+    side, _ = sides
+    side.project.change("apart", "CREATE TABLE IF NOT EXISTS apart (id int);", "DROP TABLE apart;", whole=False)
+    side.history = SqitchHistory(side.world.tenancy, side.project.folder)
+
+    def die(step: Step) -> None:
+        if step.name == "record" and step.facts["change"] == "apart@HEAD":
+            raise KeyboardInterrupt
+
+    stop = listen(die)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            side.ours("head")
+    finally:
+        stop()
+    side.theirs("deploy")
+    side.project.change("last", "SELECT 1;", "SELECT 1;")
+    side.history = SqitchHistory(side.world.tenancy, side.project.folder)
+    side.ours("head")
+    assert [row["change"] for row in side.records()["changes"]][-2:] == ["apart", "last"]
+
+
+def test_the_program_waits_for_ours(installation, directory, tmp_path):
+    """In the middle of a deployment of ours the program keeps out, whichever home of the database it is meant for."""
+    ours, theirs = _sides("schema", installation, directory, tmp_path)
+    said = []
+
+    def meanwhile(step: Step) -> None:
+        if step.name == "commit" and step.facts["change"] == "tickets@v1":
+            with pytest.raises(Refused) as refused:
+                theirs.theirs("deploy", "--lock-timeout", "1")
+            said.append(str(refused.value))
+
+    stop = listen(meanwhile)
+    try:
+        ours.ours("@v1")
+    finally:
+        stop()
+    assert len(said) == 1
+    assert "waiting 1 seconds for another instance of Sqitch" in said[0]
+    assert ours.current == ours.history.resolve("@v1")

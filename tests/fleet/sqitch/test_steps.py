@@ -20,6 +20,7 @@ from tenantry.errors import (
     HomeBusy,
     MigrationFailed,
     MigrationsMissing,
+    OutcomeUnknown,
     RevisionUnknown,
     ScriptRefused,
 )
@@ -227,6 +228,8 @@ def test_a_plan_that_was_rewritten_has_diverged(bench):
     assert history.position(bench.at(history), history.resolve("head")) is Position.DIVERGED
     with pytest.raises(Diverged):
         bench.apply(history)
+    with pytest.raises(Diverged):
+        history.sql(bench.home, history.resolve("head"))
     assert [finding.code for finding in history.verify(bench.home)] == ["Q102", "Q102"]
     assert history.stamp(bench.home, history.resolve("head")).before == before.resolve("two")
     assert history.verify(bench.home) == []
@@ -349,6 +352,17 @@ class TestOnPostgres:
         with bench.world.connect(bench.home) as connection:
             assert connection.execute("SELECT lock_timeout FROM two").fetchone() == ("300ms",)
             assert connection.execute("SELECT count(*) FROM x").fetchone() == (0,)
+
+    def test_a_connection_that_breaks_leaves_the_outcome_to_be_looked_up(self, bench):
+        project = bench.project()
+        project.change("one", "CREATE TABLE one (id int);", "DROP TABLE one;")
+        project.change("two", "CREATE TABLE two (id int); SELECT pg_terminate_backend(pg_backend_pid());")
+        history = bench.history(project)
+        with pytest.raises(OutcomeUnknown, match="the deploy of two@HEAD"):
+            bench.apply(history)
+        assert bench.at(history) == history.resolve("one")
+        project.write("deploy", "two", "CREATE TABLE two (id int);")
+        assert len(bench.apply(bench.history(project)).steps) == 1
 
     def test_the_registry_is_its_owners_alone(self, bench):
         history = bench.helpdesk()

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from tenantry.errors import ConfigurationError, RevisionUnknown
+from tenantry.errors import ConfigurationError, Diverged, RevisionUnknown
 from tenantry.fleet.history import Applied, Pace, Position
 from tenantry.fleet.homes import Home, HomeKind
 from tenantry.fleet.owning import file_of
@@ -125,9 +125,11 @@ class SqitchHistory:
 
         Raises: ScriptRefused, Diverged.
         """
-        current = self.read([home]).get(home)
-        upwards = self._place(self._known(current)) <= self._place(self._known(target))
-        kind = DEPLOY if upwards else REVERT
+        current, wanted = self.read([home]).get(home), self._known(target)
+        position = self.position(current, wanted)
+        if position is Position.DIVERGED:
+            raise Diverged(home=home, current=current, target=target)
+        kind = REVERT if position is Position.AHEAD else DEPLOY
         project, registry = self._project_of(home.server), self.registry(home)
         scripts = [
             f"-- {kind} {change.qualified}\n{project.script(change, kind, registry=registry).text}\n"

@@ -219,6 +219,10 @@ class Place(ABC):
         """
         return self.project.script(change, kind, registry=self.registry_name)
 
+    def busy(self, reason: str) -> HomeBusy:
+        """Returns the error for a home that others use; nothing was changed, and the same may succeed later."""
+        return HomeBusy(home=self.site.home, reason=reason, seconds=f"{self.pace.lock_timeout:g}")
+
     def unmet(self, change: Change, error: str) -> ChangeUnmet:
         """Returns the error for a change that cannot be run as things stand."""
         return ChangeUnmet(home=self.site.home, before=self._before, step=change.qualified, error=error)
@@ -314,7 +318,7 @@ class Place(ABC):
             self.abandon()
             if self.is_busy(error) and not progress.stands:
                 self.registry.forget_unfinished()
-                raise HomeBusy(home=self.site.home, reason=describe(error), seconds=self.pace.lock_timeout) from error
+                raise self.busy("a lock that it needs was not free") from error
             self._record_failure(change, kind)
             said = str(error) if isinstance(error, Refused) else progress.describe(error)
             if progress.stands:

@@ -73,14 +73,14 @@ def _milliseconds(seconds: float) -> int:
 
 def _take(connection: Any, home: Home, pace: Pace) -> None:
     locks = {
-        f"pg_try_advisory_lock_shared({_SQITCH_LOCK})": "sqitch was at work in its database",
-        f"pg_try_advisory_lock({lock_key(home)})": "another migration was at work on it",
+        f"pg_try_advisory_lock_shared({_SQITCH_LOCK})": "sqitch did not leave its database",
+        f"pg_try_advisory_lock({lock_key(home)})": "another migration did not leave it",
     }
     deadline = time.monotonic() + pace.lock_timeout
     for lock, reason in locks.items():
         while not connection.execute(f"SELECT {lock}").fetchone()[0]:
             if time.monotonic() > deadline:
-                raise HomeBusy(home=home, reason=reason, seconds=pace.lock_timeout)
+                raise HomeBusy(home=home, reason=reason, seconds=f"{pace.lock_timeout:g}")
             time.sleep(_GLANCE)
 
 

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tenantry.errors import HomeBusy
 from tenantry.fleet.history import Pace
 from tenantry.fleet.sites import Site
 from tenantry.fleet.sqitch.places import Place, Progress, Refused
@@ -123,8 +122,7 @@ class SqlitePlace(Place):
         except sqlite3.OperationalError as error:
             if not self.is_busy(error):
                 raise
-            reason = "another migration was at work on it"
-            raise HomeBusy(home=self.site.home, reason=reason, seconds=self.pace.lock_timeout) from error
+            raise self.busy("another migration did not leave it") from error
         try:
             yield
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from tenantry.errors import HomeBusy
 from tenantry.fleet.history import Applied
 from tenantry.fleet.sqitch.places import Place
 from tenantry.fleet.sqitch.plan import Change, Dependency, dependencies
@@ -91,8 +90,7 @@ def _is_upwards(place: Place, before: str | None, target: str | None) -> bool:
 
 def _check_unmoved(place: Place, expected: str | None) -> None:
     if place.stand() != expected:
-        reason = "another migration moved it meanwhile"
-        raise HomeBusy(home=place.site.home, reason=reason, seconds=place.pace.lock_timeout)
+        raise place.busy("another migration moved it")
 
 
 def _check_deployable(place: Place, changes: Sequence[Change]) -> None:
