@@ -8,6 +8,7 @@ from tenantry.errors import RevisionUnknown
 from tenantry.fleet import applying_postgres, applying_sqlite, preview
 from tenantry.fleet.applying import must_move
 from tenantry.fleet.applying_alembic import apply_through_alembic
+from tenantry.fleet.hearsay import lies_ahead
 from tenantry.fleet.history import Applied, Pace, Position
 from tenantry.fleet.homes import Home, HomeKind, homes_of
 from tenantry.fleet.lineage import Lineage
@@ -56,8 +57,17 @@ class AlembicHistory:
         return self.lineage.resolve(target, standing=lambda: self._common_revision(target))
 
     def position(self, current: str | None, target: str | None) -> Position:
-        """Returns where a home at *current* stands, seen from *target*."""
-        return self.lineage.position(current, target)
+        """Returns where a home at *current* stands, seen from *target*.
+
+        A revision that the scripts do not hold is ahead if the journal tells that a newer program went there from
+        *target* or beyond; of any other nobody can know.
+
+        Raises: LoginRequired without a login that reads the journal.
+        """
+        if self.lineage.knows(current):
+            return self.lineage.position(current, target)
+        ahead = lies_ahead(self._tenancy, self.lineage, current, target, history=self.name)
+        return Position.AHEAD if ahead else Position.DIVERGED
 
     def steps(self, current: str | None, target: str | None) -> Sequence[str]:
         """Returns the revisions between, in the order in which they are applied or taken back."""

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from tenantry import errors
-from tenantry.fleet import Pace, Position
+from tenantry.fleet import Fleet, Pace, Position
 from tenantry.fleet.homes import Home, HomeKind
 
 from .models import New
@@ -206,3 +206,24 @@ def test_a_drifted_file_is_not_replayed_on(on_sqlite: SqliteWorld) -> None:
     assert history.apply(drifted, "d4", pace=PACE).touched == {"tickets": 10}
     with contextlib.closing(on_sqlite.connect(drifted)) as connection:
         assert connection.execute("SELECT DISTINCT added_by_hand FROM tickets").fetchall() == [("kept",)]
+
+
+def test_a_newer_programs_revision_is_ahead_if_the_journal_tells_so(fresh: World, tmp_path: Path) -> None:
+    """The processes of the last release still run, and look at homes that the next one has migrated."""
+    older, newer = fresh.history(), fresh.history(migrations_with(tmp_path / "newer", e5=NOTHING, f6=NOTHING))
+    homes = [fresh.home(kind) for kind in fresh.kinds]
+    for home in homes:
+        newer.stamp(home, "f6")
+    assert older.position("f6", "d4") is Position.DIVERGED
+    for home in homes:
+        newer.stamp(home, "a1")
+    for target in ("d4", "e5", "f6"):
+        with contextlib.closing(fresh.tenancy(New, tmp_path / "newer")) as tenancy:
+            assert Fleet(tenancy).upgrade(target).ok
+    assert [older.position(current, "d4") for current in ("d4", "e5", "f6")] == [Position.AT, *[Position.AHEAD] * 2]
+    with contextlib.closing(fresh.tenancy(New, MIGRATIONS)) as tenancy:
+        # Nothing is to do for the older program, and nothing is wrong.
+        outcome = Fleet(tenancy).upgrade()
+        assert (outcome.ok, len(outcome.works)) == (True, 0)
+    with pytest.raises(errors.Diverged):
+        older.apply(homes[-1], "a1", pace=PACE)
