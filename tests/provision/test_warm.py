@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 
 from tenantry import Tenancy, errors
 from tenantry.doctor import examine
+from tenantry.fleet import Fleet
 from tenantry.fleet.homes import homes_of
 
 from . import seeds
@@ -110,8 +111,6 @@ def test_only_one_at_the_processes_own_head_is_taken(own: tuple[Place, str]) -> 
 
 
 def test_the_fleet_migrates_what_is_kept_ready(own: tuple[Place, str]) -> None:
-    from tenantry.fleet import Fleet
-
     place, isolation = own
     with place.opened() as tenancy:
         tenancy.tenants.warm(isolation, size=2)
@@ -201,6 +200,13 @@ def test_a_thread_refills_what_the_configuration_asks_for(own: tuple[Place, str]
                 tenancy.tenants.create(f"tenant-{number}", isolation=isolation)
             wait_for(tenancy, 2)
         assert not [thread for thread in threading.enumerate() if thread.name == "tenantry-warm"]
+
+
+def test_a_worker_of_the_fleet_refills_too(own: tuple[Place, str]) -> None:
+    place, isolation = own
+    with place.opened(warm={isolation: 2}) as tenancy:
+        Fleet(tenancy).work()
+        assert len(tenancy.tenants.warm_placements()) == 2
 
 
 def wait_for(tenancy: Tenancy, size: int) -> None:

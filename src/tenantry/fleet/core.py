@@ -175,15 +175,18 @@ class Fleet:
     ) -> list[Outcome]:
         """Takes part in every run that is under way, or in one, and returns what became of them.
 
-        Finishes tenants that wait for the owner's login, and catches up homes that fell behind since the last run.
-        Runs that need a hook that this process was not given are left to others.
+        Finishes tenants that wait for the owner's login, catches up homes that fell behind since the last run, and
+        makes what ``Config.warm`` lacks. Runs that need a hook that this process was not given are left to others.
 
         Raises: RunUnknown, LoginRequired.
         """
         self.finish_waiting()
         hooks = Hooks(health, backup)
         outcomes = [self._runs.take_part(found, hooks, jobs=jobs) for found in self._runs.open_to(hooks, only=run)]
-        late = None if run is not None else self._runs.catch_up(hooks, jobs=jobs)
+        if run is not None:
+            return outcomes
+        late = self._runs.catch_up(hooks, jobs=jobs)
+        self._tenancy.tenants.refill()
         return outcomes if late is None else [*outcomes, late]
 
     def finish_waiting(self) -> list[str]:

@@ -162,7 +162,10 @@ class SqliteServer:
         path = self.file(physical)
         if path.exists():
             return
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            # The folder's own name must outlast a loss of power as the file's does.
+            _sync(self._directory)
         template = self._template(head)
         with _placed(path) as scratch:
             shutil.copyfile(template, scratch)
