@@ -172,7 +172,7 @@ def _is_copied(table: Table, column: str) -> bool:
 
 @contextlib.contextmanager
 def _attached(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
-    connection.execute(f"ATTACH ? AS {_HOME}", (f"{path.as_uri()}?mode=rw",))
+    connection.execute(f"ATTACH ? AS {_HOME}", (f"{path.absolute().as_uri()}?mode=rw",))
     try:
         yield
     finally:

@@ -117,7 +117,7 @@ class OldFile:
             connection.execute(f"DROP TABLE IF EXISTS {MAPPING}")
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
 
 
 @contextlib.contextmanager
