@@ -22,6 +22,8 @@ from tenantry.errors import (
     TenantUnavailable,
 )
 from tenantry.fleet.adopting import Adoption, Stage
+from tenantry.fleet.homes import homes_of
+from tenantry.fleet.scripts import AlembicHistory
 from tenantry.settings import Config
 from tenantry.types import Isolation, TenantStatus
 
@@ -56,7 +58,7 @@ class Chain:
         with self.engines[name].connect() as connection:
             inspector = sa.inspect(connection)
             found = [inspector.get_multi_columns(), inspector.get_multi_indexes(), inspector.get_schema_names()]
-            access = "select datacl::text, shobj_description(oid, 'pg_database') from pg_database order by oid"
+            access = "select datacl::text, shobj_description(oid, 'pg_database') from pg_database where datname = current_database()"
             return repr((found, connection.execute(sa.text(access)).all()))
 
     def check(self, name: str) -> None:
@@ -118,7 +120,7 @@ def test_registered_as_it_stands(chain: Chain) -> None:
     with pytest.raises(TenantUnavailable):
         chain.tenancy.session("ulm")
     # Creations of others sweep away what is half-made; this is not.
-    chain.tenancy.tenants.create("köln".replace("ö", "oe"), isolation="rows")
+    chain.tenancy.tenants.create("koeln", isolation="rows")
     assert chain.stands("ulm") == before
     assert chain.tenancy.tenants.get("ulm") == tenant
 
@@ -219,6 +221,35 @@ def test_our_own_databases_are_refused(chain: Chain) -> None:
         with pytest.raises(ConfigurationError):
             tenants.adopt("ulm", url)
     tenants.erase("own", confirm="own")
+
+
+HEAD = """
+revision = "4711"
+down_revision = None
+
+
+def upgrade():
+    pass
+"""
+
+
+def test_adopted_homes_stand_at_the_head_of_the_scripts(office: Office, tmp_path: Path) -> None:
+    """The common tables, a customer's database and a customer's file alike; what another history noted there goes."""
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "versions" / "first.py").write_text(HEAD)
+    with on_postgres(office, migrations=str(tmp_path)) as chain:
+        with chain.tenancy.platform() as session:
+            session.execute(sa.insert(branches.Currency), branches.CURRENCIES)
+            session.commit()
+        chain.run("ulm", "create table alembic_version (version_num varchar(32))")
+        chain.run("ulm", "insert into alembic_version values ('another')")
+        chain.adopt("ulm").advance()
+        assert revisions(chain.tenancy) == {"main/common": "4711", "ulm": "4711"}
+        assert [str(finding) for finding in examine(chain.tenancy).findings if finding.code != "D701"] == []
+
+
+def revisions(tenancy: Tenancy) -> dict[str, str | None]:
+    return {str(home): revision for home, revision in AlembicHistory(tenancy).read(list(homes_of(tenancy))).items()}
 
 
 def test_creating_switched_off_is_adopting_switched_off(tmp_path: Path) -> None:

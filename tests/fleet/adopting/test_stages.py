@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import Any
 
 import pytest
@@ -56,6 +57,54 @@ def test_what_the_old_application_writes_in_stage_filter_is_not_lost(place: AnyS
         check_adopted(tenancy, shop.owners(rows))
         with as_tenant_of(tenancy, "C0001") as session:
             assert session.get(shop.Product, 1).unit_price == 99
+
+
+class Writer(threading.Thread):
+    """The old application at work: an order with a line, again and again, each in a transaction of its own."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        super().__init__()
+        self.engine = engine
+        self.written: list[int] = []
+        self.failed: list[Exception] = []
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        tables, line = shop.old.tables, {"product_id": 1, "unit_price": 1.0, "quantity": 1, "discount": 0.0}
+        for number in range(10_000, 30_000):
+            if self._ending.is_set():
+                return
+            try:
+                with self.engine.begin() as connection:
+                    order = {**NEW_ORDER, "order_id": number, "customer_id": f"C{number % 12:04}"}
+                    connection.execute(tables["orders"].insert(), order)
+                    connection.execute(tables["order_details"].insert(), {**line, "order_id": number})
+            except Exception as error:
+                self.failed.append(error)
+                return
+            self.written.append(number)
+
+    def end(self) -> None:
+        self._ending.set()
+        self.join(timeout=60)
+
+
+def test_an_application_that_never_stops_writing_loses_nothing(place: AnyShop) -> None:
+    """It writes all through fill and filter; the last order before enforce is there afterwards."""
+    writer = Writer(place.old)
+    with adopting(place) as (tenancy, adoption):
+        writer.start()
+        try:
+            for stage in ("fill", "filter"):
+                adoption.advance(stage)
+            during = len(writer.written)
+        finally:
+            writer.end()
+        assert writer.failed == []
+        assert during > 1
+        rows = shop.rows_of(place.old)
+        adoption.advance("enforce")
+        check_adopted(tenancy, shop.owners(rows))
 
 
 def test_enforce_refuses_what_the_old_application_left_without_a_tenant(on_postgres: Any) -> None:

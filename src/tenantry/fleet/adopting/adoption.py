@@ -189,7 +189,7 @@ class Adoption:
         state = catalog.FAILED
         try:
             yield
-            state = catalog.RESTING
+            state = catalog.DONE if self.status().stage is Stage.ENFORCE else catalog.RESTING
         finally:
             with self._tenancy.catalog(ACTION) as connection:
                 catalog.note(connection, self.id, state=state)

@@ -20,6 +20,14 @@ except ImportError:  # said in one sentence where the owner's work begins
 ACTION: Final = "Adopting a database"
 _PAUSE: Final = 0.1
 
+# Where two wait for each other, the one that PostgreSQL stops is to be this one, and not the application.
+_WAITING: Final = """
+select set_config('lock_timeout', least(%s, setting::int / 2)::text, false)
+from pg_settings where name = 'deadlock_timeout'
+"""
+# Building an index waits for transactions to end, and stands in nobody's way meanwhile.
+_PATIENTLY: Final = "SET lock_timeout = '60s'"
+
 # What runs before and after a statement, in the same transaction.
 Around = tuple[Sequence[str], Sequence[str]]
 NOTHING: Final[Around] = ((), ())
@@ -56,7 +64,10 @@ class Desk:
             for statement in statements:
                 self._connection.execute(statement)
 
+        before = self.rows("SHOW lock_timeout")[0][0]
+        self._connection.execute(_PATIENTLY)
         self._patiently(one_by_one)
+        self._connection.execute(f"SET lock_timeout = '{before}'")
 
     def seeing(self, around: Around, question: str, *values: Any) -> Sequence[tuple[Any, ...]]:
         """Returns the answer to a question that needs what is *around* it, in one transaction.
@@ -115,7 +126,7 @@ def sit_down(server: PostgresServer, database: str, *, name: str, pace: Pace) ->
     """
     with server.owner(action=ACTION, database=database) as connection:
         connection.execute(f"SET search_path = {quote(server.config.common_schema)}, pg_temp")
-        connection.execute(f"SET lock_timeout = {round(pace.lock_timeout * 1000)}")
+        connection.execute(_WAITING, (round(pace.lock_timeout * 1000),))
         # A policy that hides rows from us is an error: nothing may be taken for complete that is not.
         connection.execute("SET row_security = off")
         if pace.statement_timeout is not None:

@@ -10,7 +10,7 @@ from tenantry.fleet.adopting.desk import Desk
 from tenantry.fleet.adopting.ground import Look
 from tenantry.fleet.adopting.postgres_enforcing import enforce, is_enforced, unprepare
 from tenantry.fleet.adopting.postgres_filling import fill, refill
-from tenantry.fleet.adopting.postgres_filtering import filter_rows, is_filtered, tenants
+from tenantry.fleet.adopting.postgres_filtering import filter_rows, is_filtered, lock_all, tenants
 from tenantry.fleet.adopting.postgres_looking import look
 from tenantry.fleet.adopting.shapes import NEW_ID, NEW_TENANT
 from tenantry.fleet.adopting.stages import Stage
@@ -73,9 +73,11 @@ class PostgresGround:
 
 def _undo_filter(task: Task, desk: Desk) -> None:
     task.register.close(tenants(desk))
-    if is_filtered(task.expressions(desk)):
+    expressions = task.expressions(desk)
+    if is_filtered(expressions):
         undoing = desk.rows(f"SELECT statement FROM {facts.UNDOING} ORDER BY position DESC")
-        desk.run([*(statement for (statement,) in undoing), f"DELETE FROM {facts.UNDOING}"])
+        undo = [statement for (statement,) in undoing]
+        desk.run([lock_all(task, expressions), *undo, f"DELETE FROM {facts.UNDOING}"])
     task.server.forget_check()
 
 

@@ -12,7 +12,7 @@ from tenantry.fleet.adopting.expressions import Expressions
 from tenantry.fleet.adopting.keys import unsaid_keys
 from tenantry.fleet.adopting.postgres_facts import OWN_SCHEMA, PREFIX, TRIGGER
 from tenantry.fleet.adopting.postgres_filling import retiring
-from tenantry.fleet.adopting.postgres_filtering import TRANSITION
+from tenantry.fleet.adopting.postgres_filtering import TRANSITION, lock_all
 from tenantry.fleet.adopting.postgres_keys import GIVEN, checks, foreign_keys, indexes, prepare, replaced_indexes
 from tenantry.fleet.adopting.shapes import FOREIGN, INDEX
 from tenantry.fleet.adopting.task import Task
@@ -61,7 +61,7 @@ def unprepare(task: Task, desk: Desk) -> None:
 def _swap(task: Task, desk: Desk) -> Iterator[str]:
     expressions, capabilities = task.expressions(desk), task.server.capabilities()
     standing = [table for table in task.tables() if table.name in expressions.shapes]
-    yield "LOCK TABLE " + ", ".join(expressions.place(table.name) for table in standing) + " IN ACCESS EXCLUSIVE MODE"
+    yield lock_all(task, expressions)
     yield from _old_keys(expressions)
     for table in expressions.walled:
         yield from _columns(expressions, table)

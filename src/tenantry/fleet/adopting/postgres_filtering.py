@@ -55,6 +55,7 @@ def tenants(desk: Desk, *, made: bool = False) -> list[uuid.UUID]:
 
 def _changes(task: Task, desk: Desk, expressions: Expressions) -> Iterator[Change]:
     capabilities = task.server.capabilities()
+    yield lock_all(task, expressions), ""
     if task.tenant:
         # What closes doors waits for stage enforce.
         yield from ((line, "") for line in database_statements(task.server.config, task.database) if _opens(line))
@@ -69,6 +70,12 @@ def _changes(task: Task, desk: Desk, expressions: Expressions) -> Iterator[Chang
     for table in task.tables():
         if table.name in expressions.shapes and not is_walled(table):
             yield from _let_in(task, table, qualified(table), capabilities)
+
+
+def lock_all(task: Task, expressions: Expressions) -> str:
+    """Returns what takes every table at once, so that whoever writes several meets this at the first of them."""
+    places = [expressions.place(table.name) for table in task.tables() if table.name in expressions.shapes]
+    return f"LOCK TABLE {', '.join(places)} IN ACCESS EXCLUSIVE MODE"
 
 
 def _opens(line: str) -> bool:
