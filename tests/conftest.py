@@ -3,7 +3,8 @@
 `postgres` is a PostgreSQL server: one embedded server for the whole run, or, in turn, each of the servers that
 TENANTRY_TEST_URLS lists (comma-separated URLs of logins that may create databases and roles).
 `fresh_database` and `module_database` are URLs of empty databases on it, dropped afterwards.
-With TENANTRY_NO_SKIPS set, a skipped test fails the run.
+With TENANTRY_NO_SKIPS set, a skipped test fails the run. TENANTRY_TEST_DATA is a directory of real rows, used where
+there is one.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ LIBRARIES = ("tenantry", "SQLAlchemy", "psycopg", "asyncpg", "aiosqlite")
 ADDRESSES = pytest.StashKey[list[str]]()
 
 # A developer's settings must not steer the tests; nor may PGHOST and its like redirect them.
-for name in [name for name in os.environ if name.startswith(("TENANTRY_", "PG"))]:
+for name in [name for name in os.environ if name.startswith(("TENANTRY_", "PG")) and name != "TENANTRY_TEST_DATA"]:
     del os.environ[name]
 
 

@@ -58,7 +58,8 @@ class Chain:
         with self.engines[name].connect() as connection:
             inspector = sa.inspect(connection)
             found = [inspector.get_multi_columns(), inspector.get_multi_indexes(), inspector.get_schema_names()]
-            access = "select datacl::text, shobj_description(oid, 'pg_database') from pg_database where datname = current_database()"
+            access = "select datacl::text, shobj_description(oid, 'pg_database') from pg_database"
+            access += " where datname = current_database()"
             return repr((found, connection.execute(sa.text(access)).all()))
 
     def check(self, name: str) -> None:
