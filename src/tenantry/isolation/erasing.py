@@ -29,16 +29,19 @@ where d.refclassid = 'pg_namespace'::regclass and d.refobjid = to_regnamespace(%
                  and own.refclassid = 'pg_class'::regclass and own.deptype in ('a', 'i'))
 """
 
-# Every identity inside a schema bears the schema's name, which is like no other.
+# Every identity inside a schema bears the schema's name, which is like no other. What stands in it is found by what
+# depends on it, as an index knows that; pg_class would be read whole.
 _OUTSIDE: Final = """
-with inside as (
-    select 'pg_class'::regclass::oid as class, oid from pg_class where relnamespace = to_regnamespace(%(schema)s)
+with members as (
+    select classid as class, objid as oid from pg_depend
+    where refclassid = 'pg_namespace'::regclass and refobjid = to_regnamespace(%(schema)s)),
+inside as (
+    select class, oid from members
     union all
-    select 'pg_proc'::regclass, oid from pg_proc where pronamespace = to_regnamespace(%(schema)s)
-    union all
-    select 'pg_type'::regclass, oid from pg_type where typnamespace = to_regnamespace(%(schema)s))
+    select 'pg_type'::regclass, c.reltype from members m join pg_class c on c.oid = m.oid
+    where m.class = 'pg_class'::regclass and c.reltype <> 0)
 select distinct pg_describe_object(d.classid, d.objid, d.objsubid)
-from pg_depend d join inside i on d.refclassid = i.class and d.refobjid = i.oid
+from inside i join pg_depend d on d.refclassid = i.class and d.refobjid = i.oid
 cross join lateral pg_identify_object(d.classid, d.objid, d.objsubid) o
 where d.deptype in ('n', 'a') and position(%(schema)s || '.' in o.identity) = 0
 """
@@ -51,10 +54,17 @@ where c.relkind in ('r', 'p', 'f', 'm') and n.nspname !~ '^pg_' and n.nspname <>
 """
 
 _LOCKS: Final = """
-select count(*) + 2 * count(*) filter (where reltoastrelid <> 0),
+select count(*) + 2 * count(*) filter (where c.reltoastrelid <> 0)
+       + coalesce(sum((select count(*) from pg_index i where i.indrelid = c.oid)), 0),
        current_setting('max_locks_per_transaction')::bigint
        * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint)
-from pg_class where relnamespace = to_regnamespace(%s)
+from pg_depend d join pg_class c on c.oid = d.objid
+where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_namespace'::regclass and d.refobjid = to_regnamespace(%s)
+"""
+
+_PRESENT: Final = """
+select name from unnest(%s::text[]) as name
+where to_regclass(quote_ident(%s) || '.' || quote_ident(name)) is not null
 """
 
 
@@ -79,8 +89,7 @@ def own_tables(metadata: MetaData) -> list[str]:
 
 def present_tables(cursor: Any, schema: str, names: Sequence[str]) -> list[str]:
     """Returns those of *names* that stand as tables in *schema*, in their order."""
-    question = "select tablename from pg_tables where schemaname = %s"
-    found = {name for (name,) in cursor.execute(question, (schema,))}
+    found = {name for (name,) in cursor.execute(_PRESENT, (list(names), schema))}
     return [name for name in names if name in found]
 
 
