@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tenantry.errors import ChangeUnproven
+from tenantry.errors import ChangeUnproven, HomeBusy
 from tenantry.fleet.homes import HomeKind
 from tenantry.fleet.sqitch import SqitchHistory
 from tenantry.isolation.registries import registry_file
@@ -142,6 +142,24 @@ def test_without_a_verify_script_nobody_guesses(bench, doomed, kind, step):
     history.stamp(bench.home, history.resolve("one") if _stands(bench) else None)
     bench.apply(history, target)
     assert _stands(bench) is (kind == "deploy")
+
+
+def test_a_verify_script_that_cannot_run_tells_nothing(bench, doomed):
+    """Somebody holds the table that it asks: the change is neither recorded nor run again."""
+    project = bench.project()
+    project.change("one", "CREATE TABLE one (id int);", "DROP TABLE one;", "DELETE FROM one;", whole=False)
+    history = bench.history(project)
+    bench.apply(history)
+    assert doomed.apply(bench, project.folder, "base", step="script")[0] == -signal.SIGKILL
+    with bench.world.connect(bench.home) as other:
+        other.execute("BEGIN" if bench.engine == "pg" else "BEGIN IMMEDIATE")
+        other.execute("INSERT INTO one VALUES (1)" if bench.engine == "sqlite" else "LOCK TABLE one")
+        with pytest.raises(HomeBusy, match=r"verify/one\.sql could not be run"):
+            bench.apply(history, "base")
+        other.execute("ROLLBACK")
+    assert bench.at(history) == history.resolve("one")
+    bench.apply(history, "base")
+    assert bench.events(history) == ["deploy one", "revert one"]
 
 
 def _stands(bench: Bench) -> bool:

@@ -162,11 +162,11 @@ class SqitchHistory:
         server, site = self._tenancy.servers.get(home.server), Site(self._tenancy, home)
         project = self._project_of(home.server)
         if isinstance(server, PostgresServer):
-            with open_postgres(site, server, project, pace) as place:
-                yield place
+            with open_postgres(site, server, project, pace) as client:
+                yield Place(site, project, client, pace)
         else:
-            with open_sqlite(site, file_of(home, server), project, pace) as place:
-                yield place
+            with open_sqlite(site, file_of(home, server), project, pace) as file:
+                yield Place(site, project, file, pace)
 
     def _project_of(self, server: str) -> Project:
         return self._projects[SQLITE if isinstance(self._tenancy.servers.get(server), SqliteServer) else POSTGRES]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,41 +20,56 @@ _PORTS: Final = {"http": 80, "https": 443, "ftp": 21, "ssh": 22, "sftp": 22, "rs
 _SPECIAL: Final = frozenset({"data", "file", "ldap", "ldapi", "ldaps", "mailto", "news", "nntp", "sip", "sips", "urn"})
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The project that a change or a tag belongs to; *uri* is the canonical one."""
+
+    project: str
+    uri: str | None
+
+    def lines(self) -> list[str]:
+        """Returns what every id of the project begins with."""
+        return [f"project {self.project}", *([f"uri {self.uri}"] if self.uri else ())]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a plan's line says of a change or a tag, beside its dependencies."""
+
+    name: str
+    date: str
+    planner_name: str
+    planner_email: str
+    note: str
+
+    def lines(self) -> list[str]:
+        """Returns who wrote it, and when, as ids hold it."""
+        return [f"planner {self.planner_name} <{self.planner_email}>", f"date {self.date}"]
+
+
 def change_id(
+    owner: Owner,
+    written: Written,
     *,
-    project: str,
-    uri: str | None,
-    name: str,
     parent: str | None,
-    planner: str,
-    date: str,
-    requires: Sequence[Dependency],
-    conflicts: Sequence[Dependency],
-    note: str,
+    requires: Sequence[Dependency] = (),
+    conflicts: Sequence[Dependency] = (),
 ) -> str:
-    """Returns the id of a change; *uri* is the canonical one."""
+    """Returns the id of a change."""
     lines = [
-        *_project(project, uri),
-        f"change {name}",
+        *owner.lines(),
+        f"change {written.name}",
         *([f"parent {parent}"] if parent else ()),
-        f"planner {planner}",
-        f"date {date}",
-        *_listed("requires", "+", requires, project),
-        *_listed("conflicts", "-", conflicts, project),
+        *written.lines(),
+        *_listed("requires", "+", requires, owner.project),
+        *_listed("conflicts", "-", conflicts, owner.project),
     ]
-    return _digest("change", lines, note)
+    return _digest("change", lines, written.note)
 
 
-def tag_id(*, project: str, uri: str | None, name: str, change: str, planner: str, date: str, note: str) -> str:
-    """Returns the id of a tag on a change; *uri* is the canonical one."""
-    lines = [*_project(project, uri), f"tag @{name}", f"change {change}", f"planner {planner}", f"date {date}"]
-    return _digest("tag", lines, note)
-
-
-def _project(project: str, uri: str | None) -> Iterator[str]:
-    yield f"project {project}"
-    if uri:
-        yield f"uri {uri}"
+def tag_id(owner: Owner, written: Written, *, change: str) -> str:
+    """Returns the id of a tag on the change of that id."""
+    return _digest("tag", [*owner.lines(), f"tag @{written.name}", f"change {change}", *written.lines()], written.note)
 
 
 def _listed(title: str, mark: str, named: Sequence[Dependency], project: str) -> Iterator[str]:

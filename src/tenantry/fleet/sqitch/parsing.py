@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypedDict
 
 from tenantry.errors import PlanInvalid
-from tenantry.fleet.sqitch.identity import canonical_uri, change_id, escape_uri, tag_id
+from tenantry.fleet.sqitch.identity import Owner, Written, canonical_uri, change_id, escape_uri, tag_id
 from tenantry.fleet.sqitch.names import (
     ANY_DATE,
     BLANK,
@@ -47,35 +47,14 @@ def parse_plan(content: bytes, file: Path) -> Plan:
     return _Reader(file).read(content)
 
 
-@dataclass
-class _Draft:
-    """A change whose tags are still being read."""
+class _Planned(TypedDict):
+    """What changes and tags have in common."""
 
     name: str
-    line: int
-    date: str
-    planner: tuple[str, str]
     note: str
-    requires: list[Dependency]
-    conflicts: list[Dependency]
-    id: str = ""
-    tags: list[Tag] = field(default_factory=list)
-    reworked_at: list[str] = field(default_factory=list)
-
-    def change(self) -> Change:
-        return Change(
-            id=self.id,
-            name=self.name,
-            note=self.note,
-            planned_at=self.date,
-            planner_name=self.planner[0],
-            planner_email=self.planner[1],
-            line=self.line,
-            requires=tuple(self.requires),
-            conflicts=tuple(self.conflicts),
-            tags=tuple(self.tags),
-            reworked_at=tuple(self.reworked_at),
-        )
+    planned_at: str
+    planner_name: str
+    planner_email: str
 
 
 class _Reader:
@@ -85,8 +64,8 @@ class _Reader:
         self._file = file
         self._line = 0
         self._pragmas: dict[str, str] = {}
-        self._uri: str | None = None
-        self._drafts: list[_Draft] = []
+        self._owner = Owner("", None)
+        self._changes: list[Change] = []
         # Lines of names and @tags before the newest tag, and of names since.
         self._before: dict[str, int] = {}
         self._since: dict[str, int] = {}
@@ -97,11 +76,11 @@ class _Reader:
         project = self._project()
         written = self._pragmas.get("uri")
         stored = self._uri_of(written) if written else None
-        self._uri = canonical_uri(stored) if stored else None
+        self._owner = Owner(project, canonical_uri(stored) if stored else None)
         for line in lines:
             if not _REMARK.fullmatch(line):
-                self._read_line(project, *_split_note(line))
-        return Plan(self._file, project, stored, tuple(draft.change() for draft in self._drafts))
+                self._read_line(*_split_note(line))
+        return Plan(self._file, project, stored, tuple(self._changes))
 
     def _lines(self, content: bytes) -> Iterator[str]:
         try:
@@ -151,7 +130,7 @@ class _Reader:
         except ValueError as error:
             self._refuse(f"%uri={written}: {error}")
 
-    def _read_line(self, project: str, line: str, note: str) -> None:
+    def _read_line(self, line: str, note: str) -> None:
         match = LINE.match(line)
         name = match["name"] if match else ""
         if match is None or name == "0" or (not match["date"] and ANY_DATE.search(line)):
@@ -163,10 +142,9 @@ class _Reader:
         if LIKE_ID.match(name):
             self._refuse(f"{name} would be taken for an id.")
         self._check_date(match["date"])
-        if match["at"]:
-            self._add_tag(project, match, note)
-        else:
-            self._add_change(project, match, note)
+        written = Written(name, match["date"], match["planner_name"], match["planner_email"], note)
+        add = self._add_tag if match["at"] else self._add_change
+        add(written, match["dependencies"])
 
     def _check_date(self, date: str) -> None:
         try:
@@ -174,61 +152,37 @@ class _Reader:
         except ValueError as error:
             self._refuse(f"{date} is no date: {error}.")
 
-    def _add_tag(self, project: str, match: re.Match[str], note: str) -> None:
-        name, planner = match["name"], (match["planner_name"], match["planner_email"])
+    def _add_tag(self, written: Written, dependencies: str | None) -> None:
+        name = written.name
         if "/" in name:
             self._refuse(f"The tag @{name} holds a '/'.")
-        if not self._drafts:
+        if not self._changes:
             self._refuse(f"The tag @{name} stands before any change.")
         if f"@{name}" in self._before:
             self._refuse(f"The tag @{name} stands already in line {self._before[f'@{name}']}.")
-        if match["dependencies"]:
+        if dependencies:
             self._refuse(f"The tag @{name} has dependencies, which only changes can have.")
         self._before |= {**self._since, f"@{name}": self._line}
         self._since = {}
-        draft = self._drafts[-1]
-        found = tag_id(
-            project=project,
-            uri=self._uri,
-            name=name,
-            change=draft.id,
-            planner=_planner(planner),
-            date=match["date"],
-            note=note,
-        )
-        draft.tags.append(
-            Tag(
-                id=found,
-                name=name,
-                note=note,
-                planned_at=match["date"],
-                planner_name=planner[0],
-                planner_email=planner[1],
-            )
-        )
+        change = self._changes[-1]
+        tag = Tag(id=tag_id(self._owner, written, change=change.id), **_planned(written))
+        self._changes[-1] = replace(change, tags=(*change.tags, tag))
 
-    def _add_change(self, project: str, match: re.Match[str], note: str) -> None:
-        name = match["name"]
+    def _add_change(self, written: Written, dependencies: str | None) -> None:
+        name = written.name
         if name in self._since:
             self._refuse(f"The change {name} stands already in line {self._since[name]}, with no tag between.")
-        draft = _Draft(name, self._line, match["date"], (match["planner_name"], match["planner_email"]), note, [], [])
-        for dependency in self._dependencies(match["dependencies"]):
-            (draft.conflicts if dependency.conflicts else draft.requires).append(dependency)
-        self._check_required(project, draft)
-        draft.id = change_id(
-            project=project,
-            uri=self._uri,
-            name=name,
-            parent=self._drafts[-1].id if self._drafts else None,
-            planner=_planner(draft.planner),
-            date=draft.date,
-            requires=draft.requires,
-            conflicts=draft.conflicts,
-            note=note,
-        )
+        named = list(self._dependencies(dependencies))
+        requires = tuple(dependency for dependency in named if not dependency.conflicts)
+        conflicts = tuple(dependency for dependency in named if dependency.conflicts)
+        self._check_required(name, requires)
+        parent = self._changes[-1].id if self._changes else None
+        found = change_id(self._owner, written, parent=parent, requires=requires, conflicts=conflicts)
         self._mark_reworked(name)
         self._since[name] = self._line
-        self._drafts.append(draft)
+        self._changes.append(
+            Change(id=found, line=self._line, requires=requires, conflicts=conflicts, **_planned(written))
+        )
 
     def _dependencies(self, written: str | None) -> Iterator[Dependency]:
         seen = set()
@@ -247,14 +201,14 @@ class _Reader:
                 id=match["id"],
             )
 
-    def _check_required(self, project: str, draft: _Draft) -> None:
-        for dependency in draft.requires:
-            if not dependency.is_of(project) or (dependency.id and not dependency.project):
+    def _check_required(self, name: str, requires: Iterable[Dependency]) -> None:
+        for dependency in requires:
+            if not dependency.is_of(self._owner.project) or (dependency.id and not dependency.project):
                 continue
-            if dependency.key == draft.name and draft.name not in self._before:
-                self._refuse(f"The change {draft.name} requires itself.")
+            if dependency.key == name and name not in self._before:
+                self._refuse(f"The change {name} requires itself.")
             if not self._is_planned(dependency):
-                self._refuse(f"The change {draft.name} requires {dependency.key}, which does not stand above it.")
+                self._refuse(f"The change {name} requires {dependency.key}, which does not stand above it.")
 
     def _is_planned(self, dependency: Dependency) -> bool:
         if not (dependency.change and dependency.tag):
@@ -265,10 +219,10 @@ class _Reader:
 
     def _mark_reworked(self, name: str) -> None:
         tags: list[str] = []
-        for earlier in reversed(self._drafts):
+        for place, earlier in reversed([*enumerate(self._changes)]):
             tags += [tag.name for tag in earlier.tags]
             if earlier.name == name:
-                earlier.reworked_at += tags
+                self._changes[place] = replace(earlier, reworked_at=tuple(tags))
                 return
 
 
@@ -278,5 +232,11 @@ def _split_note(line: str) -> tuple[str, str]:
     return _TRAILING.sub("", before), _ESCAPE.sub(lambda match: _ESCAPES[match[0]], note.strip())
 
 
-def _planner(planner: tuple[str, str]) -> str:
-    return f"{planner[0]} <{planner[1]}>"
+def _planned(written: Written) -> _Planned:
+    return {
+        "name": written.name,
+        "note": written.note,
+        "planned_at": written.date,
+        "planner_name": written.planner_name,
+        "planner_email": written.planner_email,
+    }

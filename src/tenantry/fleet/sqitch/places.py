@@ -8,9 +8,7 @@ script says at the next run whether the script was committed, and nothing else d
 from __future__ import annotations
 
 import contextlib
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from tenantry.errors import (
     ChangeUnmet,
@@ -22,96 +20,27 @@ from tenantry.errors import (
     WallMissing,
 )
 from tenantry.events import announce
-from tenantry.fleet.failing import describe, was_lost
+from tenantry.fleet.failing import was_lost
 from tenantry.fleet.history import Pace
 from tenantry.fleet.sites import Site
+from tenantry.fleet.sqitch.clients import Client, Progress, Refused, busy
 from tenantry.fleet.sqitch.plan import Change
 from tenantry.fleet.sqitch.project import DEPLOY, REVERT, VERIFY, Project
-from tenantry.fleet.sqitch.registry import Registry, Unfinished
-from tenantry.fleet.sqitch.statements import Script, Statement
-from tenantry.types import Finding
+from tenantry.fleet.sqitch.registry import Unfinished
+from tenantry.fleet.sqitch.statements import Script
 
 
-@dataclass
-class Progress:
-    """How far a script has come."""
+class Place:
+    """A home with its registry and a project; nobody else moves it while it is held."""
 
-    script: Script
-    statement: Statement | None = None
-    done: int = 0
-
-    def describe(self, error: Exception) -> str:
-        """Returns what the database said, and where in the script."""
-        where = f"{self.script.name}, line {self.statement.line}: " if self.statement else ""
-        return f"{where}{describe(error)}."
-
-    @property
-    def stands(self) -> bool:
-        """Whether some of the script may have been committed, although it has not come to its end."""
-        return bool(self.done) and not self.script.whole
-
-
-class Place(ABC):
-    """A home with its registry, held by this process alone until it is closed."""
-
-    # What the driver raises; whatever else comes up is no answer of the database.
-    failures: tuple[type[Exception], ...]
-
-    def __init__(self, site: Site, project: Project, registry: Registry, pace: Pace) -> None:
+    def __init__(self, site: Site, project: Project, client: Client, pace: Pace) -> None:
         self.site = site
         self.project = project
-        self.registry = registry
+        self.client = client
+        self.registry = client.registry
         self.pace = pace
         self.touched: dict[str, int] = {}
         self.current: str | None = None
-
-    @abstractmethod
-    def joins(self, script: Script) -> bool:
-        """Whether the record of a change can be part of its script's transaction."""
-
-    @abstractmethod
-    def run(self, script: Script, progress: Progress, finish: Callable[[], None] | None = None) -> int:
-        """Runs a script and returns how many rows its data steps touched; *finish* goes before its last statement."""
-
-    @abstractmethod
-    def look(self) -> None:
-        """Looks at what stands open before a change, which is then not its doing."""
-
-    @abstractmethod
-    def raise_walls(self) -> list[Finding]:
-        """Puts up the walls that are missing, and returns what stands open all the same."""
-
-    @abstractmethod
-    def has_all_tables(self) -> bool:
-        """Whether every table stands that the models have in such a home."""
-
-    @property
-    @abstractmethod
-    def in_transaction(self) -> bool:
-        """Whether a script has left a transaction open."""
-
-    @abstractmethod
-    def shut(self) -> None:
-        """Takes from everybody but the owner the rights on tables that stand without their wall."""
-
-    @abstractmethod
-    def recording(self) -> contextlib.AbstractContextManager[None]:
-        """Opens a transaction of the registry; what was noted as unfinished is forgotten with it."""
-
-    @abstractmethod
-    def holding(self) -> contextlib.AbstractContextManager[None]:
-        """Keeps others from the home for one step.
-
-        Raises: HomeBusy.
-        """
-
-    @abstractmethod
-    def abandon(self) -> None:
-        """Ends the transaction of a script that failed."""
-
-    @abstractmethod
-    def is_busy(self, error: Exception) -> bool:
-        """Whether a lock was not to be had in time."""
 
     def stand(self) -> str | None:
         """Returns the newest deployed change.
@@ -125,7 +54,7 @@ class Place(ABC):
         complaint = self.registry.complaint()
         if complaint:
             raise MigrationFailed(home=self.site.home, before="base", step="registry", error=complaint)
-        deployed, planned = self.registry.deployed(), self.project.plan.changes
+        deployed, planned = list(self.registry.deployed()), self.project.plan.changes
         if deployed != [change.id for change in planned[: len(deployed)]]:
             raise Diverged(home=self.site.home, current=deployed[-1], target=planned[-1].id if planned else None)
         self.current = deployed[-1] if deployed else None
@@ -135,11 +64,11 @@ class Place(ABC):
         """Whether this is a tenant's own home that was made as it stands, and the plan was never deployed into it."""
         if self.site.home.tenant is None or not self.project.plan.changes:
             return False
-        return not (self.registry.exists() and self.registry.has_events()) and self.has_all_tables()
+        return not (self.registry.exists() and self.registry.has_events()) and self.client.has_all_tables()
 
     def make_ready(self) -> None:
         """Makes the registry and the project's line in it, where they are missing, and records new tags."""
-        with self.recording():
+        with self.client.recording():
             self.found()
             if self.current is not None:
                 self.registry.record_tags(self.project.plan.find(self.current))
@@ -187,41 +116,41 @@ class Place(ABC):
         if stands == (note.kind == REVERT):
             self.registry.forget_unfinished()
             return
-        with self._closing(), self.recording():
+        with self._closing(), self.client.recording():
             self._wall(change, note.kind)
             self._record(change, note.kind)
 
     def verify(self, change: Change) -> str | None:
-        """Runs a change's verify script and returns what it found wrong, or None."""
-        script = self.project.find_script(change, VERIFY, registry=self.registry_name)
+        """Runs a change's verify script and returns what it found wrong, or None.
+
+        Raises: HomeBusy where it could not be run, so that it tells nothing.
+        """
+        script = self.project.find_script(change, VERIFY, registry=self.client.registry_name)
         if script is None:
             return None
         progress = Progress(script)
         try:
-            self.run(script, progress)
-        except self.failures as error:
+            self.client.run(script, progress)
+        except self.client.failures as error:
             if was_lost(error):
                 raise
+            if self.client.says_nothing(error):
+                raise self.busy(f"{script.name} could not be run") from error
             return progress.describe(error)
         finally:
-            self.abandon()
+            self.client.abandon()
         return None
-
-    @property
-    @abstractmethod
-    def registry_name(self) -> str:
-        """What ``sqitch --registry`` calls the registry."""
 
     def script(self, change: Change, kind: str) -> Script:
         """Returns a script of a change.
 
         Raises: ScriptRefused.
         """
-        return self.project.script(change, kind, registry=self.registry_name)
+        return self.project.script(change, kind, registry=self.client.registry_name)
 
     def busy(self, reason: str) -> HomeBusy:
         """Returns the error for a home that others use; nothing was changed, and the same may succeed later."""
-        return HomeBusy(home=self.site.home, reason=reason, seconds=f"{self.pace.lock_timeout:g}")
+        return busy(self.site.home, self.pace, reason)
 
     def unmet(self, change: Change, error: str) -> ChangeUnmet:
         """Returns the error for a change that cannot be run as things stand."""
@@ -233,7 +162,7 @@ class Place(ABC):
 
     def _change(self, change: Change, kind: str) -> None:
         script = self.script(change, kind)
-        joined = self.joins(script) and not (kind == DEPLOY and self.project.verifies)
+        joined = self.client.joins(script) and not (kind == DEPLOY and self.project.verifies)
         progress = Progress(script)
 
         def finish() -> None:
@@ -245,10 +174,10 @@ class Place(ABC):
         with self._judged(change, kind, progress):
             if not joined:
                 self.registry.note_unfinished(Unfinished(kind, change.id))
-            self.look()
+            self.client.look()
             self._tell("script", change, kind=kind)
-            touched = self.run(script, progress, finish if script.whole else None)
-            if self.in_transaction:
+            touched = self.client.run(script, progress, finish if script.whole else None)
+            if self.client.in_transaction:
                 raise Refused(f"{script.name} leaves its transaction open, so nothing of it would stand.")
             if not joined:
                 self._tell("record", change, kind=kind)
@@ -262,7 +191,7 @@ class Place(ABC):
         wrong = self.verify(change) if kind == DEPLOY and self.project.verifies else None
         if wrong:
             raise Refused(f"{wrong} {self._undo(change)}")
-        with self._closing(), self.recording():
+        with self._closing(), self.client.recording():
             if not walled:
                 self._wall(change, kind)
             self._record(change, kind)
@@ -271,11 +200,11 @@ class Place(ABC):
         script = self.script(change, REVERT)
         progress = Progress(script)
         try:
-            self.run(script, progress)
-        except self.failures as error:
+            self.client.run(script, progress)
+        except self.client.failures as error:
             if was_lost(error):
                 raise
-            self.abandon()
+            self.client.abandon()
             return f"Taking it back failed too: {progress.describe(error)}"
         return "It was taken back by its revert script."
 
@@ -285,11 +214,11 @@ class Place(ABC):
         try:
             yield
         except WallMissing:
-            self.shut()
+            self.client.shut()
             raise
 
     def _wall(self, change: Change, kind: str) -> None:
-        findings = self.raise_walls()
+        findings = self.client.raise_walls()
         if findings:
             error = " ".join(map(str, findings))
             raise WallMissing(home=self.site.home, before=self._before, step=f"{kind} {change.qualified}", error=error)
@@ -301,7 +230,7 @@ class Place(ABC):
             self.registry.record_revert(change.id)
 
     def _proven(self, change: Change) -> bool:
-        if self.project.find_script(change, VERIFY, registry=self.registry_name) is None:
+        if self.project.find_script(change, VERIFY, registry=self.client.registry_name) is None:
             error = f"It has no verify script that could tell ({self.project.file(change, VERIFY)})."
             raise ChangeUnproven(home=self.site.home, before=self._before, step=change.qualified, error=error)
         return self.verify(change) is None
@@ -309,14 +238,14 @@ class Place(ABC):
     @contextlib.contextmanager
     def _judged(self, change: Change, kind: str, progress: Progress) -> Iterator[None]:
         """Turns what the database says into what became of the change."""
-        failures: tuple[type[Exception], ...] = (*self.failures, Refused)
+        failures: tuple[type[Exception], ...] = (*self.client.failures, Refused)
         try:
             yield
         except failures as error:
             if was_lost(error):
                 raise OutcomeUnknown(action=f"the {kind} of {change.qualified} in {self.site.home}") from error
-            self.abandon()
-            if self.is_busy(error) and not progress.stands:
+            self.client.abandon()
+            if self.client.is_busy(error) and not progress.stands:
                 self.registry.forget_unfinished()
                 raise self.busy("a lock that it needs was not free") from error
             self._record_failure(change, kind)
@@ -327,21 +256,17 @@ class Place(ABC):
                 home=self.site.home, before=self._before, step=f"{kind} {change.qualified}", error=said
             ) from error
         except WallMissing:
-            self.abandon()
+            self.client.abandon()
             # What was committed without its wall stays noted: it is recorded once it can be walled.
             if progress.script.whole:
                 self._record_failure(change, kind)
             raise
 
     def _record_failure(self, change: Change, kind: str) -> None:
-        with self.recording():
+        with self.client.recording():
             if kind == DEPLOY:
                 self.registry.record_failure(change)
 
     def _tell(self, step: str, change: Change, **facts: object) -> None:
         home = self.site.home
         announce("fleet", step, tenant=home.tenant, home=home, change=change.qualified, **facts)
-
-
-class Refused(Exception):
-    """A change that ran without an error of the database and is not good all the same."""

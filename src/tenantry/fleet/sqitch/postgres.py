@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from tenantry.errors import HomeBusy
 from tenantry.fleet.history import Pace
 from tenantry.fleet.homes import Home, HomeKind, lock_key
 from tenantry.fleet.owning import search_path
 from tenantry.fleet.sites import Site
-from tenantry.fleet.sqitch.places import Place, Progress
+from tenantry.fleet.sqitch.clients import Client, Progress, busy
 from tenantry.fleet.sqitch.project import Project
 from tenantry.fleet.sqitch.registry_postgres import PostgresRegistry
 from tenantry.fleet.sqitch.sight import Sight, chooses_roles
@@ -34,6 +33,8 @@ _SQITCH_LOCK: Final = 75474063
 _GLANCE: Final = 0.05
 # What another's lock ends in: lock_not_available, deadlock_detected.
 _BUSY: Final = ("55P03", "40P01")
+# Rolled back for another's sake, out of resources, not in the state for it, intervened in, and errors of the system.
+_ABOUT_THE_SERVER: Final = ("40", "53", "55", "57", "58", "XX")
 
 
 def schema_of(home: Home, server: PostgresServer) -> str:
@@ -42,7 +43,7 @@ def schema_of(home: Home, server: PostgresServer) -> str:
 
 
 @contextlib.contextmanager
-def open_postgres(site: Site, server: PostgresServer, project: Project, pace: Pace) -> Iterator[PostgresPlace]:
+def open_postgres(site: Site, server: PostgresServer, project: Project, pace: Pace) -> Iterator[PostgresClient]:
     """Opens a home and holds it until it is closed.
 
     Raises: HomeBusy, LoginRequired.
@@ -51,7 +52,7 @@ def open_postgres(site: Site, server: PostgresServer, project: Project, pace: Pa
     database = home.physical if home.kind is HomeKind.DATABASE else None
     with server.owner(action="Migrating", database=database) as connection:
         _take(connection, home, pace)
-        yield PostgresPlace(site, server, project, connection, pace)
+        yield PostgresClient(site, server, project, connection, pace)
 
 
 def _settings(home: Home, server: PostgresServer, pace: Pace) -> str:
@@ -80,17 +81,17 @@ def _take(connection: Any, home: Home, pace: Pace) -> None:
     for lock, reason in locks.items():
         while not connection.execute(f"SELECT {lock}").fetchone()[0]:
             if time.monotonic() > deadline:
-                raise HomeBusy(home=home, reason=reason, seconds=f"{pace.lock_timeout:g}")
+                raise busy(home, pace, reason)
             time.sleep(_GLANCE)
 
 
-class PostgresPlace(Place):
+class PostgresClient(Client):
     """A home in PostgreSQL."""
 
     registry: PostgresRegistry
 
     def __init__(self, site: Site, server: PostgresServer, project: Project, connection: Any, pace: Pace) -> None:
-        super().__init__(site, project, PostgresRegistry(project, site.home, connection), pace)
+        super().__init__(PostgresRegistry(project, site.home, connection))
         self.failures = (psycopg.Error,)
         self._connection = connection
         self._settings = _settings(site.home, server, pace)
@@ -176,3 +177,6 @@ class PostgresPlace(Place):
 
     def is_busy(self, error: Exception) -> bool:
         return getattr(error, "sqlstate", None) in _BUSY
+
+    def says_nothing(self, error: Exception) -> bool:
+        return str(getattr(error, "sqlstate", "")).startswith(_ABOUT_THE_SERVER)

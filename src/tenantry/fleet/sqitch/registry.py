@@ -97,20 +97,15 @@ class Registry(ABC):
             return f"The registry knows another project with the URI {self._plan.uri}."
         return None
 
-    def deployed(self) -> list[str]:
-        """Returns the ids of the project's deployed changes, the oldest first."""
-        question = f"SELECT change_id FROM {self._prefix}changes WHERE project = {self.mark} ORDER BY committed_at"
-        return [change_id for (change_id,) in self._rows(question, [self._plan.project])]
+    def deployed(self) -> dict[str, str | None]:
+        """Returns the ids of the project's deployed changes, the oldest first, each with the hash of its script."""
+        question = f"SELECT change_id, script_hash FROM {self._prefix}changes WHERE project = {self.mark}"
+        return dict(self._rows(f"{question} ORDER BY committed_at", [self._plan.project]))
 
     def has_events(self) -> bool:
         """Whether anything of the project was ever deployed here, or tried."""
         question = f"SELECT 1 FROM {self._prefix}events WHERE project = {self.mark} LIMIT 1"
         return self._one(question, [self._plan.project]) is not None
-
-    def hashes(self) -> dict[str, str | None]:
-        """Returns by which script each of the project's changes was deployed, by its id."""
-        question = f"SELECT change_id, script_hash FROM {self._prefix}changes WHERE project = {self.mark}"
-        return dict(self._rows(question, [self._plan.project]))
 
     def find(self, dependency: Dependency) -> str | None:
         """Returns the id of the deployed change that a dependency means, or None."""
@@ -144,7 +139,7 @@ class Registry(ABC):
         )
         return [Requiring(*row) for row in self._rows(question, [change.id])]
 
-    def record_release(self) -> None:
+    def _record_release(self) -> None:
         """Records that the registry was made, and for which version."""
         columns = "version, installer_name, installer_email, installed_at"
         self._insert("releases", columns, [VERSION, self._committer.name, self._committer.email])

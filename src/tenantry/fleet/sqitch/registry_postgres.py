@@ -101,7 +101,7 @@ class PostgresRegistry(Registry):
         self._run(f"CREATE SCHEMA IF NOT EXISTS {name}")
         self._run(f"REVOKE ALL ON SCHEMA {name} FROM PUBLIC")
         self._run(_SCHEMA.format(name))
-        self.record_release()
+        self._record_release()
 
     def record_deploy(self, change: Change) -> None:
         self._lock()

@@ -97,7 +97,7 @@ class SqliteRegistry(Registry):
     def create(self) -> None:
         for statement in _SCHEMA:
             self._run(statement)
-        self.record_release()
+        self._record_release()
 
     def unfinished(self) -> Unfinished | None:
         kind, _, change_id = (self._note.read_text() if self._note.exists() else "").partition(" ")

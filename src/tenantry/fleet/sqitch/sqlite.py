@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tenantry.fleet.history import Pace
 from tenantry.fleet.sites import Site
-from tenantry.fleet.sqitch.places import Place, Progress, Refused
+from tenantry.fleet.sqitch.clients import Client, Progress, Refused, busy
 from tenantry.fleet.sqitch.project import Project
 from tenantry.fleet.sqitch.registry_sqlite import SqliteRegistry
 from tenantry.fleet.sqitch.statements import Script, Statement
@@ -19,11 +19,13 @@ from tenantry.models import TENANT_COLUMN, owned_tables
 from tenantry.models.ownership import is_walled
 from tenantry.types import Finding
 
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_ABOUT_THE_MACHINE = (*_BUSY, "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_READONLY")
 _CHANGING = frozenset({"insert", "update", "delete", "replace", "with"})
 
 
 @contextlib.contextmanager
-def open_sqlite(site: Site, file: Path, project: Project, pace: Pace) -> Iterator[SqlitePlace]:
+def open_sqlite(site: Site, file: Path, project: Project, pace: Pace) -> Iterator[SqliteClient]:
     """Opens a file and its registry, which is made where it is missing.
 
     Raises: FileNotFoundError.
@@ -33,14 +35,14 @@ def open_sqlite(site: Site, file: Path, project: Project, pace: Pace) -> Iterato
     with _connect(file, pace) as connection, _connect(registry_file(file), pace) as registry:
         # As `sqitch` has it; in the tenant's own file its client leaves them off, and so scripts expect it.
         registry.execute("PRAGMA foreign_keys = ON").close()
-        yield SqlitePlace(site, file, project, connection, registry, pace)
+        yield SqliteClient(site, file, project, connection, registry, pace)
 
 
 def _connect(file: Path, pace: Pace) -> contextlib.closing[sqlite3.Connection]:
     return contextlib.closing(sqlite3.connect(file, timeout=pace.lock_timeout, isolation_level=None))
 
 
-class SqlitePlace(Place):
+class SqliteClient(Client):
     """One SQLite file.
 
     The write lock of the registry is the home's lock, as it is for ``sqitch``; it is held for one change at a time.
@@ -57,7 +59,9 @@ class SqlitePlace(Place):
         registry: sqlite3.Connection,
         pace: Pace,
     ) -> None:
-        super().__init__(site, project, SqliteRegistry(project, file, registry), pace)
+        super().__init__(SqliteRegistry(project, file, registry))
+        self._home = site.home
+        self._pace = pace
         self._connection = connection
         self._lock = registry
         self._registry_name = registry_file(file).name
@@ -81,7 +85,7 @@ class SqlitePlace(Place):
                 self._check_keys()
                 finish()
             progress.statement = statement
-            touched += self._execute(statement)
+            touched += self._execute(statement, immediate=script.whole)
             progress.done = number
         progress.statement = None
         return touched
@@ -122,7 +126,7 @@ class SqlitePlace(Place):
         except sqlite3.OperationalError as error:
             if not self.is_busy(error):
                 raise
-            raise self.busy("another migration did not leave it") from error
+            raise busy(self._home, self._pace, "another migration did not leave it") from error
         try:
             yield
         finally:
@@ -134,11 +138,15 @@ class SqlitePlace(Place):
             self._connection.execute("ROLLBACK").close()
 
     def is_busy(self, error: Exception) -> bool:
-        return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+        return _name(error).startswith(_BUSY)
 
-    def _execute(self, statement: Statement) -> int:
+    def says_nothing(self, error: Exception) -> bool:
+        return _name(error).startswith(_ABOUT_THE_MACHINE)
+
+    def _execute(self, statement: Statement, *, immediate: bool) -> int:
         # A deferred transaction that reads before it writes fails where an immediate one waits (DESIGN D9).
-        text = "BEGIN IMMEDIATE" if statement.opens and "exclusive" not in statement.words else statement.text
+        begins = immediate and statement.opens and "exclusive" not in statement.words
+        text = "BEGIN IMMEDIATE" if begins else statement.text
         with contextlib.closing(self._connection.execute(text)) as cursor:
             cursor.fetchall()
             changes = statement.words[:1] and statement.words[0] in _CHANGING
@@ -153,3 +161,7 @@ class SqlitePlace(Place):
     def _columns(self, table: str) -> frozenset[str]:
         rows = self._connection.execute(f"PRAGMA table_info({quote(table)})").fetchall()
         return frozenset(row[1] for row in rows)
+
+
+def _name(error: Exception) -> str:
+    return str(getattr(error, "sqlite_errorname", ""))

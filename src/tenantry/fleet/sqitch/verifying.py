@@ -20,14 +20,14 @@ CODES = {
 def verify(place: Place) -> list[Finding]:
     """Returns what is wrong with the deployed changes of a home; reworked ones are not verified, as their script says
     what a later change has altered since."""
-    with place.holding():
+    with place.client.holding():
         if not place.registry.exists():
             return []
         return list(_judge(place))
 
 
 def _judge(place: Place) -> Iterator[Finding]:
-    plan, deployed, hashes = place.project.plan, place.registry.deployed(), place.registry.hashes()
+    plan, deployed = place.project.plan, place.registry.deployed()
     positions = [plan.index(change_id) for change_id in deployed]
     known = [position for position in positions if position is not None]
     for change_id, position in zip(deployed, positions, strict=True):
@@ -39,7 +39,7 @@ def _judge(place: Place) -> Iterator[Finding]:
         title = f"{place.site.home} {change.qualified}"
         if any(earlier > position for earlier in known[: known.index(position)]):
             yield Finding("Q103", title, "It was deployed after a later change.", "Revert to before it, then deploy.")
-        if hashes[change_id] != place.project.digest(change):
+        if deployed[change_id] != place.project.digest(change):
             fix = "Put the script back as it was, and rework the change for what is new."
             yield Finding("Q105", title, "Its deploy script has changed since it was run.", fix)
         wrong = None if change.reworked_at else place.verify(change)

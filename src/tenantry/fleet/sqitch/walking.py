@@ -16,7 +16,7 @@ def walk(place: Place, target: str | None) -> Applied:
     Raises: as ``History.apply``.
     """
     plan = place.project.plan
-    with place.holding():
+    with place.client.holding():
         place.stand()
         place.settle()
         before = place.stand()
@@ -28,14 +28,14 @@ def walk(place: Place, target: str | None) -> Applied:
         for change in changes:
             # Read before anything is run: what cannot be run is refused as a whole.
             place.script(change, kind)
-        if upwards and plan.changes:
+        if upwards and (changes or before is not None):
             place.make_ready()
             _check_deployable(place, changes)
         else:
             _check_revertible(place, changes)
     current = before
     for change in changes:
-        with place.holding():
+        with place.client.holding():
             _check_unmoved(place, current)
             if upwards:
                 place.deploy(change)
@@ -52,7 +52,7 @@ def _take_over(place: Place) -> Applied:
         wrong = None if change.reworked_at else place.verify(change)
         if wrong:
             raise place.unmet(change, f"Its home was made from the models, and differs from the plan: {wrong}")
-    with place.recording():
+    with place.client.recording():
         place.found()
         for change in plan.changes:
             place.registry.record_deploy(change)
@@ -63,11 +63,11 @@ def stamp(place: Place, target: str | None) -> Applied:
     """Records that a home stands at *target*, whatever it stood at, and runs nothing."""
     plan = place.project.plan
     wanted = [change.id for change in plan.between(None, target)]
-    with place.holding():
+    with place.client.holding():
         place.registry.forget_unfinished()
-        deployed = place.registry.deployed() if place.registry.exists() else []
+        deployed = list(place.registry.deployed()) if place.registry.exists() else []
         agreed = _agreement(deployed, wanted)
-        with place.recording():
+        with place.client.recording():
             place.found()
             for change_id in reversed(deployed[agreed:]):
                 place.registry.record_revert(change_id)
