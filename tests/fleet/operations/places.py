@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,14 +32,14 @@ class Place:
     on_postgres: bool
     tenancy: Tenancy
 
-    def __init__(self, directory: Path, *, create_tables: bool = True) -> None:
+    def __init__(self, directory: Path, *, create_tables: bool = True, **choices: Any) -> None:
         self._opened: list[Tenancy] = []
         self.models = models.declare()
         self.directory = directory
         self.scripts = directory / "migrations"
         revisions.init(self.scripts, app="shop:tenancy")
         self.prefix = f"o{secrets.token_hex(4)}"
-        self.config = Config(migrations=str(self.scripts), role_prefix=self.prefix)
+        self.config = Config(migrations=str(self.scripts), role_prefix=self.prefix, **choices)
         self._install(create_tables=create_tables)
 
     def _install(self, *, create_tables: bool) -> None:
@@ -116,6 +117,30 @@ class Place:
             with operations(context):
                 context.run_migrations()
 
+    def migrate_by_itself(self) -> None:
+        """Brings the common home to the head in transactions that Alembic begins, as its command does."""
+        scripts = script_directory(self.tenancy)
+        options: dict[str, Any] = {"fn": lambda current, _: scripts._upgrade_revs("head", current), "script": scripts}
+        with owner_engine(self.site()).connect() as connection:
+            context = migration_context(self.site(), connection=connection, **options)
+            with context.begin_transaction(), operations(context):
+                context.run_migrations()
+
+    def written(self) -> str:
+        """Returns the SQL that brings the common home from the beginning to the head."""
+        scripts, output = script_directory(self.tenancy), io.StringIO()
+        options: dict[str, Any] = {"fn": lambda current, _: scripts._upgrade_revs("head", current), "script": scripts}
+        context = migration_context(self.site(), output=output, **options)
+        with context.begin_transaction(), operations(context):
+            context.run_migrations()
+        return output.getvalue()
+
+    def write(self, name: str, *, upgrade: str, head: str = "head") -> None:
+        """Makes a revision and fills it in."""
+        file = revisions.revision(self.tenancy, name, autogenerate=False, rev_id=name, head=head, splice=head != "head")
+        written = file.read_text(encoding="utf-8")
+        file.write_text(written.replace("    pass", f"    {upgrade}", 1), encoding="utf-8")
+
     def compare(self, *, home: Home | None = None, base: Any = None) -> str:
         """Returns what autogenerate would write, and leaves no file."""
         tenancy = self.tenancy if base is None else self.open(base)
@@ -134,9 +159,9 @@ class PostgresPlace(Place):
 
     on_postgres = True
 
-    def __init__(self, server: Any, directory: Path, *, create_tables: bool = True) -> None:
+    def __init__(self, server: Any, directory: Path, **options: Any) -> None:
         self.server = server
-        super().__init__(directory, create_tables=create_tables)
+        super().__init__(directory, **options)
 
     def _install(self, *, create_tables: bool) -> None:
         self.database = self.server.create_database()

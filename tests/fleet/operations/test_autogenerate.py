@@ -76,6 +76,21 @@ def test_first_revision_makes_everything_and_the_next_is_empty(
     compile(file.read_text(encoding="utf-8"), str(file), "exec")
 
 
+def test_common_tables_may_stand_in_a_schema_of_their_own(postgres: Any, tmp_path: Path) -> None:
+    place = PostgresPlace(postgres, tmp_path, create_tables=False, common_schema="shop")
+    try:
+        revisions.revision(place.tenancy, "everything")
+        place.migrate(place.common)
+        place.tenancy.install()
+        assert place.rows(
+            "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename IN ('tickets', 'alembic_version')"
+        ) == [("shop",)]
+        written = place.compare()
+        assert is_empty(written), written
+    finally:
+        place.close()
+
+
 @pytest.fixture(scope="module")
 def standing(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresPlace]:
     """An installation whose walls are made to lack something, one test after the other, each of which mends it."""

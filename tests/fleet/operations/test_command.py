@@ -85,14 +85,6 @@ class Project:
         assert (done.returncode != 0) is fails, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def write(self, name: str, *, upgrade: str, head: str = "head") -> None:
-        """Makes a revision and fills it in."""
-        file = revisions.revision(
-            self.place.tenancy, name, autogenerate=False, rev_id=name, head=head, splice=head != "head"
-        )
-        text = file.read_text(encoding="utf-8")
-        file.write_text(text.replace("    pass", f"    {upgrade}", 1), encoding="utf-8")
-
     @contextlib.contextmanager
     def tenancy(self) -> Iterator[Tenancy]:
         """Lends the program's own tenancy."""
@@ -145,9 +137,9 @@ def test_first_revision_and_the_next(project: Project) -> None:
 
 def test_each_verb_as_a_command(on_postgres: PostgresPlace) -> None:
     project = Project(on_postgres)
-    project.write("root", upgrade="op.execute('CREATE TABLE r (id int)')")
-    project.write("left", upgrade="op.execute('CREATE TABLE a (id int)')", head="root")
-    project.write("right", upgrade="op.execute('CREATE TABLE b (id int)')", head="root")
+    project.place.write("root", upgrade="op.execute('CREATE TABLE r (id int)')")
+    project.place.write("left", upgrade="op.execute('CREATE TABLE a (id int)')", head="root")
+    project.place.write("right", upgrade="op.execute('CREATE TABLE b (id int)')", head="root")
     assert "(branchpoint)" in project.call("branches")
     assert "Multiple head" in project.call("upgrade", "head", fails=True)
     project.call("merge", "heads", "-m", "joined", "--rev-id", "joined")
@@ -170,7 +162,7 @@ def test_offline_sql_runs_as_it_is(make: Callable[..., Place]) -> None:
     if not project.place.on_postgres:
         assert "fleet sql" in project.call("upgrade", "head", "--sql", fails=True)
         return
-    project.write("second", upgrade="op.execute(\"UPDATE tickets SET subject = 'x'\")")
+    project.place.write("second", upgrade="op.execute(\"UPDATE tickets SET subject = 'x'\")")
     written = project.call("upgrade", "head", "--sql")
     script = "\n".join(line for line in written.splitlines() if not line.startswith(("INFO", "Context")))
     assert "SET LOCAL ROLE" in script
@@ -208,8 +200,8 @@ def test_homes_that_are_not_there(place: Place) -> None:
 def test_index_made_concurrently(project: Project) -> None:
     block = "with op.get_context().autocommit_block():\n        op.create_index('ix_b', 'companies', ['name'], {})"
     project.calls("upgrade head", "revision --autogenerate -m first --rev-id first")
-    project.write("second", upgrade=block.format("postgresql_concurrently=True"))
-    project.write("third", upgrade="op.execute(\"UPDATE companies SET name = 'x'\")")
+    project.place.write("second", upgrade=block.format("postgresql_concurrently=True"))
+    project.place.write("third", upgrade="op.execute(\"UPDATE companies SET name = 'x'\")")
     project.call("upgrade", "head")
     with owner_engine(project.place.site()).connect() as connection, connection.begin():
         name = "companies" if project.place.on_postgres else "companies__rows"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from tenantry.errors import OrphansFound
+from tenantry.fleet.environment import migration_context, operations
 
 from .places import Place, PostgresPlace, SqlitePlace
 
@@ -129,6 +132,43 @@ def test_key_given_as_text_sees_the_orphan_too(on_postgres: PostgresPlace, state
     assert on_postgres.rows(FORCED) == []
 
 
+def test_validation_outside_a_transaction_is_one_of_its_own(on_postgres: PostgresPlace) -> None:
+    north, _ = on_postgres.populate(tickets=1)
+    _make_notes(on_postgres)
+    _add_note(on_postgres, north, uuid.uuid4())
+    on_postgres.write(
+        "first",
+        upgrade="""op.create_foreign_key(
+        'later', 'notes', 'tickets', ['tenant_id', 'ticket_id'], ['tenant_id', 'id'], postgresql_not_valid=True
+    )
+    with op.get_context().autocommit_block():
+        op.execute('ALTER TABLE notes VALIDATE CONSTRAINT later')
+        op.execute('UPDATE tickets SET rank = 8')
+        op.execute('CREATE INDEX CONCURRENTLY ix_rank ON tickets (tenant_id, rank)')""",
+    )
+    with pytest.raises(DBAPIError, match="violates foreign key constraint"):
+        on_postgres.migrate_by_itself()
+    assert on_postgres.rows(FORCED) == []
+    assert on_postgres.rows("SELECT convalidated FROM pg_constraint WHERE conname = 'later'") == [(False,)]
+    with on_postgres.working() as op:
+        op.execute("DELETE FROM notes")
+        op.drop_constraint("later", "notes")
+    written = on_postgres.written()
+    on_postgres.migrate_by_itself()
+    assert on_postgres.rows("SELECT DISTINCT rank FROM tickets") == [(8,)]
+    assert on_postgres.rows(FORCED) == []
+    with on_postgres.working() as op:
+        op.drop_constraint("later", "notes")
+        op.drop_index("ix_rank")
+        op.execute("UPDATE tickets SET rank = 1; DROP TABLE alembic_version")
+    with psycopg.connect(on_postgres.owner_url, autocommit=True) as connection:
+        for statement in written.split(";\n"):
+            connection.execute(statement)
+    assert on_postgres.rows("SELECT DISTINCT rank FROM tickets") == [(8,)]
+    assert on_postgres.rows("SELECT convalidated FROM pg_constraint WHERE conname = 'later'") == [(True,)]
+    assert on_postgres.rows(FORCED) == []
+
+
 def test_type_of_a_key_changes_where_rows_are_whole(on_postgres: PostgresPlace) -> None:
     north, _ = on_postgres.populate()
     with on_postgres.working() as op:
@@ -165,6 +205,17 @@ def test_column_that_refers_is_lifted(place: Place) -> None:
     with place.owner() as connection:
         keys = sa.inspect(connection).get_foreign_keys("tickets" if place.on_postgres else "tickets__rows")
     assert ["tenant_id", "second_id"] in [key["constrained_columns"] for key in keys]
+
+
+def test_key_of_an_unknown_table_is_not_guessed(on_postgres: PostgresPlace) -> None:
+    with operations(migration_context(on_postgres.site(), output=io.StringIO())) as op:
+        for referred in ("tickets", "somethings"):
+            with pytest.raises(CommandError, match="whose the table notes is"):
+                op.create_foreign_key("fk", "notes", referred, ["other_id"], ["id"])
+        with pytest.raises(CommandError, match="whose the table notes is"):
+            op.create_index("ix", "notes", ["text"])
+        op.create_index("ix", "notes", ["tenant_id", "text"])
+        op.create_check_constraint("ck", "notes", "text <> ''")
 
 
 def test_keys_to_shared_tables_stay_as_they_are(on_postgres: PostgresPlace) -> None:

@@ -188,8 +188,7 @@ class HomeImpl(DefaultImpl):
         if self._elsewhere([table]):
             return
         lifted = lifted_constraint(const, self.known)
-        ends = [table, Named(*referred_name(lifted))] if isinstance(lifted, ForeignKeyConstraint) else []
-        with self.unforced(ends):
+        with self.unforced(_ends(lifted)):
             super().add_constraint(lifted, **options)
 
     def drop_constraint(self, const: Constraint, **options: Any) -> None:
@@ -253,6 +252,13 @@ def _typed(table: Any, row: dict[str, Any]) -> dict[str, Any]:
 
 def _name_of(table: Any) -> Named:
     return Named(table.name, table.schema)
+
+
+def _ends(constraint: Constraint) -> list[Named]:
+    """Returns the tables whose rows a new key is checked on; none where it is to be validated later."""
+    if not isinstance(constraint, ForeignKeyConstraint) or constraint.dialect_kwargs.get("postgresql_not_valid"):
+        return []
+    return [_name_of(constraint.table), Named(*referred_name(constraint))]
 
 
 def _listed(table: Any) -> list[Named]:

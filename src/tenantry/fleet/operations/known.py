@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from tenantry.fleet.homes import HomeKind
@@ -68,6 +69,19 @@ class Known:
             return standing
         owner = self.ownership(name)
         return None if owner is None else owner.walled
+
+    def surely_walled(self, name: str, schema: str | None = None) -> bool:
+        """Returns the same where an answer is needed.
+
+        Raises: CommandError for a table that neither the models nor this run knows, where no database can be asked.
+        """
+        found = self.walled(name, schema)
+        if found is None and self._connection is None:
+            raise CommandError(
+                f"Nothing tells without a database whose the table {name} is. Write tenant_id into the operation's "
+                f"columns yourself, or run it on a database."
+            )
+        return bool(found)
 
     def left_out(self, name: str, schema: str | None = None) -> bool:
         """Returns whether operations on a table are another home's business."""

@@ -52,13 +52,11 @@ def lift_new_table(table: Table, known: Known) -> None:
 def lifted_constraint(constraint: Constraint, known: Known) -> Constraint:
     """Returns a constraint to be added to a walled table as it must be there."""
     table = constraint.table
-    if not known.walled(table.name, table.schema):
+    if not isinstance(constraint, ForeignKeyConstraint | UniqueConstraint | PrimaryKeyConstraint):
         return constraint
-    if isinstance(constraint, ForeignKeyConstraint):
-        return _lift_key(constraint, known)
-    if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint) and TENANT_COLUMN not in constraint.columns:
-        return _with_tenant(constraint)
-    return constraint
+    if TENANT_COLUMN in constraint.columns or not known.surely_walled(table.name, table.schema):
+        return constraint
+    return _lift_key(constraint, known) if isinstance(constraint, ForeignKeyConstraint) else _with_tenant(constraint)
 
 
 def lifted_index(index: Index, known: Known, *, everywhere: bool) -> Index:
@@ -68,9 +66,9 @@ def lifted_index(index: Index, known: Known, *, everywhere: bool) -> Index:
         everywhere: whether every kind of index is an ordinary one here, as in SQLite.
     """
     table = index.table
-    if table is None or not known.walled(table.name, table.schema):
+    if table is None or TENANT_COLUMN in index.columns or not (everywhere or carries_tenant(index)):
         return index
-    if TENANT_COLUMN in index.columns or not (everywhere or carries_tenant(index)):
+    if not known.surely_walled(table.name, table.schema):
         return index
     options: dict[str, Any] = {} if everywhere else dict(index.dialect_kwargs)
     return Index(index.name, _tenant_of(table), *index.expressions, unique=index.unique, **options)
@@ -86,7 +84,7 @@ def _lift_key(key: ForeignKeyConstraint, known: Known) -> ForeignKeyConstraint:
     name, schema = referred_name(key)
     table = key.table
     same = name == table.name and schema == table.schema
-    if TENANT_COLUMN in key.column_keys or not (same or known.walled(name, schema)):
+    if TENANT_COLUMN in key.column_keys or not (same or known.surely_walled(name, schema)):
         return key
     _tenant_of(table)
     target = table if same else _placeholder(name, table.metadata, _referred_columns(key))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from alembic.ddl.postgresql import PostgresqlImpl
-from sqlalchemy import MetaData, Table
+from sqlalchemy import Connection, MetaData, Table
 
 from tenantry.fleet.operations.implementing import HomeImpl
 from tenantry.fleet.operations.statements import Named
@@ -22,6 +22,19 @@ _BYPASSING: Final = Capabilities(version=0, superuser=False, may_bypass=True)
 
 class PostgresHome(HomeImpl, PostgresqlImpl):
     """A home in PostgreSQL."""
+
+    # Whether the SQL written so far ends inside a transaction.
+    _within: bool = True
+
+    def emit_begin(self) -> None:
+        """Writes BEGIN."""
+        self._within = True
+        super().emit_begin()
+
+    def emit_commit(self) -> None:
+        """Writes COMMIT."""
+        self._within = False
+        super().emit_commit()
 
     def wall(self, name: str) -> None:
         """Puts row-level security, its policy and the grants on a table, once a run, whatever stood there."""
@@ -52,22 +65,24 @@ class PostgresHome(HomeImpl, PostgresqlImpl):
         """Lets the owner see every row of *tables*."""
         forced = {table: self.known.walled(*table) for table in dict.fromkeys(tables)}
         forced = {table: walled for table, walled in forced.items() if walled is not False}
-        for table in forced:
-            self._exec(f"ALTER TABLE {_quoted(table)} NO FORCE ROW LEVEL SECURITY")
-        yield
-        for table, walled in forced.items():
-            force = f"ALTER TABLE {_quoted(table)} FORCE ROW LEVEL SECURITY"
-            self._exec(force if walled else _if_walled(_quoted(table), force))
+        with self._whole() if forced else contextlib.nullcontext():
+            for table in forced:
+                self._exec(f"ALTER TABLE {_quoted(table)} NO FORCE ROW LEVEL SECURITY")
+            yield
+            for table, walled in forced.items():
+                force = f"ALTER TABLE {_quoted(table)} FORCE ROW LEVEL SECURITY"
+                self._exec(force if walled else _if_walled(_quoted(table), force))
 
     @contextlib.contextmanager
     def connected_unforced(self, tables: Iterable[Named]) -> Iterator[None]:
         """Does the same for every table that keys connect with *tables*, whatever keys the database has by then."""
         doubtful = [_quoted(table) for table in tables if self.known.walled(*table) is not False]
-        for table in doubtful:
-            self._exec(_connected(table, "NO FORCE", "c.relforcerowsecurity"))
-        yield
-        for table in doubtful:
-            self._exec(_connected(table, "FORCE", "NOT c.relforcerowsecurity"))
+        with self._whole() if doubtful else contextlib.nullcontext():
+            for table in doubtful:
+                self._exec(_connected(table, "NO FORCE", "c.relforcerowsecurity"))
+            yield
+            for table in doubtful:
+                self._exec(_connected(table, "FORCE", "NOT c.relforcerowsecurity"))
 
     @contextlib.contextmanager
     def as_operator(self, tables: Iterable[Named]) -> Iterator[None]:
@@ -77,12 +92,40 @@ class PostgresHome(HomeImpl, PostgresqlImpl):
         if doubtful and all(walled is False for _, walled in doubtful):
             yield
             return
-        if any(walled for _, walled in doubtful) or not doubtful:
-            self._exec(f"SET LOCAL ROLE {operator}")
-        else:
-            self._exec(_role_if_walled([_quoted(table) for table, _ in doubtful], operator))
+        with self._whole():
+            if any(walled for _, walled in doubtful) or not doubtful:
+                self._exec(f"SET LOCAL ROLE {operator}")
+            else:
+                self._exec(_role_if_walled([_quoted(table) for table, _ in doubtful], operator))
+            yield
+            self._exec("SET LOCAL ROLE NONE")
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Makes a ``with`` block one transaction where a revision has left its own (``autocommit_block``)."""
+        if self.as_sql:
+            with self._written_whole():
+                yield
+            return
+        if not _is_outside(self.connection):
+            yield
+            return
+        self._exec("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._exec("ROLLBACK")
+            raise
+        self._exec("COMMIT")
+
+    @contextlib.contextmanager
+    def _written_whole(self) -> Iterator[None]:
+        outside = not self._within
+        if outside:
+            self.emit_begin()
         yield
-        self._exec("SET LOCAL ROLE NONE")
+        if outside:
+            self.emit_commit()
 
     def alter_column(self, table_name: str, column_name: str, **options: Any) -> None:
         """Changes a column; where its type changes, the keys it is in are checked on every tenant's rows.
@@ -98,6 +141,11 @@ class PostgresHome(HomeImpl, PostgresqlImpl):
         retyped = options.get("type_") is not None
         with self.connected_unforced([table] if retyped else []):
             super().alter_column(table_name, column_name, **options)
+
+
+def _is_outside(connection: Connection | None) -> bool:
+    driver: Any = None if connection is None else connection.connection.driver_connection
+    return driver is not None and driver.autocommit and not driver.pgconn.transaction_status
 
 
 def _table(name: str, owner: Ownership, schema: str | None = None) -> Table:
