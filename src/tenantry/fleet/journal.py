@@ -73,8 +73,7 @@ def under_way(connection: Connection, wanted: Run) -> Run | None:
 def add(connection: Connection, run: Run, works: Sequence[Work]) -> list[Work]:
     """Puts works into a run and returns those that were not in it; two processes that do so at once do it once."""
     lock(connection, run.id)
-    mine = fleet_work.c.run_id == run.id
-    present = set(connection.scalars(select(fleet_work.c.home).where(mine)))
+    present = keys(connection, run.id)
     missing = [work for work in works if work.home.key not in present]
     first = len(present)
     rows = [_work_row(run, work, number) for number, work in enumerate(missing, first)]
@@ -123,6 +122,11 @@ def works(connection: Connection, run_id: uuid.UUID, *states: WorkState) -> list
     if states:
         wanted = wanted.where(fleet_work.c.state.in_(states))
     return [work_of(row._mapping) for row in connection.execute(wanted.order_by(fleet_work.c.number))]
+
+
+def keys(connection: Connection, run_id: uuid.UUID) -> set[str]:
+    """Returns the keys of the homes that a run is about."""
+    return set(connection.scalars(select(fleet_work.c.home).where(fleet_work.c.run_id == run_id)))
 
 
 def tally(connection: Connection, run_id: uuid.UUID, *, stage: int | None = None) -> Mapping[WorkState, int]:

@@ -181,7 +181,9 @@ class Part:
 
     def _catch_up(self, run: Run) -> bool:
         self._tell("catch up")
-        found = planning.look(self._tenancy, self._history, run.target)
+        with self._catalog() as connection:
+            known = journal.keys(connection, run.id)
+        found = planning.look(self._tenancy, self._history, run.target, where=lambda home: home.key not in known)
         works = planning.outline(found, verb=run.verb, target=run.target, canaries=())
         with self._catalog() as connection:
             added = journal.add(connection, run, works)

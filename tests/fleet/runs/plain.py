@@ -122,8 +122,10 @@ class PlainHistory:
             return ";\n".join(line for step in self.steps(place.version(), target) for line in UP[step])
 
     @contextlib.contextmanager
-    def opened(self, home: Home, *, pace: Pace | None = None, reading: bool = False) -> Iterator[Place]:
-        """Opens a home in one transaction of the owner's."""
+    def opened(
+        self, home: Home, *, pace: Pace | None = None, reading: bool = False, lent: Any = None
+    ) -> Iterator[Place]:
+        """Opens a home in one transaction of the owner's, in PostgreSQL's common database on a connection *lent*."""
         server = self._tenancy.servers.get(home.server)
         if isinstance(server, SqliteServer):
             names = {HomeKind.COMMON: COMMON, HomeKind.PLATFORM: PLATFORM}
@@ -133,7 +135,8 @@ class PlainHistory:
             return
         assert isinstance(server, PostgresServer)
         database = home.physical if home.kind is HomeKind.DATABASE else None
-        with server.owner(action="Migrating", database=database) as connection, connection.transaction():
+        own = server.owner(action="Migrating", database=database)
+        with contextlib.nullcontext(lent) if lent and not database else own as connection, connection.transaction():
             schema = home.physical if home.kind is HomeKind.SCHEMA else "public"
             connection.execute(f"SET LOCAL search_path = {schema}")
             connection.execute(f"SET LOCAL lock_timeout = {round((pace or Pace()).lock_timeout * 1000)}")

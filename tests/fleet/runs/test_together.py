@@ -14,6 +14,8 @@ from tenantry.fleet import RunState, WorkState
 from .crews import Crew
 from .worlds import World, check_once
 
+CATALOGS = ("pg", "files")
+
 
 @pytest.fixture(scope="module")
 def crew() -> Iterator[Crew]:

@@ -14,6 +14,8 @@ from tenantry.fleet import Fleet, HomeKind, Outcome, Pace, Position, RunState, V
 
 from .worlds import World, check_once
 
+CATALOGS = ("pg", "files")
+
 HOMES = 4 + 1 + 4 + 3
 
 

@@ -14,6 +14,8 @@ from tenantry.fleet.executors import Threads
 from .test_upgrading import HOMES, paused
 from .worlds import World, check_once, open_tenancy
 
+CATALOGS = ("pg", "files")
+
 
 def test_a_worker_without_a_run_has_nothing_to_do(world: World) -> None:
     with world.fleet() as fleet:

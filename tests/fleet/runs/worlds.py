@@ -78,9 +78,10 @@ class World:
         with contextlib.closing(self.tenancy()) as tenancy:
             history = PlainHistory(tenancy)
             answers = {}
-            for home in homes_of(tenancy):
-                if home.kind not in self.beside:
-                    with history.opened(home) as place:
+            homes = [home for home in homes_of(tenancy) if home.kind not in self.beside]
+            with tenancy.servers.get(self.server("pg")).owner(action="Looking") as connection:
+                for home in homes:
+                    with history.opened(home, lent=connection) as place:
                         answers[home] = look(place)
             return answers
 
@@ -91,8 +92,6 @@ class World:
     def reset(self) -> None:
         """Takes every home back to before the first revision, and empties the journal of the fleet."""
         self.each_home(clear)
-        with self.fleet() as fleet:
-            fleet.stamp("base")
         with contextlib.closing(self.tenancy()) as tenancy, tenancy.catalog("Resetting") as connection:
             where = "tenantry." if self.catalog == "pg" else ""
             for table in ("fleet_work", "fleet_runs"):
@@ -173,3 +172,8 @@ class AlembicWorld(World):
         super().__init__(postgres, directory)
         write_scripts(scripts)
         self.migrations = scripts
+
+    def reset(self) -> None:
+        super().reset()
+        with self.fleet() as fleet:
+            fleet.stamp("base")
