@@ -93,6 +93,8 @@ def revision(
     for home in homes or common_homes(tenancy.servers.main) if autogenerate else ():
         _compare(Site(tenancy, home), scripts, writing)
     (script,) = writing.generate_scripts()
+    # This process wrote it from the models it holds, so what it makes from now on stands there.
+    tenancy.scripts.forget()
     return _path_of(script)
 
 
@@ -106,6 +108,7 @@ def merge(tenancy: Tenancy, message: str, *, revisions: Sequence[str] = ("heads"
         script = command.merge(config, list(revisions), message=message)
     except CommandError as error:
         raise RevisionUnknown(revision=", ".join(revisions), scripts=tenancy.config.migrations) from error
+    tenancy.scripts.forget()
     return _path_of(script)
 
 
