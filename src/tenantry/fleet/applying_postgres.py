@@ -134,7 +134,9 @@ class Visit:
             *locking(self._home, self._server),
             f"SELECT (SELECT string_agg(version_num, ',' ORDER BY version_num) FROM {table}), "
             f"obj_description('{table}'::regclass, 'pg_class'), "
-            f"EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{table}'::regclass AND tgname = '{NOTING}')",
+            f"EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{table}'::regclass AND tgname = '{NOTING}') "
+            # Only who owns a database may comment on it; one that was adopted may be somebody else's.
+            "OR NOT pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE')",
         ]
         try:
             answer = self._send(message)[-1]

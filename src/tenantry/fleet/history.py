@@ -26,7 +26,7 @@ class Pace:
     lock_timeout: float = 1.0
     statement_timeout: float | None = None
     attempts: int = 5
-    one_by_one: bool = False  # every statement a message of its own, through Alembic itself: slower, easier to watch
+    one_by_one: bool = False  # every statement a message of its own: slower, easier to watch and to stop
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ END $read$
 _ASK_DATABASES: Final = """
 SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = ANY (%s)
 """
+_STANDS: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 _BUSY_SECONDS: Final = 5.0
 
 
@@ -96,14 +97,31 @@ def _of_database(server: PostgresServer, home: Home, owners: Owners) -> str | No
 
 
 def _of_file(path: Path) -> str | None:
-    if not path.exists():
+    """Returns at which revision a file stands.
+
+    A file that nobody has open is read without the index of a write-ahead log, which would be made for the purpose and
+    left behind: three times as fast, and twice as many files fewer. Whatever happened meanwhile has it read again.
+    """
+    calm = _calm(path)
+    if calm is not None:
+        with contextlib.suppress(sqlite3.Error):
+            found = _asked(path, "mode=ro&immutable=1")
+            if _calm(path) == calm:
+                return found
+    return _asked(path, "mode=ro") if path.exists() else None
+
+
+def _calm(path: Path) -> tuple[int, int] | None:
+    """Returns what tells a file from itself after a change; None where somebody may be changing it."""
+    if any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal")) or not path.exists():
         return None
-    address = f"{path.absolute().as_uri()}?mode=ro"
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def _asked(path: Path, mode: str) -> str | None:
+    address = f"{path.absolute().as_uri()}?{mode}"
     with contextlib.closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as connection:
-        try:
-            rows = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such table" not in str(error):
-                raise
+        if connection.execute(_STANDS, (VERSION_TABLE,)).fetchone() is None:
             return None
-    return current_of([head for (head,) in rows])
+        return current_of([head for (head,) in connection.execute(f"SELECT version_num FROM {VERSION_TABLE}")])

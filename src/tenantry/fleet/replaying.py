@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Final
 
@@ -20,6 +19,7 @@ _KEPT: Final = 256
 # What a revision is told the second time of how many rows it changed: if it does otherwise then, it looks at them.
 _ROWS: Final = 7
 _SECONDS: Final = 10.0
+_UNKNOWN: Final = Rendering(())
 
 
 class Renderings:
@@ -28,7 +28,7 @@ class Renderings:
     def __init__(self, lineage: Lineage) -> None:
         self._lineage = lineage
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, Rendering | None] = OrderedDict()
+        self._kept: dict[Hashable, Rendering | None] = {}
 
     def postgres(self, site: Site, before: str | None, target: str | None) -> Rendering | None:
         """Returns the statements for every PostgreSQL home of that kind on that server."""
@@ -60,11 +60,14 @@ class Renderings:
         fingerprint: str = "",
     ) -> Rendering | None:
         key = (site.home.server, site.home.kind, before, target, fingerprint)
+        found = self._kept.get(key, _UNKNOWN)
+        if found is not _UNKNOWN:
+            # Without the lock, behind which somebody may wait for Alembic.
+            return found
         with self._lock:
             if key not in self._kept:
                 steps = self._lineage.plan(before, target)
                 self._kept[key] = rendered(site, steps, lambda one, again: write(one, again, steps))
                 if len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
+                    del self._kept[next(iter(self._kept))]
             return self._kept[key]

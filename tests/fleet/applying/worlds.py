@@ -35,12 +35,22 @@ class World(ABC):
 
     def __init__(self) -> None:
         self._open: list[Any] = []
-        with contextlib.closing(self.tenancy(Old)) as tenancy:
-            tenancy.install(create_tables=True)
-            self.common = tenancy.tenants.create("common", isolation="rows")
-            fill(tenancy, "common")
-            for home in homes_of(tenancy):
-                self.history().stamp(home, "a1")
+        self._old.install(create_tables=True)
+        self.common = self._old.tenants.create("common", isolation="rows")
+        fill(self._old, "common")
+        for home in homes_of(self._old):
+            self._reader.stamp(home, "a1")
+
+    @functools.cached_property
+    def _old(self) -> Tenancy:
+        """What makes homes as they were before the first of the migrations under test."""
+        tenancy = self.tenancy(Old)
+        self._open.append(tenancy)
+        return tenancy
+
+    @functools.cached_property
+    def _reader(self) -> AlembicHistory:
+        return self.history()
 
     @abstractmethod
     def tenancy(self, models: Any, migrations: Path | None = None) -> Tenancy:
@@ -72,14 +82,13 @@ class World(ABC):
 
     def home(self, kind: HomeKind) -> Home:
         """Returns a home at a1: the one of that kind, or that of a new tenant with twenty tickets."""
-        with contextlib.closing(self.tenancy(Old)) as tenancy:
-            if kind not in ISOLATIONS:
-                return next(home for home in homes_of(tenancy) if home.kind is kind)
-            tenant = tenancy.tenants.create(f"t-{secrets.token_hex(4)}", isolation=ISOLATIONS[kind])
-            fill(tenancy, tenant)
-            home = home_of(tenant, tenancy.servers.main)
-            assert home is not None
-        self.history().stamp(home, "a1")
+        if kind not in ISOLATIONS:
+            return next(home for home in homes_of(self._old) if home.kind is kind)
+        tenant = self._old.tenants.create(f"t-{secrets.token_hex(4)}", isolation=ISOLATIONS[kind])
+        fill(self._old, tenant)
+        home = home_of(tenant, self._old.servers.main)
+        assert home is not None
+        self._reader.stamp(home, "a1")
         return home
 
     def new_home(self, kind: HomeKind) -> Home:
@@ -100,17 +109,12 @@ class World(ABC):
 
     def differences(self, one: Home, other: Home) -> list[str]:
         """Returns how the shapes of two homes differ."""
-        with contextlib.closing(self.tenancy(New)) as tenancy:
-            found = shapes_of(tenancy, [one, other])
-            return differences(found[one], found[other], here=str(one), there=str(other))
+        found = shapes_of(self._old, [one, other])
+        return differences(found[one], found[other], here=str(one), there=str(other))
 
     def revision(self, home: Home) -> str | None:
         """Returns at which revision a home stands."""
         return self._reader.read([home])[home]
-
-    @functools.cached_property
-    def _reader(self) -> AlembicHistory:
-        return self.history()
 
     def close(self) -> None:
         """Closes what was opened."""
@@ -242,11 +246,14 @@ class SqliteWorld(World):
     def stands(self, home: Home) -> bool:
         return self.file(home).exists()
 
+    def let_go(self, home: Home) -> None:
+        """Closes what filled a home's file."""
+        self._old.servers.main.engines.forget(home.physical)
+
     def file(self, home: Home) -> Path:
         """Returns the file of a home."""
-        with contextlib.closing(self.tenancy(Old)) as tenancy:
-            server: Any = tenancy.servers.main
-            return file_of(home, server)
+        server: Any = self._old.servers.main
+        return file_of(home, server)
 
 
 def fill(tenancy: Tenancy, tenant: Any) -> None:
