@@ -62,6 +62,21 @@ def test_table_made_anew_keeps_its_triggers_and_indexes(on_sqlite: SqlitePlace, 
     assert {name: after[name] for name in triggers(after)} == {name: before[name] for name in triggers(before)}
 
 
+def test_applications_own_triggers_and_views_survive(on_sqlite: SqlitePlace) -> None:
+    home = on_sqlite.own_home()
+    with on_sqlite.working(home) as op:
+        op.execute("CREATE VIEW subjects AS SELECT subject FROM tickets")
+        op.execute("CREATE TRIGGER own AFTER INSERT ON tickets BEGIN UPDATE agents SET colour = 'red:x'; END")
+        op.execute("CREATE TRIGGER other AFTER DELETE ON agents BEGIN DELETE FROM tickets; END")
+    with on_sqlite.working(home) as op:
+        op.alter_column("tickets", "rank", type_=sa.Text(), existing_type=sa.Integer())
+        op.alter_column("agents", "email", type_=sa.Text(), existing_type=sa.String(100))
+    assert {"own", "other", "subjects"} <= schema(on_sqlite, home).keys()
+    with on_sqlite.owner(home) as connection:
+        assert connection.exec_driver_sql("SELECT * FROM subjects").all() == []
+        assert connection.exec_driver_sql("PRAGMA legacy_alter_table").scalar() == 0
+
+
 @pytest.mark.parametrize("kind", ["common", "file"])
 def test_actions_follow_their_tables_and_columns(on_sqlite: SqlitePlace, kind: str) -> None:
     home = on_sqlite.common if kind == "common" else on_sqlite.own_home()

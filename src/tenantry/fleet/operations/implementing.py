@@ -42,8 +42,6 @@ class HomeImpl(DefaultImpl):
         # How many rows the data steps touched, by table.
         self.touched: Counter[str] = Counter()
 
-    # --- what the kinds of database do differently
-
     def wall(self, name: str) -> None:
         """Puts the wall before a table of the home."""
         raise NotImplementedError
@@ -68,8 +66,6 @@ class HomeImpl(DefaultImpl):
 
     def _exec(self, construct: Any, *arguments: Any, **options: Any) -> Any:
         return super()._exec(_construct(construct, written=self.as_sql), *arguments, **options)
-
-    # --- rows
 
     def execute(self, sql: Executable | str, execution_options: dict[str, Any] | None = None) -> None:
         """Runs a statement; one that changes tenants' rows as the operator, counted."""
@@ -125,8 +121,6 @@ class HomeImpl(DefaultImpl):
             for row in rows:
                 self._write_change(insert(table).values(_typed(table, row)), name.name)
 
-    # --- tables
-
     def create_table(self, table: Table, **options: Any) -> None:
         """Makes a table where it belongs; one with a tenant column is lifted and walled."""
         owner = Ownership.TENANT if is_shaped_walled(table) else self.known.ownership(table.name, table.schema)
@@ -156,8 +150,6 @@ class HomeImpl(DefaultImpl):
         if schema is None:
             self.known.renamed(old_table_name, new_table_name)
 
-    # --- columns
-
     def add_column(self, table_name: str, column: Column[Any], *, schema: Any = None, **options: Any) -> None:
         """Adds a column."""
         if not self._elsewhere([Named(table_name, schema)]):
@@ -179,8 +171,6 @@ class HomeImpl(DefaultImpl):
         """
         if column_name == TENANT_COLUMN and self.known.walled(table_name, schema) is not False:
             raise TenantColumnKept(table=table_name)
-
-    # --- constraints and indexes
 
     def add_constraint(self, const: Any, **options: Any) -> None:
         """Adds a constraint, lifted; a foreign key is checked on every tenant's rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from alembic.ddl.sqlite import SQLiteImpl
@@ -21,16 +21,19 @@ from tenantry.fleet.operations.statements import Named
 from tenantry.models import TENANT_COLUMN, Ownership
 from tenantry.models.foreign_keys import is_lifted
 
-_EXPRESSIONS: Final = (
-    "SELECT i.sql FROM sqlite_master i WHERE i.type = 'index' AND i.tbl_name = ? AND i.sql IS NOT NULL "
-    "AND EXISTS (SELECT 1 FROM pragma_index_xinfo(i.name) x WHERE x.cid = -2)"
+# What Alembic does not carry over to the table that takes another's place.
+_CARRIED: Final = (
+    "SELECT i.sql FROM sqlite_master i WHERE i.tbl_name = ? AND i.sql IS NOT NULL AND (i.type = 'trigger' "
+    "OR i.type = 'index' AND EXISTS (SELECT 1 FROM pragma_index_xinfo(i.name) x WHERE x.cid = -2))"
 )
+_TEMPORARY: Final = "_alembic_tmp_"
 
 
 class SqliteHome(HomeImpl, SQLiteImpl):
     """A home in SQLite; while its operations run, every table bears its plain name and has no trigger of ours."""
 
     context: MigrationContext
+    _waiting: Sequence[str] = ()
 
     @contextlib.contextmanager
     def taken_down(self) -> Iterator[None]:
@@ -74,8 +77,6 @@ class SqliteHome(HomeImpl, SQLiteImpl):
     def _total_changes(self) -> int:
         driver: Any = None if self.connection is None else self.connection.connection.driver_connection
         return 0 if driver is None else int(driver.total_changes)
-
-    # --- what SQLite's ALTER TABLE cannot do
 
     def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
         """Returns whether a batch makes its table anew; never one whose table is another home's."""
@@ -142,8 +143,6 @@ class SqliteHome(HomeImpl, SQLiteImpl):
         with operations.batch_alter_table(table.name, schema=table.schema, recreate="always") as batch:
             getattr(batch.impl, operation)(*arguments, **options)
 
-    # --- what a new table takes over from the old
-
     def create_table(self, table: Table, **options: Any) -> None:
         """Makes a table and remembers what its keys ask for."""
         super().create_table(table, **options)
@@ -153,18 +152,26 @@ class SqliteHome(HomeImpl, SQLiteImpl):
     def drop_table(self, table: Table, **options: Any) -> None:
         """Drops a table; what reflection cannot tell of it waits for the one that takes its place."""
         if self.connection is not None and not self.as_sql:
-            self._waiting = [sql for (sql,) in self.connection.exec_driver_sql(_EXPRESSIONS, (table.name,))]
+            self._waiting = [sql for (sql,) in self.connection.exec_driver_sql(_CARRIED, (table.name,))]
         super().drop_table(table, **options)
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
         """Gives a table another name; its keys' actions go with it."""
         if self._elsewhere([Named(old_table_name, schema)]):
             return
-        super().rename_table(old_table_name, new_table_name)
+        if old_table_name.startswith(_TEMPORARY):
+            self._take_place(old_table_name, new_table_name)
+        else:
+            super().rename_table(old_table_name, new_table_name)
         self.references.rename_table(old_table_name, new_table_name)
-        if old_table_name.startswith("_alembic_tmp_"):
-            for statement in self._waiting:
-                self._exec(statement)
+
+    def _take_place(self, temporary: str, name: str) -> None:
+        # Else SQLite would look at the triggers and views that speak of a table which is not there for the moment.
+        self._exec("PRAGMA legacy_alter_table = ON")
+        super().rename_table(temporary, name)
+        self._exec("PRAGMA legacy_alter_table = OFF")
+        for statement in self._waiting:
+            self._exec(statement)
 
 
 def _needs_new_table(column: Column[Any]) -> bool:
