@@ -20,6 +20,7 @@ from tenantry.fleet.owning import file_of
 from tenantry.isolation.marks import noted_revision
 from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.stamps import VERSION_TABLE
+from tenantry.isolation.wall import quote
 from tenantry.tenancy import Tenancy
 
 # A table's lock would be kept to the end of the transaction, and a server has room for some thousands of them. An error
@@ -92,8 +93,11 @@ def _noted(connection: Any, homes: Sequence[Home]) -> dict[Home, str | None]:
 
 
 def _of_database(server: PostgresServer, home: Home, owners: Owners) -> str | None:
+    table = f"{quote(server.config.common_schema)}.{VERSION_TABLE}"
     with owners.lend(server, database=home.physical) as connection:
-        return _of_schemas(connection, server, [Home(home.server, HomeKind.COMMON)]).popitem()[1]
+        if connection.execute("SELECT to_regclass(%s)", [table]).fetchone() == (None,):
+            return None
+        return current_of([head for (head,) in connection.execute(f"SELECT version_num FROM {table}")])
 
 
 def _of_file(path: Path) -> str | None:
