@@ -224,6 +224,26 @@ def test_an_interrupted_run_says_how_to_go_on(fleet, sent):
     assert fleet.standing() == dict.fromkeys(HOMES, "two")
 
 
+def test_a_worker_that_goes_on_for_ever_brings_up_who_fell_behind(fleet):
+    fleet.add_priority()
+    assert fleet.call("upgrade").code == 0
+    assert fleet.call("downgrade", "one", "--where", "tenant=acme", "--yes").code == 0
+    arguments = ("fleet", "work", "--forever", "--poll", "0.1", "--json")
+    with subprocess.Popen(**fleet.program.command(*arguments), stdout=subprocess.PIPE, text=True) as working:
+        last = next(line for line in map(json.loads, working.stdout) if line["event"] == "summary")
+        working.send_signal(signal.SIGTERM)
+    assert (working.returncode, last["ok"], last["done"]) == (130, True, 1)
+    assert fleet.standing() == dict.fromkeys(HOMES, "two")
+
+
+def test_what_to_type_next_names_the_program_that_was_named(fleet):
+    fleet.add_priority()
+    (fleet.program.directory / "pyproject.toml").unlink()
+    named = f"{fleet.program.module}:tenancy"
+    planned = fleet.program.call("--app", named, "fleet", "plan")
+    assert f"Next: tenantry --app {named} fleet upgrade head" in planned.said
+
+
 def test_a_terminal_gets_a_bar_and_the_error_channel_alone(fleet):
     fleet.add_priority()
     ours, theirs = pty.openpty()
