@@ -50,9 +50,9 @@ class Crew:
         """Starts a process and waits for its end."""
         return self.wait(self.start(world, verb, **job))
 
-    def kill(self, process: int) -> None:
-        """Kills a process that was started here."""
-        os.kill(process, signal.SIGKILL)
+    def kill(self, process: int, how: signal.Signals = signal.SIGKILL) -> None:
+        """Kills a process that was started here, or interrupts it as Ctrl-C would."""
+        os.kill(process, how)
 
     def close(self) -> None:
         self._process.communicate(timeout=60)

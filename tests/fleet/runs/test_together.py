@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,22 @@ def test_one_of_three_workers_is_killed_over_a_hundred_tenants(large: World, cre
         f"\none of 3 workers killed, catalog on {large.catalog}: homes in its hands {held}, nothing lost or run twice"
     )
     assert any(held)
+
+
+def test_an_interrupt_leaves_a_run_that_can_be_resumed(world: World, crew: Crew) -> None:
+    """What was in hand is finished, and what was only claimed is given back."""
+    process = crew.start(world, jobs=2, options={"stall": 0.1})
+    with world.fleet() as fleet:
+        while (newest := fleet.newest_run()) is None or len(newest.done) < 4:
+            time.sleep(0.02)
+        crew.kill(process, signal.SIGINT)
+        assert crew.wait(process).status == 1
+        newest = fleet.newest_run()
+        assert newest is not None
+        assert newest.run.state is RunState.RUNNING
+        assert {work.state for work in newest.works} == {WorkState.DONE, WorkState.PENDING}
+        assert fleet.resume().ok
+    check_once(world)
 
 
 def poisoned(world: World, crew: Crew, *, few: int, homes: int) -> None:

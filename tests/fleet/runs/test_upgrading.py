@@ -227,24 +227,6 @@ def paused(fleet: Fleet, *, after: int) -> Outcome:
         stop()
 
 
-def test_an_interrupt_leaves_a_run_that_can_be_resumed(world: World) -> None:
-    def hear(step: Step) -> None:
-        if step.operation == "fleet" and step.name == "record" and step.facts["done"] == 4:
-            raise KeyboardInterrupt
-
-    with world.fleet() as fleet:
-        stop = listen(hear)
-        with pytest.raises(KeyboardInterrupt):
-            fleet.upgrade(jobs=2)
-        stop()
-        left = fleet.status().run
-        assert left is not None
-        assert left.run.state is RunState.RUNNING
-        assert {work.state for work in left.left} == {WorkState.PENDING}
-        assert fleet.resume().ok
-    check_once(world)
-
-
 def test_another_run_over_the_fleet_waits_for_the_one_under_way(world: World) -> None:
     with world.fleet() as fleet:
         run = paused(fleet, after=2).run
