@@ -138,6 +138,9 @@ def _files(tenancy: Tenancy, directory: Path, rounds: int) -> None:
     (template,) = directory.glob("template*.sqlite3")
     copies = directory.parent / "copies"
     copies.mkdir()
+    for fold in range(256):
+        # A server with some hundred tenants has them all: making one is paid once.
+        (directory / f"{fold:02x}").mkdir(mode=0o700, exist_ok=True)
 
     def bare(turn: int) -> None:
         path = copies / f"{turn}.sqlite3"

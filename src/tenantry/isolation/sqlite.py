@@ -61,6 +61,7 @@ class SqliteServer:
         self.config = config
         self.engines = Engines(name, config)
         self._directory = directory
+        self._template_names: dict[str | None, str] = {}
 
     def __repr__(self) -> str:
         return f"SqliteServer({self.name!r}, {str(self._directory)!r})"
@@ -218,8 +219,7 @@ class SqliteServer:
 
     def _template(self, head: str | None) -> Path:
         """Returns a file like those of tenants, without a tenant's rows; it is made where there is none of its kind."""
-        digest = hashlib.sha256("\n".join([*self._file_ddl, *stamp_statements(head)]).encode()).hexdigest()
-        path = self._directory / f"{TEMPLATE_PREFIX}{digest[:16]}.sqlite3"
+        path = self._directory / self._template_name(head)
         if not path.exists():
             with self._new_file(path) as connection:
                 self._fill(connection)
@@ -227,6 +227,12 @@ class SqliteServer:
                 self._copy_shared(connection)
             self._prune_templates()
         return path
+
+    def _template_name(self, head: str | None) -> str:
+        if head not in self._template_names:
+            digest = hashlib.sha256("\n".join([*self._file_ddl, *stamp_statements(head)]).encode()).hexdigest()
+            self._template_names[head] = f"{TEMPLATE_PREFIX}{digest[:16]}.sqlite3"
+        return self._template_names[head]
 
     def _prune_templates(self) -> None:
         """Removes all but the newest two: processes of the last release still copy from theirs."""
