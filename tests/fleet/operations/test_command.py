@@ -118,6 +118,7 @@ def test_first_revision_and_the_next(project: Project) -> None:
     assert project.tables() <= {"alembic_version"}
     assert "not up to date" in project.call("check", fails=True)
     told = project.calls("upgrade +1", "current", "check")
+    assert "Running upgrade  -> first, first" in told
     platforms = ["plans"] if project.place.on_postgres else []
     assert project.tables() == stored(project, "companies", "tickets") | set(platforms)
     homes = 1 if project.place.on_postgres else 2
