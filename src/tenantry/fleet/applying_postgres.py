@@ -16,6 +16,7 @@ from tenantry.fleet import concurrently
 from tenantry.fleet.applying import Tally, busy, failed, patiently, tell
 from tenantry.fleet.history import Pace
 from tenantry.fleet.homes import Home, HomeKind, lock_key
+from tenantry.fleet.lineage import heads_of
 from tenantry.fleet.owners import Owners
 from tenantry.fleet.owning import search_path
 from tenantry.fleet.rendering import Part, Rendering, Statement
@@ -146,7 +147,9 @@ class Visit:
             self.leave()
             return False
         revision, note, notes = (answer.get_value(0, column) for column in range(3))
-        self._standing = Standing(_text(revision), (_text(note) or "").removeprefix(_NOTE) or None, notes == b"t")
+        said = _text(note) or ""
+        noted = said.removeprefix(_NOTE) if said.startswith(_NOTE) else None
+        self._standing = Standing(_text(revision), noted, notes == b"t")
         return True
 
     def leave(self) -> None:
@@ -161,21 +164,25 @@ class Visit:
         if len(rendering.parts) == 1 and not rendering.parts[0].alone:
             self._run(rendering.parts[0], None)
             return
-        self.leave()
+        # Taken before the transaction gives its own back: nobody comes between.
         with self._locked():
-            self._replay_parts(rendering, self.enter())
+            self.leave()
+            self._replay_parts(rendering)
+
+    def settle(self) -> None:
+        """Leaves the home with a version table as it should be, and gives the lock back."""
+        self._run(Part(()), self._standing.note)
 
     def stamp(self, revision: str | None) -> None:
         """Records a revision in a home that was entered, and nothing else."""
         table = version_table(self._home, self._server)
-        rows = ", ".join(f"('{one}')" for one in (revision or "").split(",") if one)
-        insert = [f"INSERT INTO {table} (version_num) VALUES {rows}"] if rows else []
-        statements = [f"DELETE FROM {table}", *insert]
+        heads = [head.replace("'", "''") for head in heads_of(revision)]
+        inserts = [f"INSERT INTO {table} (version_num) VALUES ('{head}')" for head in heads]
+        statements = [f"DELETE FROM {table}", *inserts]
         self._run(Part(tuple(Statement(text, "stamp") for text in statements)), None)
 
-    def _replay_parts(self, rendering: Rendering, standing: Standing) -> None:
-        begun = rendering.resume(standing.note)
-        self.leave()
+    def _replay_parts(self, rendering: Rendering) -> None:
+        begun = rendering.resume(self._standing.note)
         for number in range(begun or 0, len(rendering.parts)):
             part = rendering.parts[number]
             if part.alone:
@@ -235,8 +242,7 @@ class Visit:
             self._send(["SET lock_timeout = 0"])
             concurrently.run(self._ask, statement.text, resumed=resumed)
         finally:
-            if not self._connection.closed:
-                self._send(["RESET ALL"])
+            self._tidy("RESET ALL")
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -247,8 +253,12 @@ class Visit:
         try:
             yield
         finally:
-            if not self._connection.closed:
-                self._send(["ROLLBACK", f"SELECT pg_advisory_unlock({key})"])
+            self._tidy("ROLLBACK", f"SELECT pg_advisory_unlock({key})")
+
+    def _tidy(self, *message: str) -> None:
+        """Takes back what is the connection's; with a connection that broke it went by itself."""
+        with contextlib.suppress(TenantryError):
+            self._send(message)
 
     def _ask(self, text: str) -> str | None:
         answer = self._send([text])[-1]

@@ -138,6 +138,7 @@ class AlembicHistory:
             if must_move(self.lineage, site.home, before, target):
                 rendering = self._renderings.postgres(site, before, target)
                 if rendering is None:
+                    visit.settle()
                     return None
                 visit.replay(rendering)
             return visit.tally.report(self.lineage, before, target)

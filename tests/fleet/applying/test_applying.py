@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from tenantry import errors
 from tenantry.fleet import Pace
+from tenantry.fleet.fingerprints_homes import shapes_of
 from tenantry.fleet.homes import Home, HomeKind, homes_of
 
 from .models import New, Note, Ticket
@@ -96,8 +97,6 @@ def test_common_homes_are_replayed_as_alembic_does(fresh: World, tmp_path: Path)
 
 
 def shape(world: World, home: Home) -> Any:
-    from tenantry.fleet.fingerprints_homes import shapes_of
-
     with contextlib.closing(world.tenancy(New)) as tenancy:
         return shapes_of(tenancy, [home])[home]
 
