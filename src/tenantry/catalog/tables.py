@@ -175,6 +175,8 @@ fleet_work = Table(
     Column("target", Text),
     Column("state", Text, nullable=False),
     Column("attempt", Integer, nullable=False, default=0),
+    # How often it was claimed at all; attempts are counted anew when a run is resumed.
+    Column("claimed", Integer, nullable=False, default=0),
     Column("due_at", Moment, nullable=False, default=now),
     Column("seconds", Float, nullable=False, default=0.0),
     Column("before", Text),

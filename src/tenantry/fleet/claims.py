@@ -67,6 +67,7 @@ def claim(connection: Connection, share: Share, limit: int) -> Claim:
     held = {
         "state": WorkState.RUNNING,
         "attempt": fleet_work.c.attempt + 1,
+        "claimed": fleet_work.c.claimed + 1,
         "holder": this_process(),
         "worker": share.worker,
         "lease_until": _moment(connection, LEASE_SECONDS),
@@ -103,8 +104,8 @@ def check_failures(connection: Connection, run_id: uuid.UUID) -> None:
 
 def give_back(connection: Connection, share: Share) -> None:
     """Lets go of every work that is still held and was not begun."""
-    again = {"state": WorkState.PENDING, "attempt": fleet_work.c.attempt - 1, **_FREE}
-    connection.execute(update(fleet_work).where(share.held).values(**again))
+    counts = {"attempt": fleet_work.c.attempt - 1, "claimed": fleet_work.c.claimed - 1}
+    connection.execute(update(fleet_work).where(share.held).values(state=WorkState.PENDING, **counts, **_FREE))
 
 
 def forget(connection: Connection, share: Share, work: Work) -> None:

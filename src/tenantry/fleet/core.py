@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tenantry.errors import CreationInProgress, ExtraMissing, RunClosed, SeveralHeads
+from tenantry.errors import ExtraMissing, RunClosed, SeveralHeads
 from tenantry.events import announce
 from tenantry.fleet import journal, planning
 from tenantry.fleet.executors import Executor, Threads
+from tenantry.fleet.failing import describe
 from tenantry.fleet.history import Applied, History, Pace, Position
 from tenantry.fleet.homes import Home, homes_of
 from tenantry.fleet.orders import HEAD, MAX_FAILURES, Order
@@ -199,7 +200,8 @@ class Fleet:
             announce("fleet", "finish", tenant=tenant.id)
             try:
                 made = self._tenancy.tenants.create(tenant.slug)
-            except CreationInProgress:
+            except Exception as error:  # one that cannot be finished keeps nobody else waiting, and stays as it is
+                announce("fleet", "not finished", tenant=tenant.id, error=describe(error))
                 continue
             if made.status is TenantStatus.ACTIVE:
                 finished.append(made.slug)

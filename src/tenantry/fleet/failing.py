@@ -21,6 +21,9 @@ def describe(error: BaseException) -> str:
     state, message = getattr(error, "sqlstate", None), getattr(getattr(error, "diag", None), "message_primary", None)
     if state:
         return f"{message} (SQLSTATE {state})"
+    if _of_psycopg(error, "OperationalError"):
+        # The client's own words about its connection.
+        return str(error).partition("\n")[0]
     if hasattr(error, "sqlite_errorname"):
         return f"{error} ({error.sqlite_errorname})"
     # Anybody's exception may quote a row.
@@ -35,11 +38,14 @@ def was_lost(error: BaseException) -> bool:
 def _broke(error: BaseException) -> bool:
     if isinstance(error, OutcomeUnknown) or getattr(error, "connection_invalidated", False):
         return True
-    # Only psycopg's errors have a pgconn; without a state the client itself saw the connection end.
     state = getattr(error, "sqlstate", None)
-    if state is None:
-        return hasattr(error, "pgconn") and type(error).__name__ == "OperationalError"
-    return str(state).startswith(_LOST_CLASSES)
+    # Without a state the client itself saw the connection end.
+    return _of_psycopg(error, "OperationalError") if state is None else str(state).startswith(_LOST_CLASSES)
+
+
+def _of_psycopg(error: BaseException, name: str) -> bool:
+    # Only psycopg's errors have a pgconn; the driver itself need not be installed.
+    return hasattr(error, "pgconn") and type(error).__name__ == name
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -65,9 +65,17 @@ def under_way(connection: Connection, wanted: Run) -> Run | None:
     for run in newest(connection, RunState.RUNNING, history=wanted.history):
         if run.options.whole and _likeness(run) == _likeness(wanted):
             return run
-        if run.options.whole:
-            raise RunInProgress(run=run.id, verb=run.verb, target=run.target or "base")
+        refuse_beside(run)
     return None
+
+
+def refuse_beside(run: Run) -> None:
+    """Lets a run under way pass that others may run beside: one over chosen homes.
+
+    Raises: RunInProgress.
+    """
+    if run.options.whole or run.verb is Verb.ROLLBACK:
+        raise RunInProgress(run=run.id, verb=run.verb, target=run.target or "base")
 
 
 def add(connection: Connection, run: Run, works: Sequence[Work]) -> list[Work]:
@@ -192,6 +200,7 @@ def work_of(row: Mapping[Any, Any]) -> Work:
         target=row["target"],
         state=WorkState(row["state"]),
         attempt=row["attempt"],
+        claimed=row["claimed"],
         seconds=row["seconds"],
         before=row["before"],
         after=row["after"],

@@ -90,6 +90,7 @@ class Work:
     target: str | None
     state: WorkState = WorkState.PENDING
     attempt: int = 0
+    claimed: int = 0
     seconds: float = 0.0
     before: str | None = None
     after: str | None = None

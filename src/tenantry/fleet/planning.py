@@ -94,7 +94,7 @@ def back(works: Iterable[Work], current: Mapping[Home, str | None]) -> list[Work
 
 
 def _changed(work: Work, here: str | None) -> bool:
-    if here == work.before or work.attempt == 0:
+    if here == work.before or work.claimed == 0:
         return False
     return work.state is not WorkState.DONE or work.before != work.after
 

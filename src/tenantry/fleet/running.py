@@ -21,7 +21,7 @@ from tenantry.events import announce
 from tenantry.fleet import claims, journal, planning
 from tenantry.fleet.claims import Result, Share
 from tenantry.fleet.failing import describe, was_lost
-from tenantry.fleet.history import History, Position
+from tenantry.fleet.history import Applied, History, Position
 from tenantry.fleet.outcomes import Run, RunState, Verb, Work, WorkState
 from tenantry.fleet.rings import LAST_STAGE, Health, complaint, is_canary_stage
 from tenantry.ids import uuid7
@@ -81,7 +81,7 @@ class Part:
         self._share = Share(run.id, uuid7())
         self._enough = threading.Event()
         self._counting = threading.Lock()
-        self._counts: dict[WorkState, int] = {}
+        self._total = self._done = self._failed = 0
         self._kept: set[str] = set()
         self._blind = 0
         self._waited = 0.0
@@ -128,9 +128,10 @@ class Part:
             found = truth(self._history, works, verb=run.verb)
         except Exception as error:  # whatever keeps us from looking may pass
             self._blind += 1
-            if self._blind >= run.options.pace.attempts:
+            if self._blind < run.options.pace.attempts:
+                time.sleep(_delay(self._blind))
+            else:
                 self._end(RunState.STOPPED, f"{len(works)} homes could not be looked at: {describe(error)}")
-            time.sleep(_delay(self._blind))
             return
         self._blind = 0
         with self._catalog() as connection:
@@ -265,9 +266,7 @@ class Part:
         except Exception as error:  # whatever one home met is that home's outcome
             result = self._judge(work, error)
         else:
-            touched = dict(applied.touched)
-            done = dataclasses.replace(work, before=applied.before, after=applied.after, touched=touched, error=None)
-            result = Result(dataclasses.replace(done, state=WorkState.DONE))
+            result = Result(_done(work, applied))
         if result is None:
             return None
         result = dataclasses.replace(result, work=dataclasses.replace(result.work, seconds=time.monotonic() - begun))
@@ -325,20 +324,21 @@ class Part:
     def _count(self, connection: Connection) -> None:
         counts = journal.tally(connection, self._run.id)
         with self._counting:
-            self._counts = dict(counts)
+            self._total = sum(counts.values())
+            # What this process has done is recorded batch by batch, so the journal may lag behind.
+            self._done = max(self._done, counts[WorkState.DONE])
+            self._failed = max(self._failed, counts[WorkState.FAILED])
 
     def _note(self, work: Work) -> None:
         with self._counting:
-            if work.state is not WorkState.PENDING:
-                self._counts[WorkState.RUNNING] -= 1
-                self._counts[work.state] += 1
+            self._done += work.state is WorkState.DONE
+            self._failed += work.state is WorkState.FAILED
         self._tell("record", work)
 
     def _tell(self, step: str, work: Work | None = None, **facts: object) -> None:
         with self._counting:
-            counts = dict(self._counts)
-        done, failed = counts.get(WorkState.DONE, 0), counts.get(WorkState.FAILED, 0)
-        progress = {"done": done, "failed": failed, "left": sum(counts.values()) - done - failed}
+            done, failed, left = self._done, self._failed, self._total - self._done - self._failed
+        progress = {"done": done, "failed": failed, "left": max(left, 0)}
         if work is not None:
             told = ("state", "attempt", "before", "after", "seconds", "touched", "error")
             facts |= {"home": work.home, "tenant": work.home.tenant, **{name: getattr(work, name) for name in told}}
@@ -349,6 +349,13 @@ def truth(history: History, works: Sequence[Work], *, verb: Verb) -> list[Work]:
     """Returns the works as their homes tell: done, to do, or gone beyond where the run would bring them."""
     current = history.read([work.home for work in works])
     return [_told(history, work, current.get(work.home), verb) for work in works]
+
+
+def _done(work: Work, applied: Applied) -> Work:
+    # Somebody who claimed it before may have done a part, or all of it: the home then came from where it was planned.
+    before = applied.before if work.claimed == 1 else work.before
+    done = dataclasses.replace(work, state=WorkState.DONE, before=before, after=applied.after, error=None)
+    return dataclasses.replace(done, touched=dict(applied.touched))
 
 
 def _told(history: History, work: Work, current: str | None, verb: Verb) -> Work:

@@ -160,6 +160,9 @@ class Runs:
             claims.sweep(connection, run, at_work=AT_WORK)
             if journal.tally(connection, run)[WorkState.RUNNING]:
                 raise RunInProgress(run=run, verb=found.verb, target=found.target or BASE)
+            for other in journal.newest(connection, RunState.RUNNING, history=found.history):
+                if other.id != run:
+                    journal.refuse_beside(other)
             journal.end(connection, run, RunState.STOPPED, "It is about to be rolled back.")
         return found
 

@@ -19,9 +19,9 @@ from sqlalchemy import update
 from tenantry import Tenancy
 from tenantry.catalog.tables import fleet_work, now
 from tenantry.embedded import PostgresServer
-from tenantry.errors import RunUnknown
+from tenantry.errors import OutcomeUnknown, RunUnknown
 from tenantry.events import Step, listen
-from tenantry.fleet import Fleet, HomeKind, Pace, RunState, WorkState
+from tenantry.fleet import Applied, Fleet, Home, HomeKind, Pace, RunState, WorkState
 
 from .models import Base
 from .plain import PlainHistory
@@ -78,6 +78,32 @@ def test_a_lost_connection_is_tried_again(world: World) -> None:
         assert [work.attempt for work in outcome.works] == [2]
         assert fleet.upgrade().ok
     check_once(world)
+
+
+class Forgetful(PlainHistory):
+    """Loses the answer of each home's first commit, as a network does that breaks at the wrong moment."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        super().__init__(tenancy)
+        self._lost: set[str] = set()
+
+    def apply(self, home: Home, target: str | None, *, pace: Pace) -> Applied:
+        applied = super().apply(home, target, pace=pace)
+        if home.key not in self._lost:
+            self._lost.add(home.key)
+            raise OutcomeUnknown(action="the migration")
+        return applied
+
+
+def test_a_lost_answer_is_looked_up_in_the_home(world: World) -> None:
+    with contextlib.closing(world.tenancy()) as tenancy:
+        fleet = Fleet(tenancy, Forgetful(tenancy))
+        outcome = fleet.upgrade()
+        assert outcome.ok
+        assert {(work.before, work.after, work.claimed) for work in outcome.works} == {(None, "r3", 1)}
+        check_once(world)
+        assert fleet.rollback(outcome.run.id).ok
+        assert set(fleet.current().values()) == {None}
 
 
 def test_a_worker_elsewhere_that_is_silent_is_replaced_after_its_lease(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tenantry.errors import CanaryRefused, HookMissing, RunInProgress, TenantNotFound
 from tenantry.events import Step, listen
-from tenantry.fleet import Fleet, HomeKind, Outcome, Position, Ring, RunState, WorkState
+from tenantry.fleet import Fleet, HomeKind, Outcome, Position, Ring, RunState, WorkState, journal
 
 from .test_upgrading import HOMES, paused
 from .worlds import World, check_once
@@ -183,8 +183,6 @@ def test_the_canaries_are_rolled_back(world: World) -> None:
 
 
 def outcome_of(fleet: Fleet, outcome: Outcome) -> Outcome:
-    from tenantry.fleet import journal
-
     with fleet._tenancy.catalog("Looking") as connection:
         return journal.outcome(connection, outcome.run.id)
 
@@ -233,6 +231,19 @@ def test_a_run_under_way_is_not_rolled_back(world: World) -> None:
         assert fleet.upgrade(jobs=1).ok
         stop()
         assert refused == [True]
+
+
+def test_a_run_is_not_rolled_back_beside_another(world: World) -> None:
+    with world.fleet() as fleet:
+        first = fleet.upgrade("r1").run
+        second = paused(fleet, after=2)
+        with fleet._tenancy.catalog("Setting it going") as connection:
+            journal.reopen(connection, second.run, ())
+        with pytest.raises(RunInProgress, match=str(second.run.id)):
+            fleet.rollback(first.id)
+        fleet.pause(second.run.id)
+        back = fleet.rollback(first.id)
+        assert len(back.failed) == len(second.done), "what has moved on since stays"
 
 
 def test_a_paused_run_is_rolled_back(world: World) -> None:

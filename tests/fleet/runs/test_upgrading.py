@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -19,7 +20,7 @@ CATALOGS = ("pg", "files")
 HOMES = 4 + 1 + 4 + 3
 
 
-@contextmanager
+@contextlib.contextmanager
 def heard() -> Iterator[list[Step]]:
     steps: list[Step] = []
     stop = listen(lambda step: steps.append(step) if step.operation == "fleet" else None)
@@ -267,6 +268,35 @@ def test_tenants_made_meanwhile_are_caught_up(world: World) -> None:
         world.reset()
         for slug in late:
             fleet._tenancy.tenants.erase(slug, confirm=slug)
+
+
+def test_a_creation_under_way_is_waited_for(world: World) -> None:
+    """It began before the run's end, and its tenant becomes active after every other home is done."""
+    begun, all_done = threading.Event(), threading.Event()
+
+    def hear(step: Step) -> None:
+        if step.operation == "create" and step.name == "activate":
+            begun.set()
+            assert all_done.wait(60)
+            time.sleep(0.5)
+        if step.operation == "fleet" and step.name == "apply":
+            assert begun.wait(60)
+        if step.operation == "fleet" and step.name == "record" and step.facts["done"] == HOMES:
+            all_done.set()
+
+    made: list[str] = []
+    with world.fleet() as fleet, contextlib.closing(world.tenancy()) as other:
+        stop = listen(hear)
+        thread = threading.Thread(target=lambda: made.append(world.create(other, "schema")))
+        thread.start()
+        outcome = fleet.upgrade()
+        thread.join()
+        stop()
+        assert outcome.ok
+        assert made[0] in {work.home.slug for work in outcome.done}
+        check_once(world)
+        world.reset()
+        fleet._tenancy.tenants.erase(made[0], confirm=made[0])
 
 
 def test_a_tenant_erased_meanwhile_is_left_out(world: World) -> None:
