@@ -326,13 +326,13 @@ class ChangeAmbiguous(RevisionUnknown):
 
 
 class ScriptRefused(TenantryError):
-    """{file}, line {line}: {reason}"""
+    """{file}, line {line}: {reason} Nothing of the script was run."""
 
     line: int
 
 
 class ChangeUnmet(MigrationFailed):
-    """{home} stays at {before}: {step} cannot be run now. {error}"""
+    """{home} stays at {before}: {step} cannot be run now. {error} Mend the cause, then run `tenantry fleet resume`."""
 
 
 class ChangeUnproven(MigrationFailed):
@@ -341,7 +341,8 @@ class ChangeUnproven(MigrationFailed):
 
 
 class WallMissing(MigrationFailed):
-    """{home} stays at {before}: {step} would leave tables that are open without a wall. {error}"""
+    """{home} stays at {before}: {step} would leave tables that are open without a wall. {error} Mend the script,
+    then run `tenantry fleet resume`."""
 
 
 class HomeBehind(TenantryError):

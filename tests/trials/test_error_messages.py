@@ -20,19 +20,25 @@ EXAMPLES: dict[str, Any] = {
     "allowed": "active, erasing",
     "budget": 20,
     "before": "3f2a",
+    "canary": "acme",
+    "candidates": "users@v1, users@v2",
+    "count": 2,
     "current": "77aa",
     "error": "23503: insert or update violates a foreign key.",
     "extra": "postgres",
+    "file": "deploy/users.sql",
     "findings": [Finding("M001", "tickets", "has no owner.", "Add TenantOwned.")],
     "fix": "Use two lower-case words joined by a dot.",
     "found": 7,
     "heads": "3f2a, 77aa",
     "home": "acme",
+    "hook": "health",
     "isolation": "schema",
     "key": "acme",
     "kind": "slack_team",
     "known": "id, subject",
     "limit": 5,
+    "line": 7,
     "log": "FATAL: no",
     "login": "postgres",
     "mode": "AUTOCOMMIT",
@@ -45,17 +51,22 @@ EXAMPLES: dict[str, Any] = {
     "reason": "the disk is full. Free some space.",
     "revision": "3f2a",
     "role": "owner",
+    "run": uuid.UUID(int=9),
     "scripts": "migrations",
     "seconds": 0.25,
     "server": "main",
     "slug": "acme",
     "statement": "Insert",
+    "stage": "enforce",
+    "state": "done",
     "status": "suspended",
     "step": "77aa",
+    "table": "tickets",
     "target": "head",
     "tenant": uuid.UUID(int=7),
     "use": "sorted",
     "value": "T012",
+    "verb": "upgrade",
     "waited": 30.0,
     "wanted": "active",
     "what": "context_setting='x' is not a PostgreSQL custom setting.",
@@ -71,7 +82,8 @@ CLASSES = [
 # A next step is an imperative or names the call to make.
 NEXT_STEP = re.compile(
     r"\b(Use|Run|Pass|Give|Set|Raise|Register|[Cc]hoose|Create|Open|Load|[Mm]end|Call|[Ll]ook|Narrow|End|Resume|Check|Add|"
-    r"Finish|Free|Say|List|Join|is tried again|Known fields|Allowed from here|must repeat)\b"
+    r"Finish|Free|Say|List|Join|Wait|Begin|Bring|Drop|shows the newest|is tried again|"
+    r"Known fields|Allowed from here|must repeat)\b"
 )
 
 
