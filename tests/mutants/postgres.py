@@ -56,6 +56,7 @@ def _leave_unwalled(patch: pytest.MonkeyPatch, name: str) -> None:
 )
 def force_dropped(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, wall, "_wall", lambda lines: [line for line in lines if "FORCE ROW" not in line])
+    replace(patch, wall, "_new_wall", ", FORCE ROW LEVEL SECURITY", "")
     _trust_the_server(patch)
 
 
@@ -149,7 +150,7 @@ def child_tables_forgotten(patch: pytest.MonkeyPatch) -> None:
     routes="test_names::test_qualified_select test_names::test_search_path_set_to_the_other",
 )
 def schemas_without_walls(patch: pytest.MonkeyPatch) -> None:
-    wrap(patch, PostgresServer, "_walls", lambda lines: [line for line in lines if "ROW LEVEL SECURITY" not in line])
+    wrap(patch, wall, "_new_wall", lambda lines: [line for line in lines if "ROW LEVEL SECURITY" not in line])
 
 
 @mutant(
