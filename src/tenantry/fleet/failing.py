@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
 from tenantry.errors import OutcomeUnknown, TenantryError
 
 # The server is going, or has gone, and may come back: connection exceptions and operator intervention.
-_LOST_CLASSES = ("08", "57P")
+_LOST_CLASSES: Final = ("08", "57P")
+# Data exceptions quote the value that they are about, even in the primary message (22P02 does); it may hold quotes too.
+_DATA_EXCEPTION: Final = "22"
+_QUOTED: Final = re.compile(r'".*"', re.DOTALL)
 
 
 def describe(error: BaseException) -> str:
@@ -20,7 +25,8 @@ def describe(error: BaseException) -> str:
         return describe(error.orig)
     state, message = getattr(error, "sqlstate", None), getattr(getattr(error, "diag", None), "message_primary", None)
     if state:
-        return f"{message} (SQLSTATE {state})"
+        said = _QUOTED.sub('"…"', str(message)) if state.startswith(_DATA_EXCEPTION) else message
+        return f"{said} (SQLSTATE {state})"
     if _of_psycopg(error, "OperationalError"):
         # The client's own words about its connection.
         return str(error).partition("\n")[0]

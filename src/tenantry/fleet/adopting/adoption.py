@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy.exc import DBAPIError
-
 from tenantry.catalog import adopting as catalog
 from tenantry.errors import AdoptionBusy, AdoptionFailed, AdoptionRefused, TenantryError
 from tenantry.events import announce
@@ -18,6 +16,7 @@ from tenantry.fleet.adopting.places import find_place
 from tenantry.fleet.adopting.plans import Plan
 from tenantry.fleet.adopting.registering import Known
 from tenantry.fleet.adopting.stages import STAGES, Observation, Stage, Status
+from tenantry.fleet.failing import describe
 from tenantry.fleet.history import Pace
 from tenantry.ids import check_identity, check_slug
 from tenantry.isolation.servers import MAIN
@@ -201,7 +200,7 @@ class Adoption:
         except TenantryError:
             raise
         except Exception as error:
-            said = _told(error)
+            said = f"{describe(error)}."
             self._note(detail={"plan": self.plan.digest, "step": stage.value, "error": said})
             raise AdoptionFailed(home=self._ground.name, stage=stage.value, error=said) from error
 
@@ -235,12 +234,3 @@ def _out_of_turn(name: str, stage: Stage) -> Finding:
     message = f"The adoption stands at {stage}."
     fix = "Move tenants, or restore a backup, to change what is done." if stage is Stage.ENFORCE else "Advance first."
     return Finding("A121", name, message, fix)
-
-
-def _told(error: BaseException) -> str:
-    """Returns what a database said, without the rows that it says it of."""
-    original = error.orig if isinstance(error, DBAPIError) else error
-    diagnosis = getattr(original, "diag", None)
-    if diagnosis is not None and diagnosis.message_primary:
-        return f"{diagnosis.sqlstate}: {diagnosis.message_primary}."
-    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}."
