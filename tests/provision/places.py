@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ def write_revision(scripts: Path, name: str, down: object = None) -> None:
     (versions / f"{name}.py").write_text(f"revision = {name!r}\ndown_revision = {down!r}\n\n\n{body}")
 
 
-class Place:
+class Place(ABC):
     """One installation at revision ``0001``; every tenancy made of it is one more process' view of it."""
 
     kind: str
@@ -41,14 +42,14 @@ class Place:
         self.config = Config(migrations=str(scripts))
         write_revision(scripts, "0001")
 
+    @abstractmethod
     def tenancy(self, models: Any = Base, **choices: Any) -> Tenancy:
         """Returns a tenancy with every login; *choices* are those of Config, and ``seeds``."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def addresses(self) -> dict[str, str]:
         """What another process needs to be at home here."""
-        raise NotImplementedError
 
     def run_killed(self, step: str, *, isolation: str, slug: str = "", size: int = 0) -> None:
         """Has another process create a tenant, or *size* placements, and be killed before that step."""

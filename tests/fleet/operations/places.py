@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from . import models
 LOGINS = ("app", "operator", "platform")
 
 
-class Place:
+class Place(ABC):
     """One installation with two tenants in common tables and a scripts directory."""
 
     on_postgres: bool
@@ -42,8 +43,9 @@ class Place:
         self.config = Config(migrations=str(self.scripts), role_prefix=self.prefix, **choices)
         self._install(create_tables=create_tables)
 
+    @abstractmethod
     def _install(self, *, create_tables: bool) -> None:
-        raise NotImplementedError
+        """Installs it and opens the first tenancy."""
 
     def close(self) -> None:
         """Leaves nothing behind."""
@@ -55,12 +57,13 @@ class Place:
         self._opened.append(self._open(base))
         return self._opened[-1]
 
+    @abstractmethod
     def _open(self, base: Any) -> Tenancy:
-        raise NotImplementedError
+        """Returns a tenancy with every login."""
 
+    @abstractmethod
     def environment(self) -> dict[str, str]:
         """Returns the variables by which another process finds the installation."""
-        raise NotImplementedError
 
     @property
     def common(self) -> Home:
@@ -149,9 +152,9 @@ class Place:
         file.unlink()
         return written
 
+    @abstractmethod
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Returns what every tenant has, read past the walls; ``{tickets}`` stands for the stored table."""
-        raise NotImplementedError
 
 
 class PostgresPlace(Place):

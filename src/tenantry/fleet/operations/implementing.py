@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
+from abc import ABCMeta, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from alembic.ddl.impl import DefaultImpl
+from alembic.ddl.impl import DefaultImpl, ImplMeta
 from alembic.util import CommandError
 from sqlalchemy import Column, Constraint, ForeignKeyConstraint, Index, Table, TextClause, insert, literal, text
 from sqlalchemy.exc import InvalidRequestError
@@ -32,7 +33,11 @@ from tenantry.models import TENANT_COLUMN, Ownership
 _COLON: Final = re.compile(r"(?<![:\w\\]):(?=\w)")
 
 
-class HomeImpl(DefaultImpl):
+class _AbstractImpl(ImplMeta, ABCMeta):
+    """Alembic's way of noting an implementation, for one that is made for its heirs alone."""
+
+
+class HomeImpl(DefaultImpl, metaclass=_AbstractImpl):
     """Alembic's operations in one home; what the kinds of database do differently is left to the two below."""
 
     def __init__(self, dialect: Any, connection: Any, as_sql: bool, *rest: Any) -> None:
@@ -42,21 +47,21 @@ class HomeImpl(DefaultImpl):
         # How many rows the data steps touched, by table.
         self.touched: Counter[str] = Counter()
 
+    @abstractmethod
     def wall(self, name: str) -> None:
         """Puts the wall before a table of the home."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unforced(self, tables: Iterable[Named]) -> contextlib.AbstractContextManager[None]:
         """Lets the owner see every row of *tables* for a ``with`` block, so that foreign keys are checked on all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def connected_unforced(self, tables: Iterable[Named]) -> contextlib.AbstractContextManager[None]:
         """Does the same for every table that keys connect with *tables*."""
-        raise NotImplementedError
 
+    @abstractmethod
     def as_operator(self, tables: Iterable[Named]) -> contextlib.AbstractContextManager[None]:
         """Runs a ``with`` block as one who sees every tenant's rows, where any of *tables* is walled."""
-        raise NotImplementedError
 
     def counted(self, statement: Any, execution_options: dict[str, Any] | None) -> int:
         """Runs a statement and returns how many rows it changed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
 
@@ -129,60 +129,56 @@ class RowsOp(MigrateOperation):
         return found
 
 
-T = TypeVar("T", bound=HomeImpl)
-
-
-def _impl(operations: Operations, kind: type[T]) -> T | None:
+def _home(operations: Operations) -> HomeImpl:
     impl = operations.migration_context.impl
     if not isinstance(impl, HomeImpl):
         raise ConfigurationError(
             what="The revision uses an operation of Tenantry's, but its environment is another's.",
             fix="Let env.py call tenantry.fleet.environment.run(tenancy), as `tenantry fleet init` writes it.",
         )
-    return impl if isinstance(impl, kind) else None
+    return impl
 
 
 @Operations.implementation_for(WallOp)
 def _wall(operations: Operations, operation: WallOp) -> None:
-    impl = _impl(operations, HomeImpl)
-    if impl is not None and not impl.known.left_out(operation.table_name):
+    impl = _home(operations)
+    if not impl.known.left_out(operation.table_name):
         impl.wall(operation.table_name)
 
 
 @Operations.implementation_for(UnwallOp)
 def _unwall(operations: Operations, operation: UnwallOp) -> None:
-    impl = _impl(operations, PostgresHome)
-    if impl is not None:
+    impl = _home(operations)
+    if isinstance(impl, PostgresHome):
         impl.unwall(operation.table_name)
 
 
 @Operations.implementation_for(ShareOp)
 def _share(operations: Operations, operation: ShareOp) -> None:
-    impl = _impl(operations, PostgresHome)
-    if impl is not None and Ownership.SHARED in impl.site.holds:
-        impl.grant(operation.table_name, Ownership.SHARED)
+    _grant(_home(operations), operation.table_name, Ownership.SHARED)
 
 
 @Operations.implementation_for(GrantPlatformOp)
 def _grant_platform(operations: Operations, operation: GrantPlatformOp) -> None:
-    impl = _impl(operations, PostgresHome)
-    if impl is not None and Ownership.PLATFORM in impl.site.holds:
-        impl.grant(operation.table_name, Ownership.PLATFORM)
+    _grant(_home(operations), operation.table_name, Ownership.PLATFORM)
+
+
+def _grant(impl: HomeImpl, table: str, owner: Ownership) -> None:
+    # SQLite has nobody to give rights to.
+    if isinstance(impl, PostgresHome) and owner in impl.site.holds:
+        impl.grant(table, owner)
 
 
 @Operations.implementation_for(HoldsOp)
 def _holds(operations: Operations, operation: HoldsOp) -> bool:
-    impl = _impl(operations, HomeImpl)
-    return impl is not None and operation.kind in impl.site.holds
+    return operation.kind in _home(operations).site.holds
 
 
 @Operations.implementation_for(DataOp)
 def _data(operations: Operations, operation: DataOp) -> int | None:
-    impl = _impl(operations, HomeImpl)
-    return None if impl is None else impl.change(operation.statement, written(operation.statement))
+    return _home(operations).change(operation.statement, written(operation.statement))
 
 
 @Operations.implementation_for(RowsOp)
 def _rows(operations: Operations, operation: RowsOp) -> Sequence[Any]:
-    impl = _impl(operations, HomeImpl)
-    return () if impl is None else impl.rows(operation.statement)
+    return _home(operations).rows(operation.statement)
