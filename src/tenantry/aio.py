@@ -47,7 +47,7 @@ class AsyncTenancy:
 
         Raises: as ``Tenancy.session``.
         """
-        return _Opening(lambda: self._open(key, read_only=read_only, isolation_level=isolation_level))
+        return _Opening(functools.partial(self._open, key, read_only=read_only, isolation_level=isolation_level))
 
     @contextlib.asynccontextmanager
     async def transaction(
@@ -126,7 +126,8 @@ class AsyncTenancy:
             outcomes.failed[tenant.id] = error  # type: ignore[index]  # as above
 
     async def _open(self, key: TenantKey, *, read_only: bool, isolation_level: str | None) -> AsyncTenantSession:
-        route = await self._tenancy.router.route_async(key)
+        router = self._tenancy.router
+        route = router.kept(key) or await router.route_async(key)
         engine = route.async_engine(read_only=read_only, isolation_level=isolation_level)
         if route.tenant.isolation is Isolation.DATABASE:
             await self._tenancy.servers.get(route.tenant.server).engines.of_this_loop().retire()
@@ -159,7 +160,7 @@ class _Opening(contextlib.AbstractAsyncContextManager[AsyncTenantSession]):
 
     async def __aenter__(self) -> AsyncTenantSession:
         self._session = await self._open_session()
-        return await self._session.__aenter__()
+        return self._session
 
     async def __aexit__(self, *raised: Any) -> None:
         await self._session.__aexit__(*raised)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import threading
 import time
 import uuid
@@ -20,6 +20,8 @@ LONGEST_VALUE: Final = 255
 
 _RANDOM_BITS: Final = 74
 _STEP_BITS: Final = 32
+_NOISE: Final = (1 << _RANDOM_BITS + _STEP_BITS) - 1
+_RANDOM_BYTES: Final = _NOISE.bit_length() // 8 + 1
 _newest = 0
 _newest_lock = threading.Lock()
 
@@ -27,7 +29,7 @@ _newest_lock = threading.Lock()
 def uuid7() -> uuid.UUID:
     """Returns a version 7 UUID (RFC 9562, section 5.7), greater than every one this process returned before."""
     global _newest
-    noise = secrets.randbits(_RANDOM_BITS + _STEP_BITS)
+    noise = int.from_bytes(os.urandom(_RANDOM_BYTES)) & _NOISE
     drawn = (time.time_ns() // 1_000_000) << _RANDOM_BITS | noise >> _STEP_BITS
     with _newest_lock:
         # Within one millisecond, or after the clock went back: a random step beyond the newest (section 6.2, method 2).

@@ -104,9 +104,11 @@ class PostgresServer:
 
     def async_engine(self, login: str, *, action: str, prepared: bool = True) -> AsyncEngine:
         """Returns the shared engine of one login for the running event loop."""
-        engines = self.engines.of_this_loop()
-        url = self.url(login, action=action)
-        return engines.shared((login, prepared), lambda: self._make_async(url, prepared=prepared))
+
+        def make() -> AsyncEngine:
+            return self._make_async(self.url(login, action=action), prepared=prepared)
+
+        return self.engines.of_this_loop().shared((login, prepared), make)
 
     def database_engine(self, name: str) -> Engine:
         """Returns the app login's engine for a tenant's own database, within the connection budget."""

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import InstanceState, Mapper, class_mapper
 from sqlalchemy.orm.attributes import set_attribute
+from sqlalchemy.orm.util import object_state
 
 from tenantry.errors import TenantImmutable
 from tenantry.ids import uuid7
@@ -30,7 +31,7 @@ def stamp(row: object, tenant: uuid.UUID) -> bool:
 def _hold(row: object, name: str, tenant: uuid.UUID) -> bool:
     held = vars(row).get(name)
     if held is None:
-        held = _identity(inspect(row, raiseerr=True), name)
+        held = _identity(object_state(row), name)
     if held is None:
         set_attribute(row, name, tenant)
         return True

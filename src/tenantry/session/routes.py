@@ -62,7 +62,7 @@ class Router:
 
         Raises: InvalidKey, TenantNotFound, TenantSuspended, TenantUnavailable, ServerUnknown, UnsafeLogin.
         """
-        found = self._found(key)
+        found = self.kept(key)
         if found is not None:
             return found
         parsed, asked = parse_key(key), self._kept.ask()
@@ -75,7 +75,7 @@ class Router:
 
         Raises: as ``route``.
         """
-        found = self._found(key)
+        found = self.kept(key)
         if found is not None:
             return found
         parsed, asked = parse_key(key), self._kept.ask()
@@ -91,7 +91,11 @@ class Router:
         """Drops every kept route."""
         self._kept.clear()
 
-    def _found(self, key: TenantKey) -> Route | None:
+    def kept(self, key: TenantKey) -> Route | None:
+        """Returns the route of an active tenant if it is known already.
+
+        Raises: InvalidKey.
+        """
         # Nothing is kept under a malformed slug, so a text need not be looked at before it is looked up.
         found = self._kept.get((SLUG_KIND, key)) if isinstance(key, str) else None
         return found or self._kept.get(parse_key(key))

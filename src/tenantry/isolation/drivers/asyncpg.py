@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import asyncpg
@@ -75,12 +75,15 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
         self.residue = True
         await super().add_listener(channel, callback)
 
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+    def execute(self, query: str, *args: Any, timeout: float | None = None) -> Coroutine[Any, Any, str]:
         message = query if args else self._extended(query)
-        status: str = await super().execute(message, *args, timeout=timeout)
-        if message.endswith(SWEEP):
-            # What the sweep does not reach keeps the connection from being lent again.
-            self.residue = self.lasting
+        running: Coroutine[Any, Any, str] = super().execute(message, *args, timeout=timeout)
+        return self._swept(running) if message.endswith(SWEEP) else running
+
+    async def _swept(self, running: Coroutine[Any, Any, str]) -> str:
+        status = await running
+        # What the sweep does not reach keeps the connection from being lent again.
+        self.residue = self.lasting
         return status
 
     async def copy_from_query(self, query: str, *args: Any, **options: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, Self
 
 import psycopg
@@ -150,9 +150,9 @@ class AsyncBoundCursor(psycopg.AsyncCursor[Any]):
 
     connection: AsyncBoundConnection
 
-    async def execute(self, query: Any, params: Params | None = None, **options: Any) -> Self:
+    def execute(self, query: Any, params: Params | None = None, **options: Any) -> Coroutine[Any, Any, Self]:
         self.connection.watch(query)
-        return await super().execute(query, params, **options)
+        return super().execute(query, params, **options)
 
     async def executemany(self, query: Query, params_seq: Iterable[Params], **options: Any) -> None:
         self.connection.watch(query)
@@ -185,16 +185,19 @@ class AsyncBoundConnection(_Watched, psycopg.AsyncConnection[Any]):
         self.cursor_factory = AsyncBoundCursor
         self.server_cursor_factory = AsyncBoundServerCursor
 
-    async def enter(self, begin: str, binding: Binding) -> None:
+    def enter(self, begin: str, binding: Binding) -> Coroutine[Any, Any, None]:
         """Sends BEGIN and the binding as one message."""
         self.bound_to(binding)
-        await self._send(f"{begin}; {binding.preamble}")
+        return self._send(f"{begin}; {binding.preamble}")
 
     async def commit(self) -> None:
         self.binding = None
-        if not self.residue:
-            return await super().commit()
-        return await self._end("COMMIT")
+        if self.residue:
+            await self._end("COMMIT")
+        elif self.pgconn.transaction_status == INTRANS:
+            await self._send("COMMIT")
+        else:
+            await super().commit()
 
     async def rollback(self) -> None:
         self.binding = None
@@ -211,10 +214,11 @@ class AsyncBoundConnection(_Watched, psycopg.AsyncConnection[Any]):
         self.released()
 
     async def _send(self, message: str) -> None:
-        # Below the cursor, which has no result to read here and would cost a tenth of a short read.
+        # Below the cursor, which has no result to read here and would cost a tenth of a short read. The loop hears of
+        # interrupts by itself, so no timer wakes this wait.
         async with self.lock:
             self.pgconn.send_query(message.encode())
-            results = await self.wait(generators.execute(self.pgconn))
+            results = await self.wait(generators.execute(self.pgconn), 0.0)
         _check(results[-1])
 
     async def _end(self, statement: str) -> None:
