@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -19,6 +20,7 @@ from tenantry import Tenancy
 
 Turn = Callable[[int], None]
 AsyncTurn = Callable[[int], Awaitable[None]]
+T = TypeVar("T")
 WARM_UP = 60
 BLOCK = 10
 
@@ -67,7 +69,7 @@ def timed(contestants: dict[str, Turn], rounds: int, *, warm_up: int = WARM_UP) 
     """Returns how long each turn of each contestant took, in seconds; they take turns one after the other."""
     samples: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(-warm_up, rounds):
-        for name, turn in contestants.items():
+        for name, turn in _ordered(contestants, number):
             begun = time.perf_counter()
             turn(number + warm_up)
             if number >= 0:
@@ -109,12 +111,18 @@ async def _asynchronous(stage: Stage, rounds: int, peer: Peer | None, driver: st
     tenancy.close()
 
 
+def _ordered(contestants: dict[str, T], number: int) -> Iterable[tuple[str, T]]:
+    """Yields the contestants, every other time the last one first: who comes behind another finds the caches cold."""
+    items = list(contestants.items())
+    return reversed(items) if number % 2 else items
+
+
 async def _timed_async(
     contestants: dict[str, AsyncTurn], rounds: int, work: str, peer: Peer | None
 ) -> dict[str, list[float]]:
     samples: dict[str, list[float]] = {name: [] for name in (*contestants, *([PEER] if peer else []))}
     for start in range(0, rounds + WARM_UP, BLOCK):
-        for name, turn in contestants.items():
+        for name, turn in _ordered(contestants, start // BLOCK):
             samples[name] += [await _one(turn, number) for number in range(start, start + BLOCK)]
         if peer:
             samples[PEER] += await asyncio.to_thread(peer.run, work, start, BLOCK)
