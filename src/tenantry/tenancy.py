@@ -9,8 +9,9 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.engine import Engine
+from sqlalchemy.schema import SchemaItem
 
 from tenantry.catalog.warming import WarmPlacement
 from tenantry.errors import ConfigurationError, OutcomeUnknown
@@ -20,7 +21,7 @@ from tenantry.isolation.logins import make_login
 from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
 from tenantry.isolation.servers import MAIN, Servers
 from tenantry.isolation.sqlite import SqliteServer
-from tenantry.models import Ownership, lift, ownership_of
+from tenantry.models import Ownership, behaviour_table, lift, ownership_of
 from tenantry.provision import installing
 from tenantry.provision.creating import Creating
 from tenantry.provision.heads import Scripts
@@ -108,6 +109,18 @@ class Tenancy:
 
             self._aio = AsyncTenancy(self)
         return self._aio
+
+    def table(self, name: str, *items: SchemaItem, behaviour: str, **info: Any) -> Table:
+        """Adds the walled table of a behaviour to the models, once; it is made and migrated like theirs.
+
+        Raises: ConfigurationError after anything was opened, and for a table of that name which is another's.
+        """
+        if name not in self.metadata.tables and any(server.engines.opened for server in self.servers.all()):
+            raise ConfigurationError(
+                what=f"{behaviour} was made after its tenancy had opened a connection, so no wall knows its table.",
+                fix=f"Make it right after the Tenancy: {behaviour.lower()} = {behaviour}(tenancy).",
+            )
+        return behaviour_table(self.metadata, name, *items, behaviour=behaviour, **info)
 
     def lend_migrations(self, directory: str) -> None:
         """Says where the Alembic scripts are where the configuration does not: the command line reads more than it."""

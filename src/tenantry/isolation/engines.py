@@ -28,6 +28,8 @@ class Engines:
 
     def __init__(self, server: str, config: Config) -> None:
         self.budget = Budget(server, limit=config.connection_budget, timeout=config.pool_timeout)
+        # Whether anything was ever opened, and so what the models look like compiled into walls and templates.
+        self.opened = False
         self._limit = config.engine_limit
         self._lock = threading.RLock()
         self._shared: dict[Hashable, Engine] = {}
@@ -39,6 +41,7 @@ class Engines:
         """Returns the engine that stays under *key* until the server is closed."""
         with self._lock:
             if key not in self._shared:
+                self.opened = True
                 self._shared[key] = make()
             return self._shared[key]
 
@@ -47,6 +50,7 @@ class Engines:
         with self._lock:
             found = self._bounded.get(key)
             if found is None:
+                self.opened = True
                 self._retire()
                 found = self._bounded[key] = make()
             self._bounded.move_to_end(key)
@@ -81,6 +85,7 @@ class Engines:
         return found or self._begin_loop(loop)
 
     def _begin_loop(self, loop: asyncio.AbstractEventLoop) -> AsyncEngines:
+        self.opened = True
         with self._lock:
             if loop not in self._loops:
                 # Their connections know their loop, so the garbage collector would never find them here.

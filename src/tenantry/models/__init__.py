@@ -1,6 +1,7 @@
 """Whose a table is, lifted keys, column types, and the linter."""
 
 from tenantry.models import relationships as _relationships  # noqa: F401  # hooks relationships as classes are mapped
+from tenantry.models.behaviours import behaviour_table
 from tenantry.models.columns import Timestamps, UTCDateTime
 from tenantry.models.documents import JSONDocument
 from tenantry.models.foreign_keys import SET_NULL_TRIGGER, sqlite_triggers
@@ -32,6 +33,7 @@ __all__ = [
     "Timestamps",
     "UTCDateTime",
     "Walled",
+    "behaviour_table",
     "is_walled",
     "lift",
     "lint",
