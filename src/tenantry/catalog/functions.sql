@@ -60,24 +60,33 @@ BEGIN
 END
 $body$;
 
-CREATE OR REPLACE FUNCTION {schema}.claim(new_tenant jsonb, new_identities jsonb, ceiling integer, at_head text)
-RETURNS TABLE (id uuid, physical text)
+CREATE OR REPLACE FUNCTION {schema}.enrol(new_tenant jsonb, new_identities jsonb, ceiling integer, at_head text)
+RETURNS TABLE (id uuid, physical text, placed boolean, others boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     PERFORM {schema}.refuse_bound();
-    -- Whoever claims at the same time takes the next one.
+    -- A placement that is kept ready brings its identifier; who asks at the same time takes the next one.
     DELETE FROM {schema}.warm w WHERE w.id = (
         SELECT r.id FROM {schema}.warm r
         WHERE r.server = new_tenant ->> 'server' AND r.isolation = new_tenant ->> 'isolation'
           AND r.state = 'ready' AND r.head IS NOT DISTINCT FROM at_head
         ORDER BY r.id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING w.id, w.physical INTO id, physical;
-    IF NOT FOUND THEN
-        RETURN;
+    placed := FOUND;
+    IF NOT placed THEN
+        id := (new_tenant ->> 'id')::uuid;
+        physical := new_tenant ->> 'physical';
+        IF new_tenant ->> 'server' = 'main' THEN
+            -- What is made next is made on this server, and its commit brings this one to the disk before it.
+            PERFORM set_config('synchronous_commit', 'off', true);
+        END IF;
     END IF;
     PERFORM {schema}.register(
         new_tenant || jsonb_build_object('id', id, 'physical', physical), new_identities, ceiling);
-    UPDATE {schema}.journal j SET step = 'placed' WHERE j.id = claim.id AND j.kind = 'create';
+    UPDATE {schema}.journal j SET step = 'placed' WHERE j.id = enrol.id AND j.kind = 'create' AND enrol.placed;
+    others := EXISTS (
+        SELECT 1 FROM {schema}.journal j
+        WHERE j.kind = 'create' AND j.state = 'running' AND j.step <> 'waiting' AND j.id <> enrol.id);
     RETURN NEXT;
 END
 $body$;

@@ -33,6 +33,7 @@ from tenantry.types import Isolation, Tenant, TenantStatus
 
 _NO_CEILING: Final = 2**31 - 1
 _LIMIT_STATE: Final = "TN003"
+_running: Final = and_(journal.c.kind == "create", journal.c.state == "running")
 _UNDEFINED_SCHEMA: Final = ("3F000", "42883", "42P01")
 
 
@@ -46,6 +47,15 @@ class Unfinished:
     abandoned: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A tenant as it was registered: whether its placement was kept ready, and whether other creations go on."""
+
+    tenant: Tenant
+    placed: bool
+    others: bool
+
+
 class Store(Protocol):
     """What the two databases do each in its own way; PostgreSQL's app login reaches the catalog by functions only."""
 
@@ -54,7 +64,7 @@ class Store(Protocol):
     def register(
         self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
     ) -> None: ...
-    def claim(
+    def enrol(
         self,
         connection: Connection,
         tenant: Tenant,
@@ -62,7 +72,7 @@ class Store(Protocol):
         names: Sequence[tuple[str, str]],
         ceiling: int | None,
         head: str | None,
-    ) -> Tenant | None: ...
+    ) -> Enrolled: ...
     def advance(self, connection: Connection, tenant: uuid.UUID, step: str, *, seen: str | None = None) -> bool: ...
     def activate(self, connection: Connection, tenant: uuid.UUID) -> bool: ...
     def discard(self, connection: Connection, tenant: uuid.UUID) -> bool: ...
@@ -86,7 +96,7 @@ class PostgresStore:
         statement = "select {0}.register(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling)"
         self._registered(connection, statement, tenant, names, ceiling)
 
-    def claim(
+    def enrol(
         self,
         connection: Connection,
         tenant: Tenant,
@@ -94,10 +104,10 @@ class PostgresStore:
         names: Sequence[tuple[str, str]],
         ceiling: int | None,
         head: str | None,
-    ) -> Tenant | None:
-        statement = "select * from {0}.claim(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling, :head)"
-        row = self._registered(connection, statement, tenant, names, ceiling, head=head).one_or_none()
-        return replace(tenant, id=row.id, physical=row.physical) if row else None
+    ) -> Enrolled:
+        statement = "select * from {0}.enrol(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling, :head)"
+        row = self._registered(connection, statement, tenant, names, ceiling, head=head).one()
+        return Enrolled(replace(tenant, id=row.id, physical=row.physical), row.placed, row.others)
 
     def _registered(
         self,
@@ -193,7 +203,7 @@ class SqliteStore:
         entry = {"kind": "create", "step": "registered", "state": "running", "detail": {}, **held()}
         connection.execute(insert(journal).values(id=tenant.id, tenant_id=tenant.id, **entry))
 
-    def claim(
+    def enrol(
         self,
         connection: Connection,
         tenant: Tenant,
@@ -201,14 +211,15 @@ class SqliteStore:
         names: Sequence[tuple[str, str]],
         ceiling: int | None,
         head: str | None,
-    ) -> Tenant | None:
+    ) -> Enrolled:
         taken = warming.take(connection, tenant.server, tenant.isolation, head)
-        if taken is None:
-            return None
-        claimed = replace(tenant, id=taken[0], physical=taken[1])
-        self.register(connection, claimed, names=names, ceiling=ceiling)
-        self.advance(connection, claimed.id, "placed")
-        return claimed
+        enrolled = tenant if taken is None else replace(tenant, id=taken[0], physical=taken[1])
+        self.register(connection, enrolled, names=names, ceiling=ceiling)
+        if taken is not None:
+            self.advance(connection, enrolled.id, "placed")
+        others = and_(_running, journal.c.step != "waiting", journal.c.id != enrolled.id)
+        found = connection.execute(select(journal.c.id).where(others).limit(1)).one_or_none()
+        return Enrolled(enrolled, taken is not None, found is not None)
 
     def advance(self, connection: Connection, tenant: uuid.UUID, step: str, *, seen: str | None = None) -> bool:
         statement = update(journal).where(_creation(tenant), journal.c.state == "running").values(step=step, **held())
@@ -233,7 +244,7 @@ class SqliteStore:
         return True
 
     def unfinished(self, connection: Connection) -> list[Unfinished]:
-        running = select(journal).where(journal.c.kind == "create", journal.c.state == "running")
+        running = select(journal).where(_running)
         return [
             Unfinished(row.tenant_id, row.step, row.holder, has_let_go(row.holder, expired=row.lease_until < now()))
             for row in connection.execute(running)

@@ -23,7 +23,7 @@ _APP_FUNCTIONS: Final = (
     "catalog_version()",
     "resolve(text, text)",
     "register(jsonb, jsonb, integer)",
-    "claim(jsonb, jsonb, integer, text)",
+    "enrol(jsonb, jsonb, integer, text)",
     "note_seed(uuid, uuid, text, text)",
     "seeds_of(uuid)",
     "advance(uuid, text, text, double precision, text)",

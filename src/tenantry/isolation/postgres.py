@@ -220,15 +220,20 @@ class PostgresServer:
         """
         binding = Binding(None, self.preamble(*settings, role=OWNER), prepared=False)
         engine = self.engine(OWNER, action=action)
-        try:
-            with bound(engine, binding) as connection:
-                # Not the connection's own cursor: DDL of ours leaves nothing behind that would have to be swept.
-                yield psycopg.Cursor(connection.connection.driver_connection)  # type: ignore[arg-type]  # psycopg's
-        except psycopg.errors.OutOfMemory as error:
-            raise ConfigurationError(
-                what=f"{action} needs more locks than the server has room for: {error.diag.message_primary}.",
-                fix="Raise max_locks_per_transaction in postgresql.conf and restart the server.",
-            ) from error
+        with _told_of_locks(action), bound(engine, binding) as connection:
+            # Not the connection's own cursor: DDL of ours leaves nothing behind that would have to be swept.
+            yield psycopg.Cursor(connection.connection.driver_connection)  # type: ignore[arg-type]  # psycopg's
+
+    def replay(self, script: str, *settings: str, action: str) -> None:
+        """Runs a script of the owner's as one transaction in one message, on a connection that is kept.
+
+        Raises: as ``making``, and psycopg's errors.
+        """
+        message = f"BEGIN; {self.preamble(*settings, role=OWNER)}; {script}; COMMIT"
+        engine = self.engine(OWNER, action=action)
+        with _told_of_locks(action), contextlib.closing(engine.raw_connection()) as connection:
+            # What fails in the middle is rolled back as the connection returns to its pool.
+            psycopg.Cursor(connection.driver_connection).execute(message)  # type: ignore[arg-type]  # psycopg's
 
     def check_login(self, connection: Connection) -> None:
         """Lets an app login pass that the walls hold for; a development server's superuser is demoted.
@@ -320,6 +325,17 @@ class PostgresServer:
     def _make_async(self, url: URL, *, prepared: bool, budgeted: bool = False) -> AsyncEngine:
         budget, make_room = self.engines.budget if budgeted else None, self.engines.make_room_async
         return async_postgres_engine(url, self.config, budget=budget, make_room=make_room, prepared=prepared)
+
+
+@contextlib.contextmanager
+def _told_of_locks(action: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.OutOfMemory as error:
+        raise ConfigurationError(
+            what=f"{action} needs more locks than the server has room for: {error.diag.message_primary}.",
+            fix="Raise max_locks_per_transaction in postgresql.conf and restart the server.",
+        ) from error
 
 
 def _limits(config: Config) -> list[str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 _ACTION: Final = "Opening a session"
+_DUPLICATE_SCHEMA: Final = "42P06"
 
 
 class PostgresSchema:
@@ -50,10 +51,13 @@ class PostgresSchema:
         return physical_name(tenant)
 
     def create(self, tenant: uuid.UUID, *, head: str | None = None) -> None:
-        with self._server.making(self._path(tenant), action="Creating a tenant's schema") as cursor:
+        script = self._server.blueprint(head).schema(self.place(tenant))
+        try:
+            self._server.replay(script, self._path(tenant), action="Creating a tenant's schema")
+        except Exception as error:
             # One transaction makes it, whole or not at all.
-            if not self._stands(cursor, tenant):
-                cursor.execute(self._server.blueprint(head).schema(self.place(tenant)))
+            if getattr(error, "sqlstate", None) != _DUPLICATE_SCHEMA:
+                raise
 
     def drop(self, tenant: uuid.UUID, *, force: bool = False) -> Mapping[str, int]:
         with patiently(tenant), self._dropping() as cursor:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from tenantry.catalog import store
 from tenantry.catalog.holder import this_process
 from tenantry.catalog.tables import WARM_SINCE
-from tenantry.errors import CreationInProgress, LoginRequired, TenantExists
+from tenantry.errors import CreationInProgress, LoginRequired, TenantExists, TenantLimitReached
 from tenantry.events import announce
 from tenantry.isolation.base import Strategy
 from tenantry.isolation.contents import delete_rows
@@ -42,11 +42,12 @@ _in_hand_lock: Final = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A tenant in hand: how far it had come, and whether somebody else's creation brought it there."""
+    """A tenant in hand: how far it had come, whether by somebody else's creation, and whether others go on."""
 
     tenant: Tenant
     step: str
     taken_over: bool = False
+    others: bool = False
 
 
 class Creating:
@@ -78,42 +79,43 @@ class Creating:
             case = self._register(wanted, names, opened=record is None and not self._seeding.seeds)
         except TenantExists:
             case = self._taken_over(wanted.slug)
+        except TenantLimitReached:
+            # What crashed counts until it is removed.
+            if not self._clean_up(sparing=wanted.slug):
+                raise
+            return self.create(wanted, names, record)
         try:
+            if case.others:
+                self._clean_up(sparing=wanted.slug)
             return self._finish(case, record)
         finally:
             _in_hand.discard(case.tenant.id)
 
-    def _register(self, wanted: Tenant, names: _Names, *, opened: bool, swept: bool = False) -> _Case:
-        """Registers the tenant; what is half made is looked for in the same transaction, and removed before."""
+    def _register(self, wanted: Tenant, names: _Names, *, opened: bool) -> _Case:
+        """Registers the tenant where a placement is kept ready, or where one is to be made."""
+        announce("create", "register", tenant=wanted.id)
         case = _Case(wanted, REGISTERED)
         try:
             with self._control.app(_ACTION) as connection:
-                left_over = [] if swept else list(self._abandoned(connection))
-                if not left_over:
-                    case = self._enrol(connection, wanted, names, opened=opened)
-                    # In hand before anyone can find it in the journal, where it would look like a crash of ours.
-                    _in_hand.add(case.tenant.id)
+                case = self._enrol(connection, wanted, names, opened=opened)
+                # In hand before anyone can find it in the journal, where it would look like a crash of ours.
+                _in_hand.add(case.tenant.id)
         except BaseException:
             _in_hand.discard(case.tenant.id)
             raise
-        if not left_over:
-            return case
-        for left in left_over:
-            self._remove_half_made(left, sparing=wanted.slug)
-        return self._register(wanted, names, opened=opened, swept=True)
+        return case
 
     def _enrol(self, connection: Connection, wanted: Tenant, names: _Names, *, opened: bool) -> _Case:
-        """Gives the tenant a placement that is kept ready, if there is one; *opened* has that open at once."""
         catalog, ceiling = self._control.store, self._config.max_tenants
-        announce("create", "register", tenant=wanted.id)
-        if wanted.isolation is not Isolation.ROWS and self._control.knows(WARM_SINCE):
-            claimed = catalog.claim(connection, wanted, names=names, ceiling=ceiling, head=self._scripts.head())
-            if claimed is not None:
-                if opened:
-                    catalog.activate(connection, claimed.id)
-                return _Case(claimed, ACTIVE if opened else PLACED)
-        catalog.register(connection, wanted, names=names, ceiling=ceiling)
-        return _Case(wanted, REGISTERED)
+        if not self._control.knows(WARM_SINCE):
+            catalog.register(connection, wanted, names=names, ceiling=ceiling)
+            return _Case(wanted, REGISTERED, others=True)
+        head = self._head(wanted)
+        enrolled = catalog.enrol(connection, wanted, names=names, ceiling=ceiling, head=head)
+        if enrolled.placed and opened:
+            catalog.activate(connection, enrolled.tenant.id)
+        step = (ACTIVE if opened else PLACED) if enrolled.placed else REGISTERED
+        return _Case(enrolled.tenant, step, others=enrolled.others)
 
     def _taken_over(self, slug: str) -> _Case:
         """Returns the half-made tenant of that slug, now ours to finish."""
@@ -203,23 +205,24 @@ class Creating:
             return False
         return True
 
-    def _abandoned(self, connection: Connection) -> Iterator[store.Unfinished]:
-        """Yields the creations that crashed; whoever holds one that lives is left alone."""
-        for left in self._control.store.unfinished(connection):
-            if left.step != WAITING and _is_free(left):
-                yield left
+    def _clean_up(self, *, sparing: str) -> bool:
+        """Removes what crashed creations left, and says whether anything was; whoever holds one that lives is left."""
+        with self._control.app(_ACTION) as connection:
+            left_over = [left for left in self._control.store.unfinished(connection) if left.step != WAITING]
+        removed = [self._remove_half_made(left, sparing=sparing) for left in left_over if _is_free(left)]
+        return any(removed)
 
-    def _remove_half_made(self, left: store.Unfinished, *, sparing: str) -> None:
+    def _remove_half_made(self, left: store.Unfinished, *, sparing: str) -> bool:
         tenant = self._control.resolve(("id", str(left.tenant)))
         if tenant is None or tenant.slug == sparing or not self._may_place(tenant):
-            return
+            return False
         with self._control.app(_ACTION) as connection:
             if not self._take(connection, left):
-                return
+                return False
         try:
             self._strategy(tenant).drop(tenant.id, force=True)
             with self._control.app(_ACTION) as connection:
-                self._control.store.discard(connection, tenant.id)
+                return self._control.store.discard(connection, tenant.id)
         finally:
             _in_hand.discard(tenant.id)
 
