@@ -137,6 +137,7 @@ class AsyncTenancy:
             binding=route.binding,
             criteria=route.criteria,
             walled=route.strategy.walled,
+            info={"tenancy": self._tenancy},
         )
 
     def _operator(self, name: str) -> tuple[AsyncEngine, Binding]:

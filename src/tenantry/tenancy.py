@@ -276,6 +276,7 @@ class Tenancy:
             binding=route.binding,
             criteria=route.criteria,
             walled=route.strategy.walled,
+            info={"tenancy": self},
         )
 
     def _write_record(self, tenant: Tenant, record: object) -> None:
