@@ -462,3 +462,39 @@ class StreamLost(TenantryError):
     Raise lease= above the time of the slowest handler."""
 
     tenant: uuid.UUID
+
+
+# --- what is kept: append-only, soft delete ------------------------------------------------------------------------
+
+
+class AppendOnlyViolation(TenantryError):
+    """{action} on {table} was refused: it is append-only, so its rows are neither changed nor deleted. Write a new row
+    that says what is different; rows that are old enough go by tenancy.purge()."""
+
+
+# --- rates and quotas ----------------------------------------------------------------------------------------------
+
+
+class RateLimited(TenantryError):
+    """The limit of {limit} for {resource!r} is used up, and nothing was done. Call again in {retry_after:.3f} s."""
+
+    resource: str
+    limit: int
+    retry_after: float
+
+
+class RatesUnavailable(TenantryError):
+    """No call for {resource!r} can be counted now, so none was let through: {reason}
+    Look at the store of the rates; Rates(fail_open=True) lets calls pass uncounted meanwhile."""
+
+    resource: str
+
+
+class QuotaExceeded(TenantryError):
+    """The quota {quota!r} allows {limit}: {used} are used and {asked} more were asked for, so nothing was written.
+    Free some, or raise it with quotas.set(key, {quota!r}, …)."""
+
+    quota: str
+    used: int
+    limit: int
+    asked: int
