@@ -498,3 +498,18 @@ class QuotaExceeded(TenantryError):
     used: int
     limit: int
     asked: int
+
+
+# --- the audit -----------------------------------------------------------------------------------------------------
+
+
+class AuditRefused(TenantryError, ValueError):
+    """Nothing was recorded: {reason}"""
+
+
+class CaptureRefused(TenantryError):
+    """Every change of a {model} is recorded, and {statement} does not say which rows it changes. {fix}"""
+
+
+class AnchorUnreadable(TenantryError):
+    """An anchor of the audit cannot be read, {place}: {reason} Look at what else writes there."""

@@ -53,6 +53,7 @@ EXAMPLES: dict[str, Any] = {
     "oldest": 1,
     "or_wait": ", or wait until the next month",
     "period": "month",
+    "place": "ac.jsonl, line 3",
     "provider": "openai",
     "part": "key",
     "quota": "seats",
