@@ -1,0 +1,22 @@
+"""One ground for every test of usage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cells import opened
+
+from tenantry import Tenancy
+from tenantry.usage import Usage
+
+from .stage import HEARD, PRICES, Base
+
+
+@pytest.fixture(scope="package")
+def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    def make(tenancy: Tenancy) -> Usage:
+        return Usage(tenancy, prices=PRICES, on_threshold=HEARD)
+
+    with opened(postgres, tmp_path_factory.mktemp("usage"), Base, make) as ground:
+        yield ground
