@@ -7,9 +7,10 @@ import dataclasses
 import functools
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, MetaData, Table
+from sqlalchemy import ColumnElement, Connection, MetaData, Table
 from sqlalchemy.engine import Engine
 from sqlalchemy.schema import SchemaItem
 
@@ -19,6 +20,7 @@ from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.control import Control
 from tenantry.isolation.logins import make_login
 from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
+from tenantry.isolation.purging import Purge
 from tenantry.isolation.servers import MAIN, Servers
 from tenantry.isolation.sqlite import SqliteServer
 from tenantry.models import Ownership, behaviour_table, lift, ownership_of
@@ -207,6 +209,40 @@ class Tenancy:
         Raises: ConfigurationError without a reason, ServerUnknown, LoginRequired.
         """
         self._control.record_operator(check_reason(reason), self.servers.get(server).name)
+
+    @contextlib.contextmanager
+    def purging(self, key: TenantKey, *, reason: str) -> Iterator[Purge]:
+        """Opens a transaction in which one tenant's rows may go, those of append-only tables too, and commits it.
+
+        On PostgreSQL it runs by the operator's login, never by the app's; the reason is on the record first.
+
+        Raises: TenantNotFound, ConfigurationError without a reason, LoginRequired without the operator's login.
+        """
+        tenant = self.tenants.get(key)
+        self.record_operator(reason, tenant.server)
+        with self.servers.strategy_of(tenant).purging(tenant.id) as purge:
+            yield purge
+
+    def purge(
+        self,
+        key: TenantKey,
+        table: Table | type,
+        *where: ColumnElement[bool],
+        older_than: datetime | timedelta,
+        column: str = "created_at",
+        reason: str,
+    ) -> int:
+        """Deletes one tenant's rows of a table that are older than a time, or than so much time, and returns how many.
+
+        Args:
+            table: the table or a class mapped to it, append-only or not.
+            where: further conditions on its columns that a row must meet to go.
+            column: the column that says how old a row is.
+
+        Raises: as ``purging``.
+        """
+        with self.purging(key, reason=reason) as purge:
+            return purge.delete_older(table, older_than, *where, column=column)
 
     @contextlib.contextmanager
     def catalog(self, action: str) -> Iterator[Connection]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy.engine import Engine
@@ -13,6 +14,8 @@ from tenantry.types import Finding, Isolation
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from tenantry.isolation.purging import Purge
 
 
 class Strategy(Protocol):
@@ -37,6 +40,13 @@ class Strategy(Protocol):
         """Removes the placement and returns how many rows went, by table; *force* takes what is not ours too.
 
         Raises: SurprisingErase for what is not ours, and then nothing was removed.
+        """
+        ...
+
+    def purging(self, tenant: uuid.UUID) -> AbstractContextManager[Purge]:
+        """Opens a transaction in which the tenant's rows may be deleted, those of append-only tables too.
+
+        Raises: LoginRequired without the operator's login or the owner's.
         """
         ...
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import uuid
-
-from sqlalchemy import Connection, MetaData, delete, func, literal, select, text
+from sqlalchemy import Connection, MetaData, func, literal, select, text
 from sqlalchemy.exc import DBAPIError
 
 from tenantry.errors import SurprisingErase
+from tenantry.isolation.purging import Purge
 from tenantry.models import Ownership, owned_tables
 from tenantry.types import Finding
 
 
-def delete_rows(connection: Connection, metadata: MetaData, tenant: uuid.UUID) -> dict[str, int]:
-    """Deletes every row the bound tenant has, children first, and returns how many went, by table.
+def delete_rows(purge: Purge, metadata: MetaData) -> dict[str, int]:
+    """Deletes every row that the tenant of a purge has, children first, and returns how many went, by table.
 
     Raises: SurprisingErase for rows that another session wrote meanwhile, to roll all back.
     """
     tables = owned_tables(metadata, Ownership.TENANT, Ownership.RECORD)
-    gone = {table.name: connection.execute(delete(table)).rowcount for table in reversed(tables)}
-    appeared = [f"{rows} rows of {name}" for name, rows in count_rows(connection, metadata).items() if rows]
+    gone = {table.name: purge.delete(table) for table in reversed(tables)}
+    left = {table.name: purge.count(table) for table in tables}
+    appeared = [f"{rows} rows of {name}" for name, rows in left.items() if rows]
     if appeared:
-        raise SurprisingErase(tenant=tenant, reason=f"{', '.join(appeared)} appeared meanwhile.")
+        raise SurprisingErase(tenant=purge.tenant, reason=f"{', '.join(appeared)} appeared meanwhile.")
     return gone
 
 

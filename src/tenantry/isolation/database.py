@@ -18,6 +18,7 @@ from tenantry.isolation.erasing import PATIENCE, check_database, count_locked, o
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.marks import with_revision
 from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.purging import Purge, postgres_purge, sqlite_purge
 from tenantry.isolation.registries import DATABASE_REGISTRY
 from tenantry.isolation.registries import TABLES as REGISTRY_TABLES
 from tenantry.isolation.sqlite import SqliteServer, tables_of
@@ -107,6 +108,9 @@ class PostgresDatabase:
         yield from ((DATABASE_REGISTRY, name) for name in REGISTRY_TABLES)
         yield from ((SHARED_SCHEMA, table.name) for table in owned_tables(self._server.metadata, Ownership.SHARED))
 
+    def purging(self, tenant: uuid.UUID) -> contextlib.AbstractContextManager[Purge]:
+        return postgres_purge(self._server, tenant, self._server.common_path(), database=self.place(tenant))
+
     def exists(self, tenant: uuid.UUID) -> bool:
         with self._server.owner(action="Looking for a tenant's database") as connection:
             return self._stands(connection, tenant)
@@ -170,6 +174,9 @@ class SqliteFile:
         if foreign:
             reason = f"{', '.join(foreign)} in the tenant's file, which the models did not make."
             raise SurprisingErase(tenant=tenant, reason=reason)
+
+    def purging(self, tenant: uuid.UUID) -> contextlib.AbstractContextManager[Purge]:
+        return sqlite_purge(self._server, tenant, self.place(tenant))
 
     def exists(self, tenant: uuid.UUID) -> bool:
         return self._server.file(self.place(tenant)).exists()

@@ -298,16 +298,22 @@ class PostgresServer:
         with self.owner_connection() as source, self.owner_connection(database) as target:
             copy_shared(source, target, tables)
 
-    @contextlib.contextmanager
-    def owner_connection(self, database: str | None = None) -> Iterator[Connection]:
+    def owner_connection(self, database: str | None = None) -> contextlib.AbstractContextManager[Connection]:
         """Opens one transaction of the owner in any database of the server, on a connection of its own.
 
         Raises: LoginRequired.
         """
-        url = self.url(OWNER, action="Working as the owner", database=database)
-        engine = self._make(url)
+        return self.connection_to(database, login=OWNER, action="Working as the owner", binding=self.unbound(OWNER))
+
+    @contextlib.contextmanager
+    def connection_to(self, database: str | None, *, login: str, action: str, binding: Binding) -> Iterator[Connection]:
+        """Opens one transaction of a login in any database of the server, on a connection of its own.
+
+        Raises: LoginRequired.
+        """
+        engine = self._make(self.url(login, action=action, database=database))
         try:
-            with bound(engine, self.unbound(OWNER)) as connection:
+            with bound(engine, binding) as connection:
                 yield connection
         finally:
             engine.dispose()

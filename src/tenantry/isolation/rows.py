@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.engine import Engine
@@ -12,7 +13,9 @@ from tenantry.isolation.binding import Binding
 from tenantry.isolation.contents import delete_rows, missing_tables
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.postgres import APP, PostgresServer
-from tenantry.isolation.sqlite import SqliteServer
+from tenantry.isolation.purging import Purge, emptying, postgres_purge, sqlite_purge
+from tenantry.isolation.sqlite import COMMON, SqliteServer
+from tenantry.isolation.sqlite_stored import STORED_SUFFIX
 from tenantry.types import Finding, Isolation
 
 if TYPE_CHECKING:
@@ -40,8 +43,11 @@ class PostgresRows:
         """Makes nothing: the common tables stand since ``install()``."""
 
     def drop(self, tenant: uuid.UUID, *, force: bool = False) -> Mapping[str, int]:
-        with bound(self.engine(tenant), self.enter(tenant)) as connection:
-            return delete_rows(connection, self._server.metadata, tenant)
+        with emptying(self, self._server.metadata, tenant) as purge:
+            return delete_rows(purge, self._server.metadata)
+
+    def purging(self, tenant: uuid.UUID) -> AbstractContextManager[Purge]:
+        return postgres_purge(self._server, tenant, self._server.common_path())
 
     def exists(self, tenant: uuid.UUID) -> bool:
         return not self.verify(tenant)
@@ -81,8 +87,11 @@ class SqliteRows:
         """Makes nothing: the common file stands since ``install()``."""
 
     def drop(self, tenant: uuid.UUID, *, force: bool = False) -> Mapping[str, int]:
-        with bound(self.engine(tenant), self.enter(tenant)) as connection:
-            return delete_rows(connection, self._server.metadata, tenant)
+        with emptying(self, self._server.metadata, tenant) as purge:
+            return delete_rows(purge, self._server.metadata)
+
+    def purging(self, tenant: uuid.UUID) -> AbstractContextManager[Purge]:
+        return sqlite_purge(self._server, tenant, COMMON, stored=lambda name: name + STORED_SUFFIX)
 
     def exists(self, tenant: uuid.UUID) -> bool:
         return self._server.common_file.exists()

@@ -23,6 +23,7 @@ from tenantry.isolation.erasing import (
 )
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.postgres import APP, PostgresServer
+from tenantry.isolation.purging import Purge, postgres_purge
 from tenantry.isolation.registries import registry_schema
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA, quote
 from tenantry.types import Finding, Isolation
@@ -95,6 +96,9 @@ class PostgresSchema:
     def _stands(self, cursor: Any, tenant: uuid.UUID) -> bool:
         question = "select 1 from pg_namespace where nspname = %s"
         return cursor.execute(question, (self.place(tenant),)).fetchone() is not None
+
+    def purging(self, tenant: uuid.UUID) -> AbstractContextManager[Purge]:
+        return postgres_purge(self._server, tenant, self._path(tenant))
 
     def exists(self, tenant: uuid.UUID) -> bool:
         with self._server.making(action="Looking for a tenant's schema") as cursor:

@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.sql.compiler import DDLCompiler
 from sqlalchemy.sql.expression import FromClause
 
+from tenantry.models.append_only import append_only_triggers, is_append_only
 from tenantry.models.foreign_keys import is_lifted, own_elements
 from tenantry.models.ownership import TENANT_COLUMN, Ownership, is_walled, ownership
 
@@ -40,9 +41,16 @@ def stored_name(table: Table) -> str:
 def stored_ddl(metadata: MetaData) -> list[str]:
     """Returns the statements that make every walled and shared table of *metadata* in an empty file."""
     tables = shared_tables(metadata) + walled_tables(metadata)
-    return [statement for table in tables for statement in table_ddl(table)] + [
-        statement for table in tables for statement in reference_triggers(table)
+    return [
+        *(statement for table in tables for statement in table_ddl(table)),
+        *(statement for table in tables for statement in reference_triggers(table)),
+        *(statement for table in filter(is_append_only, tables) for statement in stored_append_only(table.name)),
     ]
+
+
+def stored_append_only(name: str) -> list[str]:
+    """Returns the statements that keep the stored rows of a walled table as they are."""
+    return append_only_triggers(name, stored=lambda plain: plain + STORED_SUFFIX)
 
 
 def table_ddl(table: Table) -> list[str]:

@@ -42,6 +42,7 @@ from tenantry.isolation.sqlite_stored import (
     stored_name,
     walled_tables,
 )
+from tenantry.models.append_only import REFUSAL, is_append_only
 from tenantry.models.ownership import TENANT_COLUMN
 
 _MARK: Final = "@secret@"
@@ -243,6 +244,16 @@ def _forget_statistics(cursor: sqlite3.Cursor) -> None:
 def _statements(number: int, table: Table) -> Iterator[str]:
     yield _view(table)
     yield _trigger(f"{number}i", f"INSERT ON {quote(table.name)}", _CHECKED + _insertion(table))
+    yield from _refusals(number, table) if is_append_only(table) else _changes(number, table)
+
+
+def _refusals(number: int, table: Table) -> Iterator[str]:
+    said = f"{table.name} {REFUSAL}".replace("'", "''")
+    for letter, moment in (("d", "DELETE"), ("u", "UPDATE")):
+        yield _trigger(f"{number}{letter}", f"{moment} ON {quote(table.name)}", f"SELECT RAISE(ABORT, '{said}');")
+
+
+def _changes(number: int, table: Table) -> Iterator[str]:
     yield _trigger(
         f"{number}d", f"DELETE ON {quote(table.name)}", f"DELETE FROM {_stored(table)} WHERE {_old_row(table)};"
     )

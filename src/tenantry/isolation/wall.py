@@ -10,7 +10,8 @@ from sqlalchemy import MetaData, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
-from tenantry.models import SHARED_SCHEMA, TENANT_COLUMN, Ownership, owned_tables, ownership
+from tenantry.isolation import appending
+from tenantry.models import SHARED_SCHEMA, TENANT_COLUMN, Ownership, is_append_only, owned_tables, ownership
 from tenantry.settings import Config
 
 EXTENSIONS_SCHEMA: Final = "tenantry_extensions"
@@ -147,7 +148,8 @@ def table_statements(table: Table, config: Config, capabilities: Capabilities) -
     """Returns the wall and the grants of one table, by whose it is."""
     kind = ownership(table)
     if kind in (Ownership.TENANT, Ownership.RECORD):
-        return [*_wall(table, config, capabilities), *_grants_of_walled(table, config)]
+        rights = append_only_statements if is_append_only(table) else _grants_of_walled
+        return [*_wall(table, config, capabilities), *rights(table, config)]
     if kind is Ownership.SHARED:
         return _grants_of_shared(table, config)
     return _grants_of_platform(table, config)
@@ -155,16 +157,45 @@ def table_statements(table: Table, config: Config, capabilities: Capabilities) -
 
 def new_tables_statements(tables: Sequence[Table], config: Config, capabilities: Capabilities) -> list[str]:
     """Returns the wall and the grants of walled tables that were made just now, in as few statements as can be."""
+    kept = [table for table in tables if is_append_only(table)]
+    return [
+        *(line for table in tables for line in _new_wall(table, config, capabilities)),
+        *_new_grants([table for table in tables if table not in kept], config),
+        *_kept(kept, config),
+    ]
+
+
+def _new_grants(tables: Sequence[Table], config: Config) -> list[str]:
     names = ", ".join(qualified(table) for table in tables)
     if not names:
         return []
     app, operator, platform = (config.role(name) for name in ("app", "operator", "platform"))
-    walls = [line for table in tables for line in _new_wall(table, config, capabilities)]
     return [
-        *walls,
         f"REVOKE ALL ON {names} FROM PUBLIC, {platform}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {app}, {operator}",
     ]
+
+
+def _kept(tables: Sequence[Table], config: Config) -> list[str]:
+    """Returns the rights and triggers of append-only tables that have none yet."""
+    if not tables:
+        return []
+    names = [qualified(table) for table in tables]
+    return [
+        appending.function_statement(config, schema=EXTENSIONS_SCHEMA),
+        *appending.grant_statements(", ".join(names), config),
+        *(line for name in names for line in appending.trigger_statements(name, schema=EXTENSIONS_SCHEMA)),
+    ]
+
+
+def append_only_statements(table: Table, config: Config) -> list[str]:
+    """Returns the rights and triggers of an append-only table, whatever stood there."""
+    return [*appending.untrigger_statements(qualified(table)), *_kept([table], config)]
+
+
+def changeable_statements(table: Table, config: Config) -> list[str]:
+    """Returns what makes an append-only table like any other."""
+    return [*appending.untrigger_statements(qualified(table)), *_grants_of_walled(table, config)]
 
 
 def _new_wall(table: Table, config: Config, capabilities: Capabilities) -> list[str]:

@@ -1,8 +1,9 @@
 """Whose a table is, lifted keys, column types, and the linter."""
 
 from tenantry.models import relationships as _relationships  # noqa: F401  # hooks relationships as classes are mapped
+from tenantry.models.append_only import APPEND_ONLY, AppendOnly, is_append_only
 from tenantry.models.behaviours import behaviour_table
-from tenantry.models.columns import Timestamps, UTCDateTime
+from tenantry.models.columns import CreatedAt, Timestamps, UTCDateTime
 from tenantry.models.documents import JSONDocument
 from tenantry.models.foreign_keys import SET_NULL_TRIGGER, sqlite_triggers
 from tenantry.models.keys import references, tenant_table
@@ -21,9 +22,12 @@ from tenantry.models.ownership import (
 from tenantry.models.stamping import stamp
 
 __all__ = [
+    "APPEND_ONLY",
     "SET_NULL_TRIGGER",
     "SHARED_SCHEMA",
     "TENANT_COLUMN",
+    "AppendOnly",
+    "CreatedAt",
     "JSONDocument",
     "Ownership",
     "Platform",
@@ -34,6 +38,7 @@ __all__ = [
     "UTCDateTime",
     "Walled",
     "behaviour_table",
+    "is_append_only",
     "is_walled",
     "lift",
     "lint",

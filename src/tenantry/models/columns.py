@@ -37,18 +37,25 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
         return value.replace(tzinfo=datetime.UTC) if dialect.name == "sqlite" else value.astimezone(datetime.UTC)
 
 
-class Timestamps:
-    """``created_at`` and ``updated_at``: equal at insert, then ``updated_at`` follows each update."""
+class CreatedAt:
+    """``created_at``: when the row was written."""
 
     if TYPE_CHECKING:
         created_at: Mapped[datetime.datetime]
-        updated_at: Mapped[datetime.datetime]
     else:
 
         @declared_attr
         @classmethod
         def created_at(cls):
             return mapped_column(UTCDateTime, nullable=False, default=utc_now, sort_order=90)
+
+
+class Timestamps(CreatedAt):
+    """``created_at`` and ``updated_at``: equal at insert, then ``updated_at`` follows each update."""
+
+    if TYPE_CHECKING:
+        updated_at: Mapped[datetime.datetime]
+    else:
 
         @declared_attr
         @classmethod

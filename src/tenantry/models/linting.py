@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
-from tenantry.models import linting_keys, linting_names, linting_relationships
+from tenantry.models import linting_kept, linting_keys, linting_names, linting_relationships
 from tenantry.models.lifting import lift, looks_like_links
 from tenantry.models.numbering import NUMBERED
 from tenantry.models.ownership import SHARED_SCHEMA, TENANT_COLUMN, Ownership, ownership
@@ -40,6 +40,7 @@ def _judge_table(table: Table) -> Iterator[Finding]:
         )
     yield from _judge_schema(table, kind)
     yield from linting_keys.judge_foreign_keys(table)
+    yield from linting_kept.judge(table)
     if kind.walled:
         yield from _judge_shape(table)
         yield from linting_keys.judge_uniqueness(table)

@@ -19,8 +19,8 @@ from tenantry.events import announce
 from tenantry.isolation.base import Strategy
 from tenantry.isolation.contents import delete_rows
 from tenantry.isolation.control import Control
-from tenantry.isolation.hooks import bound
 from tenantry.isolation.postgres import OWNER, PostgresServer
+from tenantry.isolation.purging import emptying
 from tenantry.isolation.servers import Servers
 from tenantry.provision.heads import Scripts
 from tenantry.provision.seeding import Seeding
@@ -186,9 +186,8 @@ class Creating:
             raise CreationInProgress(slug=tenant.slug)
 
     def _empty(self, tenant: Tenant) -> None:
-        strategy = self._strategy(tenant)
-        with bound(strategy.engine(tenant.id), strategy.enter(tenant.id)) as connection:
-            delete_rows(connection, self._servers.metadata, tenant.id)
+        with emptying(self._strategy(tenant), self._servers.metadata, tenant.id) as purge:
+            delete_rows(purge, self._servers.metadata)
 
     def _advance(self, tenant: Tenant, step: str) -> None:
         announce("create", f"note {step}", tenant=tenant.id)

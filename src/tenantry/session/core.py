@@ -26,6 +26,7 @@ from tenantry.errors import (
 from tenantry.isolation.binding import Binding
 from tenantry.isolation.hooks import enter
 from tenantry.models import TENANT_COLUMN, is_walled, stamp
+from tenantry.session.appending import check_appending, refuse_append_only
 from tenantry.session.criteria import takes_criteria
 from tenantry.session.guard import unscoped_part
 from tenantry.types import Tenant
@@ -181,6 +182,8 @@ class TenantSession(BoundSession):
         return parts if len(parts) == width else (self._tenant.id, *parts)
 
     def _execute_internal(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        if getattr(statement, "is_dml", False):
+            check_appending(statement)
         # No event: that costs 2 % of a short read. A load by the whole key holds the predicate already.
         if self._walled and not self._by_key and takes_criteria(statement, params):
             statement = statement.options(self._criteria)
@@ -208,10 +211,12 @@ class TenantSession(BoundSession):
         self._refuse_unwalled("a statement on the connection itself")
         return super().connection(*args, **kwargs)
 
-    def _bulk_save_mappings(self, *args: Any, **kwargs: Any) -> None:
+    def _bulk_save_mappings(self, mapper: Any, mappings: Any, **options: Any) -> None:
         # Behind bulk_save_objects, bulk_insert_mappings and bulk_update_mappings, which pass no event.
         self._refuse_unwalled("a bulk_* method")
-        super()._bulk_save_mappings(*args, **kwargs)
+        for table in inspect(mapper).tables if options["isupdate"] else ():
+            refuse_append_only(table, "a bulk UPDATE")
+        super()._bulk_save_mappings(mapper, mappings, **options)
 
     def _refuse_unwalled(self, statement: str) -> None:
         if not self._walled:
