@@ -468,7 +468,7 @@ class StreamLost(TenantryError):
 
 
 class AppendOnlyViolation(TenantryError):
-    """{action} on {table} was refused: it is append-only, so its rows are neither changed nor deleted. Write a new row
+    """{action} on {table} was refused: it is append-only, so its rows are neither changed nor deleted. Add a new row
     that says what is different; rows that are old enough go by tenancy.purge()."""
 
 

@@ -135,7 +135,8 @@ BY_TEXT = {
     "update-nothing-new": "UPDATE log_entries SET times = times",
     "key": "UPDATE log_entries SET id = tenant_id",
     "upsert": "INSERT INTO log_entries (tenant_id, id, said, times, created_at) "
-    "SELECT tenant_id, id, said, 9, created_at FROM log_entries WHERE true ON CONFLICT (tenant_id, id) DO UPDATE SET times = 9",
+    "SELECT tenant_id, id, said, 9, created_at FROM log_entries WHERE true "
+    "ON CONFLICT (tenant_id, id) DO UPDATE SET times = 9",
     "replace": "INSERT OR REPLACE INTO log_entries (tenant_id, id, said, times, created_at) "
     "SELECT tenant_id, id, said, 9, created_at FROM log_entries",
     "replace-by-another-key": "REPLACE INTO log_entries (tenant_id, id, said, times, created_at) "
