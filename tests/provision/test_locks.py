@@ -1,17 +1,20 @@
-"""Schemas made and dropped with the lock table a server has by default, and with one that is too small (F09)."""
+"""Schemas made, migrated and dropped with a server's own lock table, and with one that is too small (F09)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from tenantry import Tenancy, errors
+from tenantry import Config, Tenancy, errors
 from tenantry.embedded import PostgresServer
+from tenantry.fleet import Fleet
 
+from .places import write_revision
 from .wide import models
 
 # PostgreSQL's own defaults; the development server's are larger.
@@ -20,9 +23,11 @@ NARROW = {"max_locks_per_transaction": "10"}
 
 
 @contextmanager
-def installed(base: Any, settings: dict[str, str], *, max_connections: int = 100) -> Iterator[Tenancy]:
+def installed(
+    base: Any, settings: dict[str, str], *, max_connections: int = 100, config: Config | None = None
+) -> Iterator[Tenancy]:
     with PostgresServer(max_connections=max_connections, settings=settings) as server:
-        tenancy = Tenancy(server.url("saas"), models=base)
+        tenancy = Tenancy(server.url("saas"), models=base, config=config)
         # Common tables would be more than a narrow server takes; tenants in schemas need none.
         tenancy.install()
         try:
@@ -31,15 +36,36 @@ def installed(base: Any, settings: dict[str, str], *, max_connections: int = 100
             tenancy.close()
 
 
-def make_and_drop(tenants: int, *, tables: int) -> None:
-    with installed(models(tables), DEFAULT) as tenancy:
+def make_migrate_and_drop(scripts: Path, tenants: int, *, tables: int) -> None:
+    write_revision(scripts, "0001")
+    with installed(models(tables), DEFAULT, config=Config(migrations=str(scripts))) as tenancy:
         for number in range(tenants):
             tenancy.tenants.create(f"tenant-{number}", isolation="schema")
         assert schemas(tenancy) == tenants
+        add_a_column(scripts, tables)
+        # The common tables were never made.
+        outcome = Fleet(tenancy).upgrade(where=lambda home: home.tenant is not None)
+        assert outcome.ok
+        assert columns(tenancy, "later") == tenants * tables
         for number in range(tenants):
             gone = tenancy.tenants.erase(f"tenant-{number}", confirm=f"tenant-{number}")
             assert len(gone) == tables
         assert schemas(tenancy) == 0
+
+
+def add_a_column(scripts: Path, tables: int) -> None:
+    """Writes a revision that changes every table of a tenant."""
+    names = ", ".join(f'"table_{number:03}"' for number in range(tables))
+    body = f'    for name in ({names}):\n        op.add_column(name, sa.Column("later", sa.Text()))'
+    head = 'import sqlalchemy as sa\nfrom alembic import op\n\nrevision = "0002"\ndown_revision = "0001"\n'
+    text = f"{head}\n\ndef upgrade():\n{body}\n\n\ndef downgrade():\n    raise NotImplementedError\n"
+    (scripts / "versions" / "0002.py").write_text(text)
+
+
+def columns(tenancy: Tenancy, name: str) -> int:
+    question = "select count(*) from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relkind = 'r' "
+    with tenancy.servers.main.owner(action="Counting") as owner:
+        return int(owner.execute(question + "and a.attname = %s", (name,)).fetchone()[0])
 
 
 def schemas(tenancy: Tenancy) -> int:
@@ -47,13 +73,13 @@ def schemas(tenancy: Tenancy) -> int:
         return int(owner.execute("select count(*) from pg_namespace where nspname like 't\\_%'").fetchone()[0])
 
 
-def test_schemas_are_made_and_dropped_with_the_default_lock_table() -> None:
-    make_and_drop(25, tables=20)
+def test_schemas_are_made_migrated_and_dropped_with_the_default_lock_table(tmp_path: Path) -> None:
+    make_migrate_and_drop(tmp_path, 15, tables=20)
 
 
 @pytest.mark.soak
-def test_two_thousand_schemas_are_made_and_dropped_with_the_default_lock_table() -> None:
-    make_and_drop(2000, tables=20)
+def test_two_thousand_schemas_are_made_migrated_and_dropped_with_the_default_lock_table(tmp_path: Path) -> None:
+    make_migrate_and_drop(tmp_path, 2000, tables=20)
 
 
 def test_a_schema_too_large_for_one_transaction_goes_table_by_table() -> None:
