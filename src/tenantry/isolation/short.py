@@ -127,6 +127,9 @@ def _send(engine: Engine, pooled: PoolProxiedConnection, message: str) -> Row:
         result = adapted.run_async(lambda connection: _exchange(connection, encoded))
     else:
         result = driver.pgconn.exec_(encoded)
+    if driver.closed:
+        # Its answer would be an error of no kind, since the server had no chance to send one.
+        raise psycopg.OperationalError("the connection was lost, and with it the answer")
     if result.status != ExecStatus.TUPLES_OK:
         raise psycopg.errors.error_from_result(result, encoding=driver.info.encoding)
     return [result.get_value(0, column) for column in range(result.nfields)]
@@ -147,11 +150,10 @@ def _typed(engine: Engine, pooled: PoolProxiedConnection) -> Iterator[None]:
         yield
     except BaseException as error:
         driver: Any = pooled.driver_connection
-        typed = isinstance(error, psycopg.Error)
-        lost = not typed or driver.closed
+        lost = driver.closed or not isinstance(error, psycopg.Error)
         if lost:
             pooled.invalidate(error)
-        if not typed:
+        if not isinstance(error, psycopg.Error):
             raise
         raise DBAPIError.instance(
             None, None, error, psycopg.Error, connection_invalidated=lost, dialect=engine.dialect

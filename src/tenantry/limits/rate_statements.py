@@ -108,7 +108,7 @@ class Statements:
             values = {name[1:]: value for name, value in zip(_NAMES, ask.values, strict=False)}
             return State(*at.execute(self._texts[_kind(ask)], values).one())
         held = self._held(at, ask)
-        state = step(ask.rule, held, cost=ask.cost, now=_clock(at))
+        state = step(ask.rule, held, cost=ask.cost, now=_clock(at), looking=ask.looking)
         if not ask.looking:
             self._write(at, ask, state, new=held is None)
         return state

@@ -38,11 +38,11 @@ local granted
 if span == 0 then
   ends = math.max(ends, now)
   granted = ends + weight - now <= room
-  if granted then ends = ends + weight end
+  if granted and not looking then ends = ends + weight end
 else
   if ends <= now then used, ends = 0, now - now % span + span end
   granted = used + weight <= room
-  if granted then used = used + weight end
+  if granted and not looking then used = used + weight end
 end
 if not looking then
   local function digits(number) return string.format('%.0f', number) end

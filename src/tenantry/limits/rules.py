@@ -143,17 +143,17 @@ class RateUsage:
     period_end: datetime
 
 
-def step(rule: Rule, state: State | None, *, cost: int, now: int) -> State:
-    """Returns the state after *cost* was asked for: the one rule that every store follows."""
+def step(rule: Rule, state: State | None, *, cost: int, now: int, looking: bool = False) -> State:
+    """Returns the state after *cost* was asked for, or only looked at: the one rule that every store follows."""
     now = max(now, state.seen) if state else now
     weight = rule.weight(cost)
     if isinstance(rule, TokenBucket):
         base = max(state.until, now) if state else now
         granted = base + weight - now <= rule.weight(rule.capacity)
-        return State(0, base + weight if granted else base, now, granted)
+        return State(0, base + weight if granted and not looking else base, now, granted)
     used, until = (state.used, state.until) if state and state.until > now else (0, _next(now, rule.span))
     granted = used + weight <= rule.capacity
-    return State(used + weight if granted else used, until, now, granted)
+    return State(used + weight if granted and not looking else used, until, now, granted)
 
 
 def decision(rule: Rule, state: State, *, cost: int) -> Decision:
