@@ -13,7 +13,7 @@ from tenantry.idempotency import Idempotency
 from .models import Base
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with opened(postgres, tmp_path_factory.mktemp("idempotency"), Base, Idempotency) as ground:
         yield ground

@@ -42,8 +42,8 @@ def run_clients(ground: Ground, place: Place, **job: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("place", [SYNC_PLACES[0], SYNC_PLACES[3]], ids=str)
 def test_killed_clients_have_one_effect_for_each_key(ground: Ground, place: Place) -> None:
-    figures = run_clients(ground, place, clients=4, calls=60, keys=6, kills=0.02)
-    assert (figures["effects"], figures["answers"]) == (6, 240)
+    figures = run_clients(ground, place, clients=4, calls=30, keys=3, kills=0.03)
+    assert (figures["effects"], figures["answers"]) == (3, 120)
     assert figures["deaths"] > 0
 
 
