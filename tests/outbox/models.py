@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from sqlalchemy.orm import DeclarativeBase, Mapped
 
 from tenantry.models import TenantOwned
@@ -14,3 +16,8 @@ class Base(DeclarativeBase):
 class Note(TenantOwned, Base):
     __tablename__ = "notes"
     number: Mapped[int]
+
+
+class Effect(TenantOwned, Base):
+    __tablename__ = "effects"
+    event: Mapped[uuid.UUID]
