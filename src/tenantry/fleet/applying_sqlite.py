@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,10 +79,12 @@ class Visit:
     def _open(self, path: Path) -> sqlite3.Connection:
         # sqlite3 would make a missing file.
         address = f"{path.absolute().as_uri()}?mode=rw"
-        with self._telling():
+        try:
             connection = sqlite3.connect(
                 address, uri=True, isolation_level=None, timeout=self._pace.lock_timeout, factory=LibraryConnection
             )
+        except sqlite3.Error as error:
+            raise self._told(error) from error
         # Only outside a transaction; a table that is made anew would take its children along.
         connection.execute("PRAGMA foreign_keys = OFF").close()
         if self._clock is not None:
@@ -114,15 +114,13 @@ class Visit:
     def _execute(self, text: str, parameters: Any = (), *, many: bool = False) -> sqlite3.Cursor:
         if self._clock is not None:
             self._clock.start()
-        with self._telling():
-            return (self._connection.executemany if many else self._connection.execute)(text, parameters)
-
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
         try:
-            yield
+            return (self._connection.executemany if many else self._connection.execute)(text, parameters)
         except sqlite3.Error as error:
-            raise told_of_file(error, self._home, self._before, self.tally, self._pace) from error
+            raise self._told(error) from error
+
+    def _told(self, error: sqlite3.Error) -> HomeBusy | MigrationFailed:
+        return told_of_file(error, self._home, self._before, self.tally, self._pace)
 
 
 def told_of_file(

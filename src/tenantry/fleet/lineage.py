@@ -23,6 +23,7 @@ HEAD: Final = "head"
 _RELATIVE: Final = re.compile(r"(?P<start>[^+-]*)(?P<sign>[+-])(?P<count>\d+)")
 # A home between the branches of a merge stands at several revisions at once.
 _JOINT: Final = ","
+_Way = tuple[str | None, str | None]
 
 
 def heads_of(current: str | None) -> tuple[str, ...]:
@@ -41,6 +42,9 @@ class Lineage:
     def __init__(self, tenancy: Tenancy) -> None:
         self.directory = tenancy.config.migrations or ""
         self._tenancy = tenancy
+        # A thousand homes ask the same two questions; threads that ask at once come to the same answers.
+        self._positions: dict[_Way, Position] = {}
+        self._steps: dict[_Way, Sequence[str]] = {}
 
     def __repr__(self) -> str:
         return f"Lineage({self.directory!r})"
@@ -88,6 +92,12 @@ class Lineage:
 
     def position(self, current: str | None, target: str | None) -> Position:
         """Returns where a home at *current* stands, seen from *target*."""
+        found = self._positions.get((current, target))
+        if found is None:
+            found = self._positions[current, target] = self._position(current, target)
+        return found
+
+    def _position(self, current: str | None, target: str | None) -> Position:
         if current == target:
             return Position.AT
         if not self.knows(current):
@@ -113,6 +123,12 @@ class Lineage:
 
     def steps(self, current: str | None, target: str | None) -> Sequence[str]:
         """Returns the revisions between, in the order in which they are applied or taken back."""
+        found = self._steps.get((current, target))
+        if found is None:
+            found = self._steps[current, target] = self._steps_between(current, target)
+        return found
+
+    def _steps_between(self, current: str | None, target: str | None) -> Sequence[str]:
         if self.position(current, target) in (Position.AT, Position.DIVERGED):
             return ()
         return [revision_of(step) for step in self.plan(current, target)]
