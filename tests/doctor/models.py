@@ -7,7 +7,7 @@ import uuid
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from tenantry.models import Platform, Shared, TenantOwned, TenantRecord
+from tenantry.models import AppendOnly, Platform, Shared, TenantOwned, TenantRecord
 
 
 class Base(DeclarativeBase):
@@ -40,3 +40,8 @@ class Ticket(TenantOwned, Base):
 class Note(TenantOwned, Base):
     __tablename__ = "notes"
     label: Mapped[str] = mapped_column(unique=True)
+
+
+class Event(AppendOnly, TenantOwned, Base):
+    __tablename__ = "events"
+    kind: Mapped[str]

@@ -69,6 +69,15 @@ EVERYWHERE = [
         "{s}.tickets_2025",
         "DROP TABLE {s}.tickets_2025",
     ),
+    Fault("D201", "GRANT DELETE ON {s}.events TO {app}", "{s}.events"),
+    Fault("D313", "DROP TRIGGER tenantry_append_only ON {s}.events", "{s}.events"),
+    Fault("D313", "ALTER TABLE {s}.events DISABLE TRIGGER tenantry_append_only_truncate", "{s}.events"),
+    Fault(
+        "D313",
+        "DROP TRIGGER tenantry_append_only ON {s}.events; CREATE TRIGGER tenantry_append_only BEFORE UPDATE "
+        "ON {s}.events FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "{s}.events",
+    ),
     Fault(
         "D401",
         "ALTER TABLE {s}.tickets ADD CONSTRAINT crossed FOREIGN KEY (id, company_id) REFERENCES {s}.companies",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -158,11 +159,31 @@ def test_rows_that_refer_to_nothing(shelf, name, table):
             "DROP TRIGGER tenantry_wall_tickets_company_id_delete",
             "tenantry_wall_tickets_company_id_delete",
         ),
+        ("DROP TRIGGER tenantry_append_only_events_update", "tenantry_append_only_events_update"),
     ],
 )
 def test_a_common_file_that_its_wall_does_not_expect(shelf, statement, name):
     shelf.run(shelf.common, statement)
     assert shelf.found() == [("D806", f"common.sqlite3: {name}")]
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        ["DROP TRIGGER tenantry_append_only_events_delete"],
+        [
+            "DROP TRIGGER tenantry_append_only_events_update",
+            "CREATE TRIGGER tenantry_append_only_events_update BEFORE UPDATE ON events BEGIN SELECT 1; END",
+        ],
+    ],
+)
+def test_an_append_only_table_that_can_be_changed(shelf, planted):
+    shelf.run(shelf.own, *planted)
+    assert shelf.found() == [("D313", f"{shelf.tenants['database'].physical}: events")]
+    (finding,) = examine(shelf.tenancy).findings
+    with closing(sqlite3.connect(shelf.own)) as connection:
+        connection.executescript(finding.fix)
+    assert shelf.found() == []
 
 
 @pytest.mark.parametrize(("name", "table"), [("common", "notes__rows"), ("own", "notes")])

@@ -12,6 +12,7 @@ from tenantry.isolation.wall import quote
 from tenantry.types import Finding
 
 _DML: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_APPENDING: Final = ("SELECT", "INSERT")
 
 
 def judge(scene: Scene, *, revocable: bool) -> Iterator[Finding]:
@@ -32,9 +33,12 @@ def judge(scene: Scene, *, revocable: bool) -> Iterator[Finding]:
 def _judge_walled(scene: Scene) -> Iterator[Finding]:
     for relation in in_order(scene.walled):
         app = scene.rights(relation, scene.audience.app)
-        yield from _excess("D201", scene, relation, rights=extra(app, _DML))
+        wanted = _APPENDING if relation.name in scene.append_only_names else _DML
+        # That a login of the app is the operator too is told of the login (D104).
+        own = {role: rights for role, rights in app.items() if role != scene.config.role("operator")}
+        yield from _excess("D201", scene, relation, rights=extra(own, wanted))
         yield from _excess("D204", scene, relation, rights=scene.rights(relation, scene.audience.platform))
-        yield from _lack(scene, relation, app, wanted=_DML)
+        yield from _lack(scene, relation, app, wanted=wanted)
 
 
 def _judge_other_tables(scene: Scene) -> Iterator[Finding]:
@@ -63,7 +67,7 @@ def _judge_public(scene: Scene) -> Iterator[Finding]:
 
 
 _SENTENCES: Final = {
-    "D201": "Rights beyond SELECT, INSERT, UPDATE and DELETE pass by row-level security",
+    "D201": "Rights beyond those that install() gives pass by row-level security, or change what is append-only",
     "D204": "The platform's login must not reach tenants' rows",
     "D205": "Tenants' sessions must not reach the platform's rows",
     "D206": "The catalog answers through its functions alone",

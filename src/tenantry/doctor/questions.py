@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from tenantry.isolation.appending import TRIGGER, TRUNCATION
+
 _OURS: Final = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
 
 
@@ -54,6 +56,11 @@ select p.polrelid::bigint as relation, p.polname::text as name, p.polpermissive 
              left join pg_roles r on r.oid = u.role order by 1) as roles,
        pg_get_expr(p.polqual, p.polrelid) as using_test, pg_get_expr(p.polwithcheck, p.polrelid) as check_test
 from pg_policy p
+"""
+
+TRIGGERS: Final = f"""
+select t.tgrelid::bigint as relation, t.tgname::text as name, t.tgenabled in ('O', 'A') as enabled, p.prosrc as body
+from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgname::text in ('{TRIGGER}', '{TRUNCATION}')
 """
 
 GRANTS: Final = f"""

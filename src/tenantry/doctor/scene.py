@@ -13,7 +13,7 @@ from sqlalchemy import MetaData
 from tenantry.catalog.tables import CATALOG_SCHEMA
 from tenantry.doctor.snapshot import PUBLIC, Policy, Relation, Snapshot
 from tenantry.isolation.wall import POLICY, context, quote
-from tenantry.models import SHARED_SCHEMA, TENANT_COLUMN, Ownership, owned_tables
+from tenantry.models import SHARED_SCHEMA, TENANT_COLUMN, Ownership, is_append_only, owned_tables
 from tenantry.settings import Config
 
 PHYSICAL: Final = re.compile(r"t_[0-9a-f]{32}")
@@ -54,6 +54,12 @@ class Scene:
     def walled_names(self) -> frozenset[str]:
         """The names of the tables that every placement must have."""
         return frozenset(table.name for table in owned_tables(self.metadata, Ownership.TENANT, Ownership.RECORD))
+
+    @cached_property
+    def append_only_names(self) -> frozenset[str]:
+        """The names of those whose rows stay as they were written."""
+        tables = owned_tables(self.metadata, Ownership.TENANT, Ownership.RECORD)
+        return frozenset(table.name for table in filter(is_append_only, tables))
 
     @cached_property
     def walled(self) -> Mapping[int, Relation]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tenantry.doctor.connecting import Connection
 
 T = TypeVar("T")
+P = TypeVar("P", "Policy", "Trigger")
 
 PUBLIC = "public"
 
@@ -53,6 +54,16 @@ class Policy:
     roles: list[str]
     using_test: str | None
     check_test: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One trigger that keeps the rows of an append-only table, and the body of the function that it runs."""
+
+    relation: int
+    name: str
+    enabled: bool
+    body: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,7 @@ class Snapshot:
     large_objects: int
     relations: Mapping[int, Relation]
     policies: Mapping[int, list[Policy]]
+    triggers: Mapping[int, list[Trigger]]
     grants: Mapping[int, Mapping[str, list[str]]]
     uniques: list[Unique]
     foreign_keys: list[ForeignKey]
@@ -147,6 +159,7 @@ def take(connection: Connection, watched: Iterable[str]) -> Snapshot:
         large_objects=about.large_objects,
         relations={relation.oid: relation for relation in reader.all(questions.RELATIONS, Relation)},
         policies=_by_relation(reader.all(questions.POLICIES, Policy)),
+        triggers=_by_relation(reader.all(questions.TRIGGERS, Trigger)),
         grants=_nested(reader.rows(questions.GRANTS)),
         uniques=reader.all(questions.UNIQUES, Unique),
         foreign_keys=reader.all(questions.FOREIGN_KEYS, ForeignKey),
@@ -164,10 +177,10 @@ def take(connection: Connection, watched: Iterable[str]) -> Snapshot:
     )
 
 
-def _by_relation(policies: Iterable[Policy]) -> dict[int, list[Policy]]:
-    found: dict[int, list[Policy]] = defaultdict(list)
-    for policy in policies:
-        found[policy.relation].append(policy)
+def _by_relation(things: Iterable[P]) -> dict[int, list[P]]:
+    found: dict[int, list[P]] = defaultdict(list)
+    for thing in things:
+        found[thing.relation].append(thing)
     return dict(found)
 
 

@@ -18,7 +18,8 @@ from tenantry.isolation.sqlite_stored import (
     walled_tables,
 )
 from tenantry.isolation.stamps import VERSION_TABLE
-from tenantry.models import TENANT_COLUMN, is_walled
+from tenantry.models import TENANT_COLUMN, is_append_only, is_walled
+from tenantry.models.append_only import append_only_triggers, trigger_names
 from tenantry.types import Finding, Isolation
 
 Shape = dict[tuple[str, str], object]
@@ -42,6 +43,7 @@ def judge_own(
         if is_walled(table) and table.name in names:
             yield from _judge_keys(path, connection, table.name)
             yield from _judge_strangers(path, connection, table.name, resident)
+            yield from _judge_kept(path, connection, table)
 
 
 def judge_common(
@@ -65,6 +67,17 @@ def judge_common(
         if ("table", stored_name(table)) in found:
             yield from _judge_keys(path, connection, stored_name(table))
             yield from _judge_residents(path, connection, stored_name(table), census)
+
+
+def _judge_kept(path: Path, connection: sqlite3.Connection, table: Table) -> Iterator[Finding]:
+    question = "SELECT sql FROM sqlite_schema WHERE type = 'trigger'"
+    standing = {sql for (sql,) in connection.execute(question)}
+    wanted = append_only_triggers(table.name) if is_append_only(table) else []
+    if not standing.issuperset(wanted):
+        message = "It is append-only, and what refuses changes of its rows is missing or altered."
+        dropped = [f"DROP TRIGGER IF EXISTS {quote(name)}" for name in trigger_names(table.name)]
+        fix = "; ".join([*dropped, *wanted])
+        yield Finding("D313", f"{path}: {table.name}", message, f"{fix};")
 
 
 def _names(connection: sqlite3.Connection) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,8 +18,10 @@ from tenantry.fleet.autogenerate_walls import Standing, lacking, standing_tables
 from tenantry.fleet.homes import HomeKind
 from tenantry.fleet.operations.dialects import FileDialect
 from tenantry.fleet.operations.implementing import HomeImpl
+from tenantry.fleet.operations.sqlite import SqliteHome
+from tenantry.fleet.operations.verbs import AppendOnlyOp
 from tenantry.fleet.sites import Site
-from tenantry.models import SHARED_SCHEMA, Ownership, owned_tables, ownership
+from tenantry.models import SHARED_SCHEMA, Ownership, is_append_only, is_walled, owned_tables, ownership
 
 Found = tuple[str, bool]
 
@@ -121,11 +123,33 @@ class Comparison:
         for table, owner in lacking(list(self._standing.values()), tables, self._site.server.config):
             yield right_op(table.name, owner), owner
 
+    def _is_to_keep(self, name: str) -> bool:
+        table = self._model(name, None)
+        return table is not None and is_append_only(table)
+
+    def _keeps(self, name: str) -> bool:
+        """Returns whether the rows of a walled table that stands are kept as they are."""
+        if self._site.on_postgres:
+            standing = self._standing.get((name, False))
+            return standing is not None and standing.append_only
+        impl = None if self._context is None else self._context.impl
+        return isinstance(impl, SqliteHome) and name in impl.references.append_only
+
+    def _turns(self, new: Container[str]) -> Iterator[AppendOnlyOp]:
+        """Yields what makes tables append-only that stand and were not, and the other way round."""
+        for table in owned_tables(self._site.server.metadata, *self._compared):
+            wanted = self._is_to_keep(table.name)
+            if is_walled(table) and table.name not in new and self._keeps(table.name) is not wanted:
+                yield AppendOnlyOp(table.name, on=wanted)
+
     def _process(self, _: MigrationContext, __: Any, directives: list[ops.MigrationScript]) -> None:
         upgrades, downgrades = directives[0].upgrade_ops_list, directives[0].downgrade_ops_list
         up, down = upgrades.pop(), downgrades.pop()
-        up.ops = completed([*self._owned(up.ops), *self._rights()])
-        down.ops = completed(self._owned(down.ops))
+        made: Iterable[Any] = up.ops
+        turns = list(self._turns({made.table_name for made in made if isinstance(made, ops.CreateTableOp)}))
+        turned, back = ([(turn, Ownership.TENANT) for turn in given] for given in (turns, [t.reverse() for t in turns]))
+        up.ops = completed([*self._owned(up.ops), *self._rights(), *turned], append_only=self._is_to_keep)
+        down.ops = completed([*back, *self._owned(down.ops)], append_only=self._keeps)
         if upgrades:
             # The homes of one SQLite server share a revision.
             up.ops, down.ops = upgrades.pop().ops + up.ops, down.ops + downgrades.pop().ops

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from alembic.autogenerate import renderers
@@ -11,7 +11,7 @@ from alembic.autogenerate.render import render_op
 from alembic.operations import MigrateOperation, ops
 from sqlalchemy import Identity
 
-from tenantry.fleet.operations.verbs import GrantPlatformOp, ShareOp, WallOp
+from tenantry.fleet.operations.verbs import AppendOnlyOp, GrantPlatformOp, ShareOp, WallOp
 from tenantry.models import Ownership
 from tenantry.models.ownership import MARK
 
@@ -26,9 +26,12 @@ class HeldOps(ops.OpContainer):
         self.kind = kind
 
 
-def completed(operations: Iterable[Owned]) -> list[MigrateOperation]:
-    """Returns operations with a wall or rights after each new table; those that are not tenants' are held."""
-    pairs = [(part, owner) for operation, owner in operations for part in _with_rights(operation, owner)]
+def completed(operations: Iterable[Owned], *, append_only: Callable[[str], bool]) -> list[MigrateOperation]:
+    """Returns operations with a wall or rights after each new table; those that are not tenants' are held.
+
+    *append_only* tells by its name whether the rows of a tenant table stay as they are.
+    """
+    pairs = [(part, owner) for operation, owner in operations for part in _with_rights(operation, owner, append_only)]
     return [operation if owner.walled else HeldOps(owner, [operation]) for operation, owner in pairs]
 
 
@@ -95,12 +98,17 @@ def right_op(table_name: str, owner: Ownership) -> MigrateOperation:
     return ShareOp(table_name) if owner is Ownership.SHARED else GrantPlatformOp(table_name)
 
 
-def _with_rights(operation: MigrateOperation, owner: Ownership) -> Iterator[MigrateOperation]:
+def _with_rights(
+    operation: MigrateOperation, owner: Ownership, append_only: Callable[[str], bool]
+) -> Iterator[MigrateOperation]:
     yield operation
     if isinstance(operation, ops.CreateTableOp):
-        # Whose it is, the operation after it says.
-        operation.info.pop(MARK, None)
+        # Whose it is, the operations after it say.
+        for mark in [mark for mark in operation.info if str(mark).startswith(MARK)]:
+            operation.info.pop(mark)
         yield right_op(operation.table_name, owner)
+        if owner.walled and append_only(operation.table_name):
+            yield AppendOnlyOp(operation.table_name)
 
 
 @renderers.dispatch_for(HeldOps)
@@ -112,6 +120,11 @@ def _render_held(context: AutogenContext, container: HeldOps) -> list[str]:
 @renderers.dispatch_for(WallOp)
 def _render_wall(context: AutogenContext, operation: WallOp) -> str:
     return f"{_prefix(context)}wall({operation.table_name!r})"
+
+
+@renderers.dispatch_for(AppendOnlyOp)
+def _render_append_only(context: AutogenContext, operation: AppendOnlyOp) -> str:
+    return f"{_prefix(context)}append_only({operation.table_name!r}{'' if operation.on else ', on=False'})"
 
 
 @renderers.dispatch_for(ShareOp)

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, text
 
+from tenantry.isolation.appending import TRIGGER, TRUNCATION
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA, OPERATOR_POLICY, POLICY, context
-from tenantry.models import SHARED_SCHEMA, TENANT_COLUMN, Ownership, ownership
+from tenantry.models import SHARED_SCHEMA, TENANT_COLUMN, Ownership, is_append_only, ownership
 from tenantry.settings import Config
 
 _CHANGES: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
@@ -32,7 +33,9 @@ _STANDING: Final = text(
            (select coalesce(json_agg(coalesce(r.rolname, 'public')), '[]')
             from pg_attribute a, aclexplode(a.attacl) as held left join pg_roles r on r.oid = held.grantee
             where a.attrelid = c.oid and not a.attisdropped) as by_column,
-           (select rolbypassrls from pg_roles where rolname = :operator) as bypassed
+           (select rolbypassrls from pg_roles where rolname = :operator) as bypassed,
+           (select count(*) = 2 from pg_trigger t where t.tgrelid = c.oid and t.tgname::text = any(:keeping)
+              and t.tgenabled in ('O', 'A')) as append_only
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p') and n.nspname::text <> :extensions
       and (pg_table_is_visible(c.oid) and n.nspname <> 'pg_catalog' or n.nspname = :shared)
@@ -53,13 +56,14 @@ class Standing:
     rights: Mapping[str, frozenset[str]]
     by_column: frozenset[str]
     bypassed: bool
+    append_only: bool
 
     @property
     def walled(self) -> bool:
         """Whether it bears the policy of our walls."""
         return any(policy[0] == POLICY for policy in self.policies)
 
-    def lacks(self, owner: Ownership, config: Config) -> bool:
+    def lacks(self, owner: Ownership, config: Config, *, append_only: bool) -> bool:
         """Returns whether anything is missing of what *owner* has it have, or is there beside it."""
         if self.by_column & {config.role(role) for role in ("app", "operator", "platform")} | self.by_column & {
             _PUBLIC
@@ -67,7 +71,8 @@ class Standing:
             return True
         if owner.walled and not (self.forced and self._is_guarded(config)):
             return True
-        wanted = {_role(role, config): rights for role, rights in _RIGHTS[owner].items()}
+        given = _RIGHTS_TO_APPEND if append_only else _RIGHTS[owner]
+        wanted = {_role(role, config): rights for role, rights in given.items()}
         return any(self.rights.get(role, frozenset()) != rights for role, rights in wanted.items())
 
     def _is_guarded(self, config: Config) -> bool:
@@ -88,9 +93,22 @@ _RIGHTS: Final[Mapping[Ownership, Mapping[str, frozenset[str]]]] = {
 }
 
 
+_RIGHTS_TO_APPEND: Final[Mapping[str, frozenset[str]]] = {
+    "app": frozenset({"SELECT", "INSERT"}),
+    "operator": frozenset({"SELECT", "INSERT", "DELETE"}),
+    "platform": frozenset(),
+    _PUBLIC: frozenset(),
+}
+
+
 def standing_tables(connection: Connection, config: Config) -> list[Standing]:
     """Returns the tables of a home, extensions' excepted; the search path says which home."""
-    asked = {"shared": SHARED_SCHEMA, "extensions": EXTENSIONS_SCHEMA, "operator": config.role("operator")}
+    asked = {
+        "shared": SHARED_SCHEMA,
+        "extensions": EXTENSIONS_SCHEMA,
+        "operator": config.role("operator"),
+        "keeping": [TRIGGER, TRUNCATION],
+    }
     return [_standing(row) for row in connection.execute(_STANDING, asked)]
 
 
@@ -99,7 +117,11 @@ def lacking(standing: Sequence[Standing], tables: Sequence[Table], config: Confi
     found = {(table.name, table.shared): table for table in standing}
     for table in tables:
         owner, stands = ownership(table), found.get((table.name, table.schema == SHARED_SCHEMA))
-        if owner is not None and stands is not None and stands.lacks(owner, config):
+        if owner is None or stands is None:
+            continue
+        # What becomes append-only gets its rights by that.
+        becomes = is_append_only(table) and not stands.append_only
+        if stands.lacks(owner, config, append_only=stands.append_only) and not becomes:
             yield table, owner
 
 
@@ -115,6 +137,7 @@ def _standing(row: Any) -> Standing:
         rights={role: frozenset(held) for role, held in rights.items()},
         by_column=frozenset(row.by_column),
         bypassed=bool(row.bypassed),
+        append_only=row.append_only,
     )
 
 

@@ -52,6 +52,10 @@ class HomeImpl(DefaultImpl, metaclass=_AbstractImpl):
         """Puts the wall before a table of the home."""
 
     @abstractmethod
+    def append_only(self, name: str, *, on: bool) -> None:
+        """Keeps the rows of a walled table as they are from now on, or no longer."""
+
+    @abstractmethod
     def unforced(self, tables: Iterable[Named]) -> contextlib.AbstractContextManager[None]:
         """Lets the owner see every row of *tables* for a ``with`` block, so that foreign keys are checked on all."""
 

@@ -11,8 +11,17 @@ from sqlalchemy import Connection, MetaData, Table
 
 from tenantry.fleet.operations.implementing import HomeImpl
 from tenantry.fleet.operations.statements import Named
-from tenantry.isolation.wall import OPERATOR_POLICY, POLICY, Capabilities, quote, table_statements
-from tenantry.models import SHARED_SCHEMA, Ownership
+from tenantry.isolation.appending import TRIGGER
+from tenantry.isolation.wall import (
+    OPERATOR_POLICY,
+    POLICY,
+    Capabilities,
+    append_only_statements,
+    changeable_statements,
+    quote,
+    table_statements,
+)
+from tenantry.models import SHARED_SCHEMA, Ownership, is_append_only
 from tenantry.models.ownership import MARK
 from tenantry.settings import Config
 
@@ -42,6 +51,16 @@ class PostgresHome(HomeImpl, PostgresqlImpl):
             return
         self.known.raised(name)
         for statement in _wall(name, self.site.server.config):
+            self._exec(statement)
+        model = self.site.server.metadata.tables.get(name)
+        if model is not None and is_append_only(model):
+            # It may be so already, or a later revision makes it so.
+            self._exec(_if(_is_kept(quote(name)), _less(quote(name), self.site.server.config)))
+
+    def append_only(self, name: str, *, on: bool) -> None:
+        """Gives a table the triggers and the rights of an append-only one, or those of any other."""
+        statements = append_only_statements if on else changeable_statements
+        for statement in statements(_table(name, Ownership.TENANT), self.site.server.config):
             self._exec(statement)
 
     def unwall(self, name: str) -> None:
@@ -166,6 +185,15 @@ def _wall(name: str, config: Config) -> list[str]:
         *table_statements(_table(name, Ownership.TENANT), config, _BYPASSING),
         _if(test, policy),
     ]
+
+
+def _is_kept(table: str) -> str:
+    return f"EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{_literal(table)}'::regclass AND tgname = '{TRIGGER}')"
+
+
+def _less(table: str, config: Config) -> str:
+    app, operator = config.role("app"), config.role("operator")
+    return f"REVOKE UPDATE, DELETE ON {table} FROM {app}; REVOKE UPDATE ON {table} FROM {operator}"
 
 
 def _no_wall(name: str, config: Config) -> list[str]:

@@ -8,14 +8,21 @@ from typing import Final
 
 from sqlalchemy import Column, Connection, ForeignKeyConstraint, MetaData, Table
 
-from tenantry.isolation.sqlite_stored import STORED_SUFFIX, TRIGGER_PREFIX, quote, reference_triggers
+from tenantry.isolation.sqlite_stored import (
+    STORED_SUFFIX,
+    TRIGGER_PREFIX,
+    quote,
+    reference_triggers,
+    stored_append_only,
+)
 from tenantry.isolation.wall import quote as plainly_quoted
 from tenantry.models import SET_NULL_TRIGGER, TENANT_COLUMN, Ownership, sqlite_triggers
+from tenantry.models.append_only import APPEND_ONLY_TRIGGER, append_only_triggers, guarded_table
 from tenantry.models.ownership import MARK
 
 _TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
 _TRIGGERS: Final = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-_OURS: Final = (TRIGGER_PREFIX, SET_NULL_TRIGGER)
+_OURS: Final = (TRIGGER_PREFIX, SET_NULL_TRIGGER, APPEND_ONLY_TRIGGER)
 _SET_NULL: Final = "SET NULL"
 
 Key = tuple[str, tuple[str, ...]]
@@ -23,9 +30,13 @@ Actions = dict[str, str]
 
 
 class References:
-    """What becomes of a row when the row it refers to goes or moves, by table and own columns of each lifted key."""
+    """What becomes of a row when the row it refers to goes or moves, by table and own columns of each lifted key.
+
+    *append_only* names the tables whose rows stay as they are.
+    """
 
     def __init__(self) -> None:
+        self.append_only: set[str] = set()
         self._actions: dict[Key, Actions] = {}
 
     def actions_of(self, table: str, columns: Iterable[str]) -> Actions:
@@ -47,6 +58,8 @@ class References:
         """Follows a table to its new name."""
         moved = {(new, columns): actions for (table, columns), actions in self._actions.items() if table == old}
         self._actions = {key: actions for key, actions in self._actions.items() if key[0] not in (old, new)} | moved
+        if old in self.append_only:
+            self.append_only = self.append_only - {old} | {new}
 
     def rename_column(self, table: str, old: str, new: str) -> None:
         """Follows a column to its new name."""
@@ -59,6 +72,7 @@ class References:
     def take_down(self, connection: Connection, *, stored: bool) -> None:
         """Reads what the triggers of a file do, drops them, and gives stored tables their plain names."""
         triggers = {name: sql for name, sql in connection.exec_driver_sql(_TRIGGERS) if name.startswith(_OURS)}
+        self.append_only |= set(filter(None, map(guarded_table, triggers)))
         for name in triggers:
             connection.exec_driver_sql(f"DROP TRIGGER {quote(name)}")
         for name in _tables(connection) if stored else ():
@@ -79,6 +93,9 @@ class References:
             _rename(connection, table.name, table.name + STORED_SUFFIX)
         for table in tables:
             for statement in reference_triggers(table) if stored else sqlite_triggers(table):
+                connection.exec_driver_sql(statement)
+        for name in sorted(self.append_only & {table.name for table in tables}):
+            for statement in stored_append_only(name) if stored else append_only_triggers(name):
                 connection.exec_driver_sql(statement)
 
 

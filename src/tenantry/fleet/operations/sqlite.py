@@ -60,6 +60,10 @@ class SqliteHome(HomeImpl, SQLiteImpl):
         """Notes a walled table: its stored name and its triggers come at the end of the run."""
         self.known.note(name, Ownership.TENANT)
 
+    def append_only(self, name: str, *, on: bool) -> None:
+        """Notes whether a table is append-only: its triggers come at the end of the run."""
+        (self.references.append_only.add if on else self.references.append_only.discard)(name)
+
     @contextlib.contextmanager
     def unforced(self, tables: Iterable[Named]) -> Iterator[None]:
         """Changes nothing: the file has no policies."""

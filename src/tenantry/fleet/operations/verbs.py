@@ -33,6 +33,30 @@ class WallOp(MigrateOperation):
         return "add_wall", self.table_name
 
 
+@Operations.register_operation("append_only")
+class AppendOnlyOp(MigrateOperation):
+    """Whether the rows of one tenant table stay as they were written."""
+
+    schema: str | None = None
+
+    def __init__(self, table_name: str, *, on: bool = True) -> None:
+        self.table_name = table_name
+        self.on = on
+
+    @classmethod
+    def append_only(cls, operations: Operations, table_name: str, *, on: bool = True) -> None:
+        """Has the database refuse every change of a walled table's rows, or with ``on=False`` take them again."""
+        operations.invoke(cls(table_name, on=on))
+
+    def reverse(self) -> AppendOnlyOp:
+        """Returns the operation that takes this one back."""
+        return AppendOnlyOp(self.table_name, on=not self.on)
+
+    def to_diff_tuple(self) -> tuple[str, str]:
+        """Returns what ``alembic check`` shows."""
+        return "add_append_only" if self.on else "remove_append_only", self.table_name
+
+
 @Operations.register_operation("unwall")
 class UnwallOp(MigrateOperation):
     """No wall before one table."""
@@ -144,6 +168,13 @@ def _wall(operations: Operations, operation: WallOp) -> None:
     impl = _home(operations)
     if not impl.known.left_out(operation.table_name):
         impl.wall(operation.table_name)
+
+
+@Operations.implementation_for(AppendOnlyOp)
+def _append_only(operations: Operations, operation: AppendOnlyOp) -> None:
+    impl = _home(operations)
+    if not impl.known.left_out(operation.table_name):
+        impl.append_only(operation.table_name, on=operation.on)
 
 
 @Operations.implementation_for(UnwallOp)
