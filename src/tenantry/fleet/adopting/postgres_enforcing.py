@@ -70,13 +70,15 @@ def _swap(task: Task, desk: Desk) -> Iterator[str]:
         yield from _numbers(desk, expressions, table)
     for table in task.tables(Ownership.SHARED):
         yield f"DROP VIEW IF EXISTS {quote(task.schema)}.{quote(table.name)}"
+    if task.tenant:
+        # First, as walls may need a schema of ours.
+        yield from database_statements(task.server.config, task.database)
     for table in standing:
         yield from _take_over(task, desk, expressions, table)
         yield from table_statements(table, task.server.config, capabilities)
     yield from _missing(task, expressions, capabilities)
     yield from _stamp(task, desk)
     if task.tenant:
-        yield from database_statements(task.server.config, task.database)
         mark = with_revision(mark_of(task.server.database), task.tenancy.scripts.head())
         yield f"COMMENT ON DATABASE {quote(task.database)} IS {facts.literal(mark)}"
     yield f"DROP SCHEMA {OWN_SCHEMA} CASCADE"
