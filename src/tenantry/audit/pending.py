@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from sqlalchemy import event
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction
 from tenantry.audit.entries import Draft, Head
 from tenantry.session.core import TenantSession
 
-_PENDING: Final = "tenantry_audit"
+_BOOK: Final = "tenantry_audit"
 
 
 class Attendant(Protocol):
@@ -47,7 +46,6 @@ class Pending:
         self._attendant = attendant
         self._session = session
         self._drafts: list[Draft] = []
-        self._committing = False
         self._released: SessionTransaction | None = None
         self._spans: list[Span] = []
 
@@ -58,7 +56,7 @@ class Pending:
             self._session.begin()
         self._drafts.append(Draft(values, kept, self._session.get_nested_transaction()))
         # What a flush captures is sealed after it: no statements of others go between those of a flush.
-        if self._committing and not self._session._flushing:
+        if _book_of(self._session).committing and not self._session._flushing:
             self.seal()
 
     def extend(self, drafts: list[Draft]) -> None:
@@ -78,17 +76,6 @@ class Pending:
             draft.sealed, draft.sealed_in = True, savepoint
         # One that may still have to be written again is held; the others are the database's affair.
         self._drafts = [draft for draft in self._drafts if draft.kept or draft.sealed_in or draft.scope]
-
-    def commit(self) -> None:
-        """Flushes, and seals what was recorded and what that captured, while it can still fail the commit."""
-        self._session.flush()
-        self.seal()
-        self._committing = True
-
-    def flushed(self) -> None:
-        """Seals what a flush during the commit has captured."""
-        if self._committing:
-            self.seal()
 
     def committed(self) -> None:
         """Notes that the transaction, or the innermost savepoint, ends well."""
@@ -122,42 +109,61 @@ class Pending:
             self._attendant.keep(self._session, kept)
 
 
+@dataclass(slots=True)
+class Book:
+    """What is pending in one transaction, by who attends to it, and whether its commit is under way."""
+
+    pending: dict[Attendant, Pending] = field(default_factory=dict)
+    committing: bool = False
+
+
 def pending_of(session: TenantSession, attendant: Attendant) -> Pending:
     """Returns the drafts of the session's transaction."""
-    every: dict[Attendant, Pending] = session.info.setdefault(_PENDING, {})
+    every = _book_of(session).pending
     if attendant not in every:
         every[attendant] = Pending(attendant, session)
     return every[attendant]
 
 
-def _every(session: Session) -> Iterator[Pending]:
-    yield from tuple(session.info.get(_PENDING, {}).values())
+def _book_of(session: Session) -> Book:
+    book: Book | None = session.info.get(_BOOK)
+    if book is None:
+        book = session.info[_BOOK] = Book()
+    return book
 
 
 @event.listens_for(TenantSession, "before_commit")
 def _seal_at_commit(session: Session) -> None:
-    if not session.in_nested_transaction():
-        for pending in _every(session):
-            pending.commit()
+    """Flushes, and seals what was recorded and what that captured, while it can still fail the commit."""
+    if session.in_nested_transaction():
+        return
+    session.flush()
+    book = _book_of(session)
+    for pending in tuple(book.pending.values()):
+        pending.seal()
+    book.committing = True
 
 
 @event.listens_for(TenantSession, "after_flush_postexec")
 def _seal_after_flush(session: Session, _: UOWTransaction) -> None:
-    for pending in _every(session):
-        pending.flushed()
+    # Another listener of the commit may add rows, which are flushed after ours has sealed.
+    book = _book_of(session)
+    if book.committing:
+        for pending in tuple(book.pending.values()):
+            pending.seal()
 
 
 @event.listens_for(TenantSession, "after_commit")
 def _note_commit(session: Session) -> None:
-    for pending in _every(session):
+    for pending in _book_of(session).pending.values():
         pending.committed()
 
 
 @event.listens_for(TenantSession, "after_transaction_end")
 def _end(session: Session, transaction: SessionTransaction) -> None:
     if transaction.nested:
-        for pending in _every(session):
+        for pending in _book_of(session).pending.values():
             pending.ended(transaction)
     elif transaction.parent is None:
-        for pending in session.info.pop(_PENDING, {}).values():
+        for pending in session.info.pop(_BOOK, Book()).pending.values():
             pending.leave()

@@ -58,6 +58,7 @@ def watch(tenancy: object, watcher: Watcher) -> None:
         # A session without it is 2 % faster at a short read, so it comes with the first capture.
         event.listen(TenantSession, "do_orm_execute", _see_statement)
         event.listen(TenantSession, "before_flush", _read_before)
+        TenantSession.before_bulk.append(_refuse_bulk)
 
 
 def watch_model(model: type[Any]) -> None:
@@ -199,6 +200,13 @@ def _see_statement(state: ORMExecuteState) -> Result[Any] | None:
     return None
 
 
+def _refuse_bulk(session: TenantSession, mapper: Mapper[Any]) -> None:
+    for watcher in _watching(session):
+        found = watcher.of_mapper(mapper)
+        if found is not None:
+            raise _refused(found, "a bulk_* method", "Use session.add_all(), or change loaded objects.")
+
+
 def _of_statement(watcher: Watcher, state: ORMExecuteState, table: object) -> Captured | None:
     mapper = state.bind_mapper
     return (watcher.of_mapper(mapper) if mapper is not None else None) or watcher.of_table(_plain(table))
@@ -211,22 +219,28 @@ def _plain(table: Any) -> Table:
 
 
 def _run_watched(state: ORMExecuteState, watcher: Watcher, captured: Captured) -> Result[Any]:
-    """Runs a bulk UPDATE or DELETE, and records each row that it changes."""
+    """Runs a bulk UPDATE or DELETE, and records each row that it changes; one that is refused has done nothing."""
     _check(state, captured)
-    before = _matched(state, captured, watcher.most)
-    result = state.invoke_statement()
-    if not result.returns_rows and result.rowcount not in (-1, len(before)):  # type: ignore[attr-defined]  # of a CursorResult
-        raise _refused(
-            captured, "a statement that changed other rows than it selects", "Change loaded objects instead."
-        )
-    deleted = isinstance(state.statement, Delete)
-    after = {} if deleted else _again(state.session, captured, list(before))
-    for key, image in before.items():
-        if not deleted and key not in after:
-            raise _refused(captured, "a statement that changes a key", "Delete the row and add another.")
-        change = captured.change(DELETED if deleted else UPDATED, image, after.get(key), captured.names)
-        _tell(state.session, watcher, change)
+    deletes = isinstance(state.statement, Delete)
+    with state.session.begin_nested():
+        before = _matched(state, captured, watcher.most)
+        result, changed = _counted(state.statement, state.invoke_statement())
+        after = {} if deletes else _again(state.session, captured, list(before))
+        if changed != len(before) or not (deletes or before.keys() == after.keys()):
+            fix = "Change loaded objects, or delete rows and add others."
+            raise _refused(captured, "a statement that changes keys, or other rows than its conditions select", fix)
+        for key, image in before.items():
+            change = captured.change(DELETED if deletes else UPDATED, image, after.get(key), captured.names)
+            _tell(state.session, watcher, change)
     return result
+
+
+def _counted(statement: Any, result: Any) -> tuple[Result[Any], int]:
+    """Returns a statement's result, still to be read, and how many rows it changed."""
+    if not statement._returning:
+        return result, result.rowcount
+    rows = result.freeze()
+    return rows(), len(rows.data)
 
 
 def _check(state: ORMExecuteState, captured: Captured) -> None:
@@ -245,7 +259,7 @@ def _matched(state: ORMExecuteState, captured: Captured, most: int) -> dict[Key,
     options = {name: value for name, value in state.local_execution_options.items() if name != "synchronize_session"}
     parameters: Any = state.parameters
     rows = state.session.execute(wanted.limit(most + 1), parameters, execution_options=options).mappings()
-    found = {captured.key(row): {**row} for row in rows}
+    found: dict[Key, Image] = {captured.key(row): dict(row) for row in rows}
     if len(found) > most:
         raise _refused(captured, f"a statement on more than {most} rows", "Take fewer at once.")
     return found

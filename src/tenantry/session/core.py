@@ -6,7 +6,7 @@ import functools
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import event, inspect
@@ -120,6 +120,9 @@ class BoundSession(Session):
 class TenantSession(BoundSession):
     """A session of one tenant: gives new objects its ``tenant_id``, refuses foreign ones, sees its rows alone."""
 
+    # Asked before SQLAlchemy's bulk_* methods, which pass no event.
+    before_bulk: ClassVar[list[Callable[[TenantSession, Mapper[Any]], None]]] = []
+
     def __init__(
         self,
         bind: Engine,
@@ -214,6 +217,8 @@ class TenantSession(BoundSession):
     def _bulk_save_mappings(self, mapper: Any, mappings: Any, **options: Any) -> None:
         # Behind bulk_save_objects, bulk_insert_mappings and bulk_update_mappings, which pass no event.
         self._refuse_unwalled("a bulk_* method")
+        for ask in self.before_bulk:
+            ask(self, inspect(mapper).mapper)
         for table in inspect(mapper).tables if options["isupdate"] else ():
             refuse_append_only(table, "a bulk UPDATE")
         super()._bulk_save_mappings(mapper, mappings, **options)

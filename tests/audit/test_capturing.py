@@ -1,0 +1,237 @@
+"""Changes of rows, recorded by themselves: what each kind of change says, and what is refused as it says nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from cells import PLACES, SYNC_PLACES, Ground, Place
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from tenantry import Tenancy, errors
+from tenantry.audit import Audit, Entry
+
+from .models import Base, Leaf, Person, Pet, audited
+
+
+def changes_of(ground: Ground, place: Place, row: uuid.UUID) -> list[Entry]:
+    """Returns what is recorded of one row, oldest first."""
+    with ground.session(place) as door:
+        found = door.call(ground.made(place).entries)
+        return [entry for entry in found if entry.resource_id == str(row)]
+
+
+def newcomer(session: Session, name: str = "Ann", **more: Any) -> uuid.UUID:
+    person = Person(name=name, **more)
+    session.add(person)
+    session.flush()
+    return person.id
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_a_rows_life_is_told_with_values_before_and_after(ground: Ground, place: Place) -> None:
+    with ground.session(place) as door:
+        door.session.info["actor"] = "ann"
+        secrets = {"password_hash": "p", "pin": "1", "address": "Elm St 1"}
+        who = door.run(lambda session: newcomer(session, balance=Decimal("1.50"), notes={"a": [1]}, **secrets))
+        door.commit()
+        door.run(lambda session: _change(session.get_one(Person, who)))
+        door.commit()
+        door.run(lambda session: session.delete(session.get_one(Person, who)))
+        door.commit()
+    created, updated, deleted = changes_of(ground, place, who)
+    kinds = [(entry.event_type, entry.category, entry.actor) for entry in (created, updated, deleted)]
+    assert kinds == [(f"people.{kind}", "people", "ann") for kind in ("created", "updated", "deleted")]
+    assert created.changes is not None
+    assert updated.changes is not None
+    assert deleted.changes is not None
+    assert created.changes["name"] == {"after": "Ann"}
+    assert created.changes["balance"] == {"after": "1.50"}
+    assert {created.changes[name]["after"] for name in secrets} == {"[redacted]"}
+    assert "seen" not in created.changes
+    assert updated.changes.pop("updated_at")["after"] > created.changes["updated_at"]["after"]  # type: ignore[attr-defined]
+    assert updated.changes == {
+        "name": {"before": "Ann", "after": "Bea"},
+        "password_hash": {"before": "[redacted]", "after": None},
+        "notes": {"before": {"a": [1]}, "after": {"a": [1, 2]}},
+    }
+    assert deleted.changes["name"] == {"before": "Bea"}
+
+
+def _change(person: Person) -> None:
+    person.name = "Bea"
+    person.password_hash = None
+    assert person.notes is not None
+    person.notes["a"].append(2)
+    person.seen = 7
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_a_bulk_statement_is_told_row_by_row(ground: Ground, place: Place) -> None:
+    mark = uuid.uuid4().hex
+    with ground.session(place) as door:
+        names = [f"{mark}-{number}" for number in range(4)]
+        ids = door.run(lambda session: [newcomer(session, name) for name in names])
+        changed = update(Person).where(Person.name.in_(names[:3])).values(name=Person.name + "!")
+        assert door.run(lambda session: session.execute(changed)).rowcount == 3
+        door.run(lambda session: session.execute(delete(Person).where(Person.name.like(f"{mark}%!"))))
+        door.run(lambda session: session.execute(delete(Person.__table__).where(Person.__table__.c.name == names[3])))
+        door.commit()
+    for row, name in list(zip(ids, names, strict=True))[:3]:
+        _, updated, deleted = changes_of(ground, place, row)
+        assert updated.changes is not None
+        assert updated.changes["name"] == {"before": name, "after": f"{name}!"}
+        assert deleted.event_type == "people.deleted"
+    assert [entry.event_type for entry in changes_of(ground, place, ids[3])] == ["people.created", "people.deleted"]
+
+
+@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+def test_a_bulk_statement_with_parameters_returning_and_a_sub_select(ground: Ground, place: Place) -> None:
+    mark = uuid.uuid4().hex
+    with ground.session(place) as door:
+        session = door.session
+        row = newcomer(session, mark)
+        session.add(Pet(name="Rex", person_id=row))
+        session.flush()
+        owners = select(Pet.person_id).where(Pet.name == "Rex")
+        changing = update(Person).where(Person.id.in_(owners), Person.name == mark).values(address="new")
+        assert session.scalars(changing.returning(Person.id)).all() == [row]
+        session.query(Pet).filter(Pet.person_id == row).delete()
+        door.commit()
+    assert [entry.event_type for entry in changes_of(ground, place, row)] == ["people.created", "people.updated"]
+
+
+@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+def test_the_value_before_is_the_databases_and_not_what_a_session_remembers(ground: Ground, place: Place) -> None:
+    with ground.session(place) as door:
+        row = newcomer(door.session, "first")
+        door.commit()
+    tenancy, slug = ground.tenancy(place), f"near-{place.cell}"
+    with tenancy.session(slug) as remembering:
+        person = remembering.get_one(Person, row)
+        # Its values stay, and its transaction ends: on SQLite nobody could write meanwhile.
+        remembering.commit()
+        with tenancy.transaction(slug) as other:
+            other.get_one(Person, row).name = "second"
+        assert person.name == "first"
+        person.name = "third"
+        remembering.commit()
+    _, second, third = changes_of(ground, place, row)
+    assert second.changes is not None
+    assert third.changes is not None
+    assert second.changes["name"] == {"before": "first", "after": "second"}
+    assert third.changes["name"] == {"before": "second", "after": "third"}
+
+
+@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+def test_orphans_expressions_and_untouched_rows(ground: Ground, place: Place) -> None:
+    with ground.session(place) as door:
+        session = door.session
+        person = Person(name="Ann", pets=[Pet(name="Rex")])
+        session.add(person)
+        session.commit()
+        rex = person.pets[0].id
+        person.pets.clear()
+        person.name = Person.name + "e"  # type: ignore[assignment]  # an expression, for the database to work out
+        person.seen = 3
+        session.commit()
+        person.seen = 4
+        person.name = person.name
+        session.commit()
+    updated = changes_of(ground, place, person.id)[1:]
+    assert [entry.changes["name"] for entry in updated if entry.changes and "name" in entry.changes] == [
+        {"before": "Ann", "after": "Anne"}
+    ]
+    assert [entry.event_type for entry in changes_of(ground, place, rex)] == ["pets.created", "pets.deleted"]
+
+
+@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+def test_what_rolls_back_is_not_told(ground: Ground, place: Place) -> None:
+    with ground.session(place) as door:
+        session = door.session
+        with session.begin_nested() as savepoint:
+            gone = newcomer(session, "gone")
+            savepoint.rollback()
+        stays = newcomer(session, "stays")
+        session.commit()
+        lost = newcomer(session, "lost")
+    assert [len(changes_of(ground, place, row)) for row in (gone, stays, lost)] == [0, 1, 0]
+
+
+REFUSED: dict[str, Callable[[Session, uuid.UUID], object]] = {
+    "bulk insert": lambda session, _: session.execute(insert(Person), [{"name": "x"}]),
+    "core insert": lambda session, _: session.execute(insert(Person.__table__).values(name="x")),
+    "update by keys": lambda session, row: session.execute(update(Person), [{"id": row, "name": "x"}]),
+    "key changed": lambda session, row: session.execute(
+        update(Person).where(Person.id == row).values(id=uuid.uuid4()),
+        execution_options={"synchronize_session": False},
+    ),
+    "cte": lambda session, row: session.execute(
+        delete(Person).where(Person.id == row).add_cte(select(Pet.id).cte("other"))
+    ),
+    "bulk_insert_mappings": lambda session, _: session.bulk_insert_mappings(Person, [{"name": "x"}]),
+    "bulk_update_mappings": lambda session, row: session.bulk_update_mappings(Person, [{"id": row, "name": "x"}]),
+    "bulk_save_objects": lambda session, _: session.bulk_save_objects([Person(name="x")]),
+}
+
+
+@pytest.mark.parametrize("how", REFUSED)
+@pytest.mark.parametrize("place", SYNC_PLACES[::4], ids=str)
+def test_what_could_not_be_told_is_refused(ground: Ground, place: Place, how: str) -> None:
+    with ground.session(place) as door:
+        row = newcomer(door.session)
+        door.commit()
+        with pytest.raises(errors.CaptureRefused, match="Person"):
+            REFUSED[how](door.session, row)
+    with ground.session(place) as door:
+        assert door.session.get_one(Person, row).name == "Ann"
+    assert len(changes_of(ground, place, row)) == 1
+
+
+def test_too_many_rows_at_once_are_refused(tmp_path: Any) -> None:
+    tenancy = Tenancy(f"sqlite:///{tmp_path}", models=Base)
+    audit = audited(tenancy, most_captured=2)
+    tenancy.install()
+    tenancy.tenants.create("acme")
+    with tenancy.transaction("acme") as session:
+        session.add_all([Person(name=name) for name in "abc"])
+    with tenancy.session("acme") as session:
+        with pytest.raises(errors.CaptureRefused, match="more than 2 rows"):
+            session.execute(update(Person).values(name="x"))
+        session.execute(update(Person).where(Person.name != "c").values(name="x"))
+        session.commit()
+        assert [entry.event_type for entry in audit.entries(session)] == ["people.created"] * 3 + ["people.updated"] * 2
+    tenancy.close()
+
+
+@pytest.mark.parametrize("place", SYNC_PLACES[:1], ids=str)
+def test_models_that_are_not_captured_and_text_go_untold(ground: Ground, place: Place) -> None:
+    with ground.session(place) as door:
+        leaf = Leaf(name="x")
+        row = newcomer(door.session)
+        door.session.add(leaf)
+        door.session.flush()
+        door.session.execute(insert(Leaf), [{"tenant_id": door.session.tenant.id, "name": "y"}])
+        door.session.execute(text("update people set name = 'told by nobody' where id = :id"), {"id": row})
+        door.commit()
+    assert changes_of(ground, place, leaf.id) == []
+    assert len(changes_of(ground, place, row)) == 1
+
+
+def test_only_columns_of_tenants_models_are_captured(tmp_path: Any) -> None:
+    audit = Audit(Tenancy(f"sqlite:///{tmp_path}", models=Base))
+    with pytest.raises(errors.ConfigurationError, match="no column pasword"):
+        audit.capture(Person, redact=["pasword"])
+
+
+def test_two_tenancies_of_the_same_models_do_not_tell_each_other(ground: Ground) -> None:
+    """Each session's changes go to its own tenancy's audit, once."""
+    place = SYNC_PLACES[-1]
+    with ground.session(place) as door:
+        row = newcomer(door.session)
+        door.commit()
+    assert len(changes_of(ground, place, row)) == 1
