@@ -346,6 +346,15 @@ def test_a_running_relay_delivers_what_is_committed_beside_it(ground: Ground, po
     assert relay.deliver(desks[0].slug) == Delivery()
 
 
+def test_a_hog_lets_others_have_their_turn(ground: Ground) -> None:
+    hog, quiet = all_desks(ground, postgresql=True)[:2]
+    hog.add(*range(25))
+    quiet.add(100)
+    found = Relay(hog.outbox, batch=1, jobs=1).sweep([hog.slug, quiet.slug])
+    assert found.done == {hog.slug: Delivery(delivered=25), quiet.slug: Delivery(delivered=1)}
+    assert hog.numbers == [*range(10), 100, *range(10, 25)]
+
+
 def test_one_tenants_trouble_holds_up_no_other(ground: Ground) -> None:
     desks = all_desks(ground, postgresql=True)
     for desk in desks:

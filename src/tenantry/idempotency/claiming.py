@@ -83,8 +83,7 @@ class Keys:
                 return _fitting(kept, ask)
             if time.monotonic() >= deadline:
                 raise IdempotencyInFlight(key=ask.key, retry_after=_RETRY_AFTER)
-            # The database sleeps, and so this waits on an event loop too without holding it up.
-            session.execute(select(func.pg_sleep(_BETWEEN_LOOKS)))
+            _pause(session)
         return None
 
     def find(self, session: TenantSession, ask: Ask) -> Kept | None:
@@ -112,7 +111,7 @@ class Keys:
         return sum(self._purge_one(session, ask) for ask in asks)
 
     def _claim(self, session: TenantSession, ask: Ask) -> bool:
-        if session.get_bind().dialect.name != "postgresql":
+        if not _on_postgresql(session):
             return self._claim_alone(session, ask)
         # The lock tells a transaction at work from one that has ended, without waiting as the insert itself would.
         row = self._row(session, ask)
@@ -189,8 +188,18 @@ def _checked(part: str, text: str) -> str:
     return text
 
 
+def _pause(session: TenantSession) -> None:
+    # The database sleeps, and so this waits on an event loop too without holding it up; nobody is waited for on SQLite.
+    if _on_postgresql(session):
+        session.execute(select(func.pg_sleep(_BETWEEN_LOOKS)))
+
+
+def _on_postgresql(session: TenantSession) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
+
+
 def _now(session: TenantSession) -> Any:
     """Returns the database's own time, so that machines whose clocks differ agree; SQLite's is this machine's."""
-    if session.get_bind().dialect.name == "postgresql":
+    if _on_postgresql(session):
         return func.clock_timestamp(type_=DateTime(timezone=True))
     return datetime.datetime.now(datetime.UTC)

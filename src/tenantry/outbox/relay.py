@@ -28,6 +28,7 @@ _log: Final = logging.getLogger(__name__)
 
 _LONGEST_ERROR: Final = 500
 _BETWEEN_LOOKS: Final = 0.25
+_BATCHES_A_TURN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,15 @@ class _Turn:
 
     key: TenantKey
     lease: Lease
+    limit: int | None = None
     total: Delivery = Delivery()
     deadline: float = 0.0
     over: bool = False
+
+    @property
+    def cut(self) -> bool:
+        """Whether it has had its share."""
+        return self.limit is not None and self.total.delivered >= self.limit
 
 
 class Relay:
@@ -113,19 +120,7 @@ class Relay:
 
         Raises: as ``tenancy.session``; what a handler raises is kept with the event.
         """
-        turn = _Turn(key, Lease(uuid.uuid4(), self._seconds))
-        try:
-            while not turn.over and (events := self._next(turn)):
-                self._deliver_batch(turn, events)
-        except StreamLost:
-            announce("outbox", "stream lost", tenant=key)
-            _log.warning("another relay took over the outbox of tenant %s", _shown(key))
-        except BaseException:
-            # The lease would hold everybody up; where even this fails, it ends by itself.
-            with contextlib.suppress(Exception), self._outbox.tenancy.transaction(key) as session:
-                self._streams.release(session, turn.lease)
-            raise
-        return turn.total
+        return self._take_turn(_Turn(key, Lease(uuid.uuid4(), self._seconds))).total
 
     def sweep(self, tenants: Iterable[TenantKey] | None = None) -> Outcomes:
         """Delivers what is due of *tenants*, or of every active one, several at a time.
@@ -136,9 +131,11 @@ class Relay:
         """
         done: dict[Any, Delivery] = {}
         failed: dict[Any, BaseException] = {}
-        with ThreadPoolExecutor(self._jobs) as pool:
-            for tenant in self._outbox.tenancy.every_tenant() if tenants is None else tenants:
-                pool.submit(self._visit, tenant, done, failed)
+        left: Iterable[TenantKey] = self._outbox.tenancy.every_tenant() if tenants is None else tenants
+        while left:
+            with ThreadPoolExecutor(self._jobs) as pool:
+                visits = [(tenant, pool.submit(self._visit, tenant, done, failed)) for tenant in left]
+            left = [tenant for tenant, visit in visits if visit.result() is Sight.DUE]
         return Outcomes(done, failed, {})
 
     def run(self, *, every: float = 5.0, tenants: Callable[[], Iterable[TenantKey]] | None = None) -> None:
@@ -174,21 +171,42 @@ class Relay:
             self._stopped.wait(every)
 
     def _follow(self, tenant: uuid.UUID) -> None:
-        # Who has the stream may have looked for the last time just before this hint's event was there.
-        if self._visit(tenant, {}, {}) is Sight.HELD:
+        seen = self._visit(tenant, {}, {})
+        if seen is Sight.DUE:
+            self._outbox.hints.add(tenant)
+        elif seen is Sight.HELD:
+            # Who has the stream may have looked for the last time just before this hint's event was there.
             self._outbox.hints.add(tenant, after=_BETWEEN_LOOKS)
 
     def _visit(self, tenant: TenantKey, done: dict[Any, Delivery], failed: dict[Any, BaseException]) -> Sight:
-        """Delivers what is due of one tenant and returns what was seen there before."""
+        """Delivers some of what is due of one tenant, so that others have their turn, and returns what is left."""
         named, seen = tenant.id if isinstance(tenant, Tenant) else tenant, Sight.NOTHING
         try:
             if not self._stopped.is_set() and (seen := self._look(tenant)) is Sight.DUE:
-                done[named] = self.deliver(tenant)
+                lease = Lease(uuid.uuid4(), self._seconds)
+                turn = self._take_turn(_Turn(tenant, lease, limit=self._batch * _BATCHES_A_TURN))
+                done[named] = done.get(named, Delivery()) + turn.total
+                seen = Sight.DUE if turn.cut else Sight.NOTHING
         except Exception as error:  # whatever one tenant's database says holds up no other
             failed[named] = error
             announce("outbox", "tenant failed", tenant=tenant, error=error)
             _log.warning("the outbox of tenant %s could not be delivered: %s", _shown(tenant), type(error).__name__)
+            return Sight.NOTHING
         return seen
+
+    def _take_turn(self, turn: _Turn) -> _Turn:
+        try:
+            while not turn.over and (events := self._next(turn)):
+                self._deliver_batch(turn, events)
+        except StreamLost:
+            announce("outbox", "stream lost", tenant=turn.key)
+            _log.warning("another relay took over the outbox of tenant %s", _shown(turn.key))
+        except BaseException:
+            # The lease would hold everybody up; where even this fails, it ends by itself.
+            with contextlib.suppress(Exception), self._outbox.tenancy.transaction(turn.key) as session:
+                self._streams.release(session, turn.lease)
+            raise
+        return turn
 
     def _look(self, key: TenantKey) -> Sight:
         with self._outbox.tenancy.session(key, read_only=True) as session:
@@ -197,7 +215,7 @@ class Relay:
     def _next(self, turn: _Turn) -> list[Event]:
         """Returns the next events with the stream held, or none with the stream let go."""
         with self._transaction(turn) as session:
-            if self._stopped.is_set():
+            if self._stopped.is_set() or turn.cut:
                 self._streams.release(session, turn.lease)
                 return []
             if not self._streams.take(session, turn.lease):
