@@ -56,7 +56,13 @@ class Forger:
             connection.execute(text("DELETE FROM audit_heads"))
             connection.execute(text("INSERT INTO audit_heads SELECT * FROM pristine_head"))
 
-    def close(self) -> None:
+    def __enter__(self) -> Forger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.writing() as connection:
+            for name in ("pristine_log", "pristine_head"):
+                connection.execute(text(f"DROP TABLE {name}"))
         self._engine.dispose()
 
     # --- what the mutations are made of ------------------------------------------------------------------------

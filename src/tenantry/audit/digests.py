@@ -21,6 +21,7 @@ GENESIS: Final = "0" * 64
 CONTENT: Final = ("description", "resource_id", "actor", "impersonator", "changes", "details")
 _SHELL: Final = ("seq", "id", "recorded_at", "event_type", "category", "status", "resource_type", "correlation_id")
 _SHORTEST_KEY: Final = 16
+_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Keys:
@@ -76,20 +77,17 @@ def _encoded(*parts: Any) -> bytes:
         if part is None:
             pieces.append(b"-")
             continue
-        text = _text(part).encode()
-        pieces.append(b"%d:" % len(text))
-        pieces.append(text)
+        text = (part if isinstance(part, str) else _text(part)).encode()
+        pieces.append(b"%d:%b" % (len(text), text))
     return b"".join(pieces)
 
 
 def _text(part: Any) -> str:
-    if isinstance(part, str):
-        return part
     if isinstance(part, datetime.datetime):
         return part.astimezone(datetime.UTC).isoformat(timespec="microseconds")
     if isinstance(part, int | uuid.UUID):
         return str(part)
-    return json.dumps(_plain(part), sort_keys=True, separators=(",", ":"))
+    return _JSON.encode(_plain(part))
 
 
 def _plain(value: Any) -> Any:
