@@ -28,10 +28,10 @@ class Crowd:
 
 
 @contextmanager
-def crowd(places: dict[str, Any], *, processes: int) -> Iterator[Crowd]:
+def crowd(places: dict[str, Any], *, processes: int, program: str = "rates_clients") -> Iterator[Crowd]:
     """Lends a crowd that knows these places; its processes are gone afterwards."""
     with ExitStack() as ends:
-        members = [_started(ends) for _ in range(processes)]
+        members = [_started(ends, program) for _ in range(processes)]
         for member in members:
             _say(member, places)
         for member in members:
@@ -39,9 +39,14 @@ def crowd(places: dict[str, Any], *, processes: int) -> Iterator[Crowd]:
         yield Crowd(members)
 
 
-def _started(ends: ExitStack) -> subprocess.Popen[str]:
-    program = [sys.executable, str(Path(__file__).with_name("rates_clients.py"))]
-    process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def _started(ends: ExitStack, program: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"limits.{program}"],
+        cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     ends.callback(_end, process)
     return process
 

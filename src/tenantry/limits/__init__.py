@@ -2,7 +2,11 @@
 
 from tenantry.limits.breakers import Breakers
 from tenantry.limits.circuits import Circuit, CircuitState, Permit, Policy
+from tenantry.limits.fair_share import FairShare
 from tenantry.limits.kill_switches import KillSwitch, KillSwitches
+from tenantry.limits.metering import TransactionBudget
+from tenantry.limits.quota_accounts import Quota
+from tenantry.limits.quotas import Quotas, QuotaUsage, Recount
 from tenantry.limits.rates import Rates
 from tenantry.limits.rules import Decision, Limit, RateUsage, Rule, TokenBucket
 
@@ -11,13 +15,19 @@ __all__ = [
     "Circuit",
     "CircuitState",
     "Decision",
+    "FairShare",
     "KillSwitch",
     "KillSwitches",
     "Limit",
     "Permit",
     "Policy",
+    "Quota",
+    "QuotaUsage",
+    "Quotas",
     "RateUsage",
     "Rates",
+    "Recount",
     "Rule",
     "TokenBucket",
+    "TransactionBudget",
 ]

@@ -1,0 +1,53 @@
+"""Models with quotas on them: rows, seats, storage, and rows that go with the row they belong to."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from tenantry import Tenancy
+from tenantry.limits import Quota, Quotas
+from tenantry.models import TenantOwned
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Folder(TenantOwned, Base):
+    __tablename__ = "folders"
+
+    name: Mapped[str] = mapped_column(String(50), default="")
+    documents: Mapped[list[Document]] = relationship(back_populates="folder", passive_deletes="all")
+
+
+class Document(TenantOwned, Base):
+    __tablename__ = "documents"
+
+    size: Mapped[int] = mapped_column(default=10)
+    folder_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
+    folder: Mapped[Folder | None] = relationship(back_populates="documents")
+
+
+class Seat(TenantOwned, Base):
+    __tablename__ = "seat_holders"
+
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+def quotas_of(tenancy: Tenancy) -> Quotas:
+    """Returns the quotas of these models."""
+    return Quotas(
+        tenancy,
+        Quota("documents", Document, limit=5),
+        Quota("storage", Document, by=Document.size, limit=100),
+        Quota("seats", Seat, where=Seat.active, limit=3),
+    )
+
+
+def used(quotas: Any) -> dict[str, int]:
+    """Returns how much of each quota is used."""
+    return {found.name: found.used for found in quotas}
