@@ -80,7 +80,12 @@ class AsyncAudit:
         return await asyncio.to_thread(self.audit.anchor, key)
 
     async def purge(
-        self, key: TenantKey, /, *, older_than: datetime.timedelta = TWO_YEARS, reason: str = "retention"
+        self,
+        key: TenantKey,
+        /,
+        *,
+        older_than: datetime.datetime | datetime.timedelta = TWO_YEARS,
+        reason: str = "retention",
     ) -> Purged:
         """Deletes a tenant's entries that are older, in a thread, and records that.
 

@@ -282,9 +282,14 @@ class Audit:
         return anchor
 
     def purge(
-        self, key: TenantKey, /, *, older_than: datetime.timedelta = TWO_YEARS, reason: str = "retention"
+        self,
+        key: TenantKey,
+        /,
+        *,
+        older_than: datetime.datetime | datetime.timedelta = TWO_YEARS,
+        reason: str = "retention",
     ) -> Purged:
-        """Deletes a tenant's entries that are older, and records that; the chain goes on from where they ended.
+        """Deletes a tenant's entries older than a time, or than so much time, and records that; the chain goes on.
 
         Raises: LoginRequired without the owner's login.
         """

@@ -17,7 +17,8 @@ from tenantry.models.serialisation import json_safe
 REDACTED: Final = "[redacted]"
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.)+[A-Za-z]{2,63}")
 _IP: Final = re.compile(
-    r"(?<![\w.:])(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.:]*\w)"
+    r"(?<![\w.:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:\.\d{1,3}){0,3}(?![\w:])"
+    r"|(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)"
 )
 # PostgreSQL keeps no NUL, and neither database a half of a surrogate pair.
 _UNKEEPABLE: Final = re.compile("[\x00\ud800-\udfff]")

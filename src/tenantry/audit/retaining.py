@@ -33,7 +33,12 @@ class Purged:
 
 
 def purge(
-    recorder: Recorder, tenancy: Tenancy, key: TenantKey, *, older_than: datetime.timedelta, reason: str
+    recorder: Recorder,
+    tenancy: Tenancy,
+    key: TenantKey,
+    *,
+    older_than: datetime.datetime | datetime.timedelta,
+    reason: str,
 ) -> Purged:
     """Deletes the entries that are older, and records that in the same transaction.
 
@@ -42,16 +47,17 @@ def purge(
     with tenancy.purging(key, reason=f"audit retention: {reason}") as opened:
         chain = _chain(recorder, opened)
         _, now = chain.lock()
+        before = older_than if isinstance(older_than, datetime.datetime) else now - older_than
         entries = chain.tables.entries.c
         # Times rise with the numbers, so what is older is the beginning.
-        old = entries.tenant_id == opened.tenant, entries.recorded_at < now - older_than
+        old = entries.tenant_id == opened.tenant, entries.recorded_at < before
         last = opened.connection.execute(
             select(entries.seq, entries.digest).where(*old).order_by(entries.seq.desc()).limit(1)
         ).one_or_none()
         if last is None:
             return Purged(0, 0)
         count = opened.delete(recorder.tables.entries, recorder.tables.entries.c.seq <= last.seq)
-        said = {"through": last.seq, "digest": last.digest, "count": count, "older_than_days": older_than.days}
+        said = {"through": last.seq, "digest": last.digest, "count": count, "before": before}
         _append(recorder, chain, PURGED, f"Purged {count} entries", {**said, "reason": reason})
     return Purged(count, last.seq)
 
