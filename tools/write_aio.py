@@ -36,6 +36,7 @@ A method runs its synchronous twin inside ``run_sync``; streaming is awaited row
 from __future__ import annotations
 
 import builtins
+import datetime
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 

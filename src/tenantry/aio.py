@@ -13,6 +13,7 @@ from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
 from tenantry.isolation.servers import MAIN
 from tenantry.provision.tenants import Tenants
+from tenantry.session.hiding import session_kind
 from tenantry.types import Isolation, Outcomes, Tenant, TenantKey
 
 try:
@@ -133,6 +134,7 @@ class AsyncTenancy:
             await self._tenancy.servers.get(route.tenant.server).engines.of_this_loop().retire()
         return AsyncTenantSession(
             engine,
+            sync_session_class=session_kind(),
             tenant=route.tenant,
             binding=route.binding,
             criteria=route.criteria,

@@ -31,6 +31,7 @@ from tenantry.provision.seeding import Seed, Seeding
 from tenantry.provision.tenants import Tenants
 from tenantry.provision.warm import WarmPool
 from tenantry.session.core import BoundSession, TenantSession
+from tenantry.session.hiding import session_kind
 from tenantry.session.routes import Route, Router
 from tenantry.settings import Config, config_from_env, login_urls_from_env, url_from_env
 from tenantry.types import Isolation, Outcomes, Tenant, TenantKey, TenantStatus
@@ -306,7 +307,7 @@ class Tenancy:
             return fn(session)
 
     def _session_on(self, route: Route, engine: Engine) -> TenantSession:
-        return TenantSession(
+        return session_kind()(
             engine,
             tenant=route.tenant,
             binding=route.binding,

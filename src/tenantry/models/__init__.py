@@ -19,6 +19,7 @@ from tenantry.models.ownership import (
     owned_tables,
     ownership,
 )
+from tenantry.models.soft_delete import SoftDelete
 from tenantry.models.stamping import stamp
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Ownership",
     "Platform",
     "Shared",
+    "SoftDelete",
     "TenantOwned",
     "TenantRecord",
     "Timestamps",

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Column, Connection, ForeignKeyConstraint, MetaData, Table, event
 
 from tenantry.errors import ConfigurationError
-from tenantry.models import foreign_keys, indexes, naming, numbering
+from tenantry.models import foreign_keys, indexes, naming, numbering, soft_delete
 from tenantry.models.keys import tenant_column
 from tenantry.models.ownership import MARK, TENANT_COLUMN, Ownership, is_walled, ownership
 
@@ -35,6 +35,7 @@ def lift_table(table: Table) -> None:
         indexes.lift_primary_key(table)
         indexes.lift_unique_constraints(table)
         indexes.lift_indexes(table)
+        soft_delete.narrow_uniqueness(table)
         numbering.number_rows(table)
     if not foreign_keys.lift_foreign_keys(table):
         _waiting(table.metadata).add(table.key)

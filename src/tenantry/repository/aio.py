@@ -6,6 +6,7 @@ A method runs its synchronous twin inside ``run_sync``; streaming is awaited row
 from __future__ import annotations
 
 import builtins
+import datetime
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -243,11 +244,25 @@ class AsyncRepository(AsyncReadRepository[M], Generic[M]):
         return await self.session.run_sync(lambda session: self._on(session).update(target, **changes))
 
     async def delete(self, target: M | Key, /) -> None:
-        """Deletes the row, by object or own key.
+        """Deletes the row, by object or own key; one of a class with SoftDelete is stamped and can be restored.
 
-        Raises: RecordNotFound.
+        Raises: RecordNotFound, AppendOnlyViolation.
         """
         await self.session.run_sync(lambda session: self._on(session).delete(target))
+
+    async def restore(self, target: M | Key, /) -> M:
+        """Returns the row, by object or own key, brought back with those that were soft-deleted with it.
+
+        Raises: RecordNotFound, ConfigurationError for a class without SoftDelete.
+        """
+        return await self.session.run_sync(lambda session: self._on(session).restore(target))
+
+    async def purge(self, *, older_than: datetime.datetime | datetime.timedelta) -> int:
+        """Deletes for good what was soft-deleted before a time, or so long ago, and returns how many rows that were.
+
+        Raises: ConfigurationError for a class without SoftDelete.
+        """
+        return await self.session.run_sync(lambda session: self._on(session).purge(older_than=older_than))
 
     async def upsert(self, values: Mapping[str, Any], *, key: Sequence[str]) -> M:
         """Returns the row that the unique *key* tells apart, changed to *values*, or made where there was none.

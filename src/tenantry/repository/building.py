@@ -27,6 +27,7 @@ from sqlalchemy.sql import operators
 
 from tenantry.errors import InvalidFilter, InvalidPage
 from tenantry.models import TENANT_COLUMN
+from tenantry.models.soft_delete import INCLUDE_DELETED
 from tenantry.repository.fields import Field, Use, field, fit, is_walled, key_fields
 
 M = TypeVar("M")
@@ -63,7 +64,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Selection(Generic[M]):
-    """Which rows of a model are meant, in which order."""
+    """Which rows of a model are meant, in which order; *hidden* adds those that were soft-deleted."""
 
     model: type[M]
     where: Conditions = ()
@@ -71,6 +72,7 @@ class Selection(Generic[M]):
     limit: int | None = None
     offset: int | None = None
     options: Sequence[ORMOption] = ()
+    hidden: bool = False
 
 
 def rows(selection: Selection[M]) -> Select[Any]:
@@ -81,7 +83,7 @@ def rows(selection: Selection[M]) -> Select[Any]:
         statement = statement.limit(selection.limit)
     if selection.offset:
         statement = statement.offset(selection.offset)
-    return statement.options(*selection.options)
+    return _asked(selection, statement.options(*selection.options))
 
 
 def unbounded(selection: Selection[M]) -> Selection[M]:
@@ -97,13 +99,14 @@ def unbounded(selection: Selection[M]) -> Selection[M]:
 def number_of_rows(selection: Selection[Any]) -> Select[Any]:
     """Returns the statement that counts the selected rows."""
     if selection.limit is None and not selection.offset:
-        return select(func.count()).select_from(selection.model).where(*selection.where)
-    return select(func.count()).select_from(_keys(selection).subquery())
+        return _asked(selection, select(func.count()).select_from(selection.model).where(*selection.where))
+    return _asked(selection, select(func.count()).select_from(_keys(selection).subquery()))
 
 
 def any_row(selection: Selection[Any]) -> Select[Any]:
     """Returns the statement that answers with one row if there is a selected one."""
-    return select(literal(True)).select_from(_keys(selection).limit(_least(selection.limit, 1)).subquery())
+    found = _keys(selection).limit(_least(selection.limit, 1))
+    return _asked(selection, select(literal(True)).select_from(found.subquery()))
 
 
 def at_most(selection: Selection[M], count: int) -> Select[Any]:
@@ -183,6 +186,10 @@ def _past(term: Term, value: Any) -> ColumnElement[bool]:
         return present if term.descending else false()
     after: ColumnElement[bool] = attribute < value if term.descending else attribute > value
     return or_(after, attribute.is_(None)) if term.nullable and not term.descending else after
+
+
+def _asked(selection: Selection[Any], statement: Select[Any]) -> Select[Any]:
+    return statement.execution_options(**{INCLUDE_DELETED: True}) if selection.hidden else statement
 
 
 def _keys(selection: Selection[Any]) -> Select[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import datetime
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, cast
@@ -12,7 +13,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.interfaces import ORMOption
 
 from tenantry.errors import RecordNotFound, SeveralFound
-from tenantry.repository import building, cursors, upserting
+from tenantry.models import SoftDelete
+from tenantry.models.soft_delete import INCLUDE_DELETED
+from tenantry.repository import building, cursors, keeping, upserting
 from tenantry.repository.building import OrderBy, Selection
 from tenantry.repository.fields import check_settable, whole_key
 from tenantry.repository.modelled import Modelled
@@ -256,12 +259,41 @@ class Repository(ReadRepository[M], Generic[M]):
         return row
 
     def delete(self, target: M | Key, /) -> None:
-        """Deletes the row, by object or own key.
+        """Deletes the row, by object or own key; one of a class with SoftDelete is stamped and can be restored.
 
-        Raises: RecordNotFound.
+        Raises: RecordNotFound, AppendOnlyViolation.
         """
-        self.session.delete(self._mine(target))
+        keeping.check_deletable(self.model)
+        row = self._mine(target)
+        if isinstance(row, SoftDelete):
+            row.soft_delete()
+        else:
+            self.session.delete(row)
         self.session.flush()
+
+    def restore(self, target: M | Key, /) -> M:
+        """Returns the row, by object or own key, brought back with those that were soft-deleted with it.
+
+        Raises: RecordNotFound, ConfigurationError for a class without SoftDelete.
+        """
+        keeping.check_soft(self.model)
+        row = self._mine(target, hidden=True)
+        cast(SoftDelete, row).restore()
+        self.session.flush()
+        return row
+
+    def purge(self, *, older_than: datetime.datetime | datetime.timedelta) -> int:
+        """Deletes for good what was soft-deleted before a time, or so long ago, and returns how many rows that were.
+
+        Raises: ConfigurationError for a class without SoftDelete.
+        """
+        gone = 0
+        while rows := self._read_hidden(keeping.purgeable(self.model, older_than)):
+            for row in rows:
+                self.session.delete(row)
+            self.session.flush()
+            gone += len(rows)
+        return gone
 
     def upsert(self, values: Mapping[str, Any], *, key: Sequence[str]) -> M:
         """Returns the row that the unique *key* tells apart, changed to *values*, or made where there was none.
@@ -299,12 +331,24 @@ class Repository(ReadRepository[M], Generic[M]):
             setattr(row, name, value)
         return row
 
-    def _mine(self, target: M | Key) -> M:
+    def _mine(self, target: M | Key, *, hidden: bool = False) -> M:
         if not isinstance(target, self.model):
-            return self.get_one(cast(Key, target))
+            return self._found(cast(Key, target), hidden=hidden)
         if target in self.session:
             return target
         identity = inspect(target, raiseerr=True).identity
         if identity is None:
             raise RecordNotFound(model=self.model.__name__)
-        return self.get_one(tuple(identity))
+        return self._found(tuple(identity), hidden=hidden)
+
+    def _found(self, key: Key, *, hidden: bool) -> M:
+        fitting = whole_key(self.model, key)
+        asked = {INCLUDE_DELETED: hidden}
+        options = self.options
+        row = fitting and self.session.get(self.model, fitting, options=options, execution_options=asked)
+        if not row:
+            raise RecordNotFound(model=self.model.__name__)
+        return row
+
+    def _read_hidden(self, statement: Select[Any]) -> Sequence[M]:
+        return self.session.scalars(statement, execution_options={INCLUDE_DELETED: True}).unique().all()

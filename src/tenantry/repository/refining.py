@@ -48,6 +48,10 @@ class Refining(Generic[M]):
         names = (fields,) if isinstance(fields, str) else fields
         return self.where(*building.search(self._selection.model, text, fields=names))
 
+    def include_deleted(self) -> Self:
+        """Keeps the rows that were soft-deleted too, which are hidden otherwise."""
+        return self._with(hidden=True)
+
     def order_by(self, *terms: OrderBy) -> Self:
         """Orders by fields (``"-created_at"``: the latest first) or expressions, after the terms given before.
 

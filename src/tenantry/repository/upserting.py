@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, Index, Table, UniqueConstraint
+from sqlalchemy import Column, ColumnElement, Index, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapper, class_mapper
 from sqlalchemy.sql.dml import ReturningInsert
 
 from tenantry.errors import CrossTenant, UpsertRefused
 from tenantry.models import TENANT_COLUMN
+from tenantry.models.soft_delete import DELETED_AT, SOFT_DELETE, has_condition, is_soft
 from tenantry.repository.fields import Use, field, fit, is_walled
 
 M = TypeVar("M")
@@ -67,9 +68,16 @@ def on_conflict(wanted: Upsert[M], tenant: uuid.UUID | None) -> ReturningInsert[
     changes = wanted.changes or wanted.key
     statement = statement.on_conflict_do_update(
         index_elements=[_column(wanted.model, name) for name in unique],
+        index_where=_live(wanted.model),
         set_={_column(wanted.model, name).name: value for name, value in changes.items()},
     )
     return statement.returning(wanted.model)
+
+
+def _live(model: type[Any]) -> ColumnElement[bool] | None:
+    """Returns the condition of the indexes that are unique among the live rows; a whole index meets it too."""
+    table = class_mapper(model).local_table
+    return table.c[DELETED_AT].is_(None) if isinstance(table, Table) and is_soft(table) else None
 
 
 def _check_key(model: type[Any], key: Sequence[str], values: Mapping[str, Any]) -> None:
@@ -123,8 +131,9 @@ def _unique_columns(table: Table) -> Iterator[list[Column[Any]]]:
 
 
 def _tells_apart(index: Index) -> bool:
-    partial = any(index.dialect_options[name]["where"] is not None for name in ("postgresql", "sqlite"))
-    return bool(index.unique) and not partial and len(index.expressions) == len(index.columns)
+    # Unique among the live rows is unique among those that are found.
+    whole = SOFT_DELETE in index.info or not has_condition(index)
+    return bool(index.unique) and whole and len(index.expressions) == len(index.columns)
 
 
 def _renewed(mapper: Mapper[Any], changes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

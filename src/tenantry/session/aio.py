@@ -22,7 +22,8 @@ class AsyncBoundSession(AsyncSession):
     sync_session_class: type[BoundSession] = BoundSession
 
     def __init__(self, bind: AsyncEngine, **options: Any) -> None:
-        super().__init__(bind, sync_session_class=type(self).sync_session_class, **options)
+        options.setdefault("sync_session_class", type(self).sync_session_class)
+        super().__init__(bind, **options)
 
 
 class AsyncTenantSession(AsyncBoundSession):

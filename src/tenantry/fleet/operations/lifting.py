@@ -70,7 +70,10 @@ def lifted_index(index: Index, known: Known, *, everywhere: bool) -> Index:
         return index
     if not known.surely_walled(table.name, table.schema):
         return index
-    options: dict[str, Any] = {} if everywhere else dict(index.dialect_kwargs)
+    options: dict[str, Any] = dict(index.dialect_kwargs)
+    if everywhere:
+        # An ordinary index there; that it holds only some of the rows stays.
+        options = {name: value for name, value in options.items() if name == "sqlite_where"}
     return Index(index.name, _tenant_of(table), *index.expressions, unique=index.unique, **options)
 
 
