@@ -261,23 +261,34 @@ def test_other_constraints_of_such_a_row_say_what_they_said(ground: Ground, plac
             door.call(idempotency.create_idempotent, Order, {"call": "x"}, key="x")
 
 
-def test_a_cancelled_call_leaves_nothing(ground: Ground) -> None:
-    for place in (place for place in PLACES if place.door != "sync"):
-        shop = Shop(ground, place)
-        with shop.opened() as door:
+@pytest.mark.parametrize("place", [place for place in PLACES if place.door != "sync"], ids=str)
+@pytest.mark.parametrize("inside", ["between statements", "a statement"])
+def test_a_cancelled_call_leaves_nothing(ground: Ground, place: Place, inside: str) -> None:
+    shop = Shop(ground, place)
 
-            async def cancelled(door: Door = door, shop: Shop = shop) -> None:
-                async with shop.idempotency.aio.once(door.session, shop.key):
-                    door.session.add(Order(call=shop.key))
-                    await door.session.flush()
-                    asyncio.current_task().cancel()  # type: ignore[union-attr]
-                    await asyncio.sleep(0)
+    async def call(begun: asyncio.Event) -> None:
+        async with (
+            ground.tenancy(place).aio.transaction(f"near-{place.cell}") as session,
+            shop.idempotency.aio.once(session, shop.key),
+        ):
+            session.add(Order(call=shop.key))
+            await session.flush()
+            begun.set()
+            if inside == "a statement" and place.postgresql:
+                await session.execute(select(func.pg_sleep(60)))
+            await asyncio.sleep(60)
 
-            async def attempt(cancelled: Any = cancelled) -> None:
-                with pytest.raises(asyncio.CancelledError):
-                    await asyncio.create_task(cancelled())
+    async def attempt() -> None:
+        begun = asyncio.Event()
+        calling = asyncio.create_task(call(begun))
+        await begun.wait()
+        # Once round the loop, so that it has gone on to where it waits.
+        await asyncio.sleep(0)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
 
-            ground.runner.run(attempt())
-            door.commit()
-        assert shop.orders() == 0
-        assert not shop.called().replayed
+    ground.runner.run(attempt())
+    assert shop.orders() == 0
+    assert not shop.called(wait=60.0).replayed
+    assert shop.orders() == 1

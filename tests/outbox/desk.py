@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import random
 from typing import Any
 
 from cells import Ground, Place
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from tenantry.outbox import Backoff, Delivery, Event, Outbox, Relay
 
@@ -25,7 +26,7 @@ class Desk:
         self.outbox = Outbox(self.tenancy)
         self.seen: list[Event] = []
         with self.tenancy.transaction(self.slug) as session:
-            for table in (*vars_of(self.outbox), Note.__table__):
+            for table in (self.outbox.tables.events, self.outbox.tables.streams, Note.__table__):
                 session.execute(delete(table))
 
     def relay(self, **options: Any) -> Relay:
@@ -43,6 +44,12 @@ class Desk:
     def deliver(self, relay: Relay | None = None) -> Delivery:
         return (relay or self.relay()).deliver(self.slug)
 
+    def let_pass(self, moment: str) -> None:
+        """Has a time of the stream lie in the past."""
+        passed = {moment: datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1)}
+        with self.tenancy.transaction(self.slug) as session:
+            session.execute(update(self.outbox.tables.streams).values(passed))
+
     @property
     def numbers(self) -> list[int]:
         """The numbers that were seen, as the changes gave them."""
@@ -55,11 +62,6 @@ class Desk:
     def notes(self) -> list[int]:
         with self.tenancy.session(self.slug) as session:
             return sorted(session.scalars(select(Note.number)))
-
-
-def vars_of(outbox: Outbox) -> tuple[Any, Any]:
-    """Returns the outbox's two tables."""
-    return outbox.tables.events, outbox.tables.streams
 
 
 def flaky(chance: float, seed: int) -> Any:

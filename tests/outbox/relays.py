@@ -159,7 +159,8 @@ def run(children: list[Child], relays: list[Child], kills: int) -> int:
         children = [child for child in children if not child.ended()]
         for each in relays:
             each.ended()
-        if killed < kills and children and random.random() < 0.5:
+        # Once for certain, however soon everybody is done.
+        if killed < kills and children and (not killed or random.random() < 0.5):
             os.kill(random.choice([*children, *relays]).pid, signal.SIGKILL)
             killed += 1
         time.sleep(random.uniform(0.02, 0.3))

@@ -102,7 +102,7 @@ def check_effects(ground: Ground, options: dict[str, Any]) -> int:
 
 
 def test_killed_relays_lose_nothing(ground: Ground, tmp_path: Path) -> None:
-    figures = run_relays(ground, tmp_path / "log", producers=2, share=5, relays=2, kills=2, deaths=0.01, lease=3.0)
+    figures = run_relays(ground, tmp_path / "log", producers=2, share=5, relays=2, kills=2, deaths=0.0, lease=3.0)
     assert figures["events"] == 100
     assert figures["deaths"] > 0
 
