@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 import sqlalchemy
 
-from bench import costs, files, migrations, provisioning, sessions
+from bench import costs, fairness, files, limits, migrations, provisioning, sessions
 from bench.stage import stage
 
 Options = argparse.Namespace
@@ -42,12 +42,22 @@ def _migrations(options: Options) -> None:
     migrations.files(options.schemas)
 
 
+def _fairness(options: Options) -> None:
+    fairness.report(max(3.0, options.rounds / 100))
+
+
+def _limits(options: Options) -> None:
+    limits.report(options.rounds)
+
+
 # Each part stands alone: python -m bench --only files
 PARTS: Final[dict[str, Callable[[Options], None]]] = {
     "sessions": _sessions,
     "files": _files,
     "provisioning": _provisioning,
     "migrations": _migrations,
+    "limits": _limits,
+    "fairness": _fairness,
 }
 
 
