@@ -7,13 +7,16 @@ import datetime
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cells import PLACES, SYNC_PLACES, Door, Ground, Place
-from sqlalchemy import func, select, update
+from sqlalchemy import MetaData, func, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import SQLModel
 
+from tenantry import Tenancy
 from tenantry.errors import (
     CommitInsideCall,
     ConfigurationError,
@@ -22,7 +25,8 @@ from tenantry.errors import (
     InvalidIdempotencyKey,
     PayloadRefused,
 )
-from tenantry.idempotency import Answer, Idempotency
+from tenantry.idempotency import Answer, Idempotency, Idempotent, create_idempotent
+from tenantry.models import TenantOwned
 
 from .models import Event, Order
 
@@ -259,6 +263,26 @@ def test_other_constraints_of_such_a_row_say_what_they_said(ground: Ground, plac
             door.call(idempotency.create_idempotent, Event, {"id": row, "kind": "opened"}, key=uuid.uuid4().hex)
         with pytest.raises(ConfigurationError, match="no place for an idempotency key"):
             door.call(idempotency.create_idempotent, Order, {"call": "x"}, key="x")
+
+
+def test_a_model_of_sqlmodel_bears_its_key_too(tmp_path: Path) -> None:
+    class Base(SQLModel):
+        metadata = MetaData()
+
+    class Ticket(Idempotent, TenantOwned, Base, table=True):
+        __tablename__ = "tickets"
+        subject: str
+
+    tenancy = Tenancy(f"sqlite:///{tmp_path}", models=Base)
+    tenancy.install(create_tables=True)
+    tenancy.tenants.create("acme")
+    found = []
+    for _ in range(2):
+        with tenancy.transaction("acme") as session:
+            ticket, created = create_idempotent(session, Ticket, {"subject": "a"}, key="1")
+            found.append((ticket.id, created))
+    assert found == [(found[0][0], True), (found[0][0], False)]
+    tenancy.close()
 
 
 @pytest.mark.parametrize("place", [place for place in PLACES if place.door != "sync"], ids=str)

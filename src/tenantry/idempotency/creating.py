@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import String, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy.orm.attributes import set_attribute
 
 from tenantry.errors import ConfigurationError, IdempotencyConflict, IdempotencyInFlight
 from tenantry.idempotency.claiming import Ask, typed
@@ -55,7 +56,10 @@ def create_idempotent(session: TenantSession, model: type[M], values: Mapping[st
 
 
 def _make(session: TenantSession, model: type[M], values: Mapping[str, Any], ask: Ask) -> tuple[M, bool]:
-    made = model(**{**values, "idempotency_key": ask.key, "idempotency_digest": ask.digest})
+    made = model(**values)
+    # Not by the constructor: an SQLModel class passes over what is no field of it.
+    set_attribute(made, "idempotency_key", ask.key)
+    set_attribute(made, "idempotency_digest", ask.digest)
     try:
         with session.begin_nested():
             session.add(made)
