@@ -342,11 +342,12 @@ class Repository(ReadRepository[M], Generic[M]):
         return self._found(tuple(identity), hidden=hidden)
 
     def _found(self, key: Key, *, hidden: bool) -> M:
-        fitting = whole_key(self.model, key)
-        asked = {INCLUDE_DELETED: hidden}
-        options = self.options
-        row = fitting and self.session.get(self.model, fitting, options=options, execution_options=asked)
-        if not row:
+        fitting = whole_key(self.model, key) if hidden else None
+        if fitting is None:
+            return self.get_one(key)
+        asked = {INCLUDE_DELETED: True}
+        row = self.session.get(self.model, fitting, options=self.options, execution_options=asked)
+        if row is None:
             raise RecordNotFound(model=self.model.__name__)
         return row
 
