@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 import sqlalchemy
 
-from bench import costs, fairness, files, limits, migrations, provisioning, sessions
+from bench import auditing, costs, fairness, files, limits, migrations, provisioning, sessions
 from bench.stage import stage
 
 Options = argparse.Namespace
@@ -50,8 +50,13 @@ def _limits(options: Options) -> None:
     limits.report(options.rounds)
 
 
+def _auditing(options: Options) -> None:
+    auditing.report(options.rounds)
+
+
 # Each part stands alone: python -m bench --only files
 PARTS: Final[dict[str, Callable[[Options], None]]] = {
+    "auditing": _auditing,
     "sessions": _sessions,
     "files": _files,
     "provisioning": _provisioning,
