@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,17 +11,26 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
     ColumnElement,
     Index,
+    Insert,
     Row,
+    Select,
     String,
     Table,
     Text,
     UniqueConstraint,
+    Update,
     Uuid,
     and_,
+    bindparam,
+    func,
+    insert,
+    select,
     text,
+    update,
 )
 from sqlalchemy.orm import SessionTransaction
 
@@ -98,7 +108,7 @@ class Head:
     recorded_at: datetime.datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tables:
     """The entries, and one row per tenant that says where its chain ends and that writers take turns at."""
 
@@ -109,6 +119,42 @@ class Tables:
     def own_head(self, tenant: uuid.UUID) -> ColumnElement[bool]:
         """Returns what is true of the row where the tenant's chain ends."""
         return and_(self.heads.c.tenant_id == tenant, self.heads.c.chain == self.chain)
+
+    # Made once, as making them anew costs as much as running them; the tenant is their parameter.
+
+    @functools.cached_property
+    def lock(self) -> Select[Any]:
+        """What reads a tenant's head and locks it; on SQLite the transaction holds the file already."""
+        return (
+            select(self.heads.c.seq, self.heads.c.digest, self.heads.c.recorded_at)
+            .where(*self._head_of_parameter())
+            .with_for_update()
+        )
+
+    @functools.cached_property
+    def lock_and_tell_time(self) -> Select[Any]:
+        """The same, with PostgreSQL's time."""
+        return self.lock.add_columns(func.clock_timestamp().label("now"))
+
+    @functools.cached_property
+    def move(self) -> Update:
+        """What moves a tenant's head on."""
+        names = ("seq", "digest", "recorded_at")
+        moved = {name: bindparam(f"new_{name}", type_=self.heads.c[name].type) for name in names}
+        return update(self.heads).where(*self._head_of_parameter()).values(moved)
+
+    @functools.cached_property
+    def add_and_move(self) -> Insert:
+        """What adds one entry and moves the head, in one message; PostgreSQL only."""
+        return insert(self.entries).values(self._parameters()).add_cte(self.move.cte("moved"))
+
+    def _parameters(self) -> dict[str, BindParameter[Any]]:
+        # Under names that no column has, or SQLAlchemy would set the head's columns of the same names too.
+        return {column.name: bindparam(f"of_{column.name}", type_=column.type) for column in self.entries.columns}
+
+    def _head_of_parameter(self) -> tuple[ColumnElement[bool], ...]:
+        tenant = bindparam("of_tenant_id", type_=self.heads.c.tenant_id.type)
+        return self.heads.c.tenant_id == tenant, self.heads.c.chain == self.chain
 
 
 def declare(tenancy: Tenancy, table: str, heads: str) -> Tables:

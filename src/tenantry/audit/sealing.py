@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, insert
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -30,15 +30,12 @@ class Chain:
         """Writes *drafts* to the end of the chain and returns where it ended before and where it ends now.
 
         The row that is locked here is the last that the transaction locks, where it is called at the commit; so two
-        transactions cannot wait for each other over it, and each holds it for the length of three short statements.
+        transactions cannot wait for each other over it, and each holds it for two short statements, or three.
         """
         before, now = self.lock()
         rows = list(self._chained(drafts, before, max(now, before.recorded_at)))
         after = Head(rows[-1]["seq"], rows[-1]["digest"], rows[-1]["recorded_at"])
-        self.through.execute(insert(self.tables.entries), rows)
-        moved = {"seq": after.seq, "digest": after.digest, "recorded_at": after.recorded_at}
-        heads = self.tables.heads
-        self.through.execute(update(heads).where(self.tables.own_head(self.tenant)).values(moved))
+        self._write(rows, after)
         return before, after
 
     def lock(self) -> tuple[Head, datetime.datetime]:
@@ -58,14 +55,20 @@ class Chain:
             row["digest"] = previous = entry_digest(self.keys, self.tenant, row)
             yield row
 
+    def _write(self, rows: list[dict[str, Any]], after: Head) -> None:
+        moved = {"new_seq": after.seq, "new_digest": after.digest, "new_recorded_at": after.recorded_at}
+        moved["of_tenant_id"] = self.tenant
+        if self._on_postgresql and len(rows) == 1:
+            self.through.execute(
+                self.tables.add_and_move, {**{f"of_{name}": value for name, value in rows[0].items()}, **moved}
+            )
+            return
+        self.through.execute(insert(self.tables.entries), rows)
+        self.through.execute(self.tables.move, moved)
+
     def _locked(self) -> Row[Any] | None:
-        heads = self.tables.heads.c
-        columns: list[Any] = [heads.seq, heads.digest, heads.recorded_at]
-        if self._on_postgresql:
-            columns.append(func.clock_timestamp().label("now"))
-        # On SQLite the transaction holds the file already.
-        locked = select(*columns).where(self.tables.own_head(self.tenant)).with_for_update()
-        return self.through.execute(locked).one_or_none()
+        lock = self.tables.lock_and_tell_time if self._on_postgresql else self.tables.lock
+        return self.through.execute(lock, {"of_tenant_id": self.tenant}).one_or_none()
 
     def _begin(self) -> None:
         beginning = {
