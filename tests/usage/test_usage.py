@@ -183,6 +183,10 @@ def test_what_cannot_be_recorded_is_refused_and_changes_nothing(ground: Ground, 
             {"cost": 0.1},
             {"cost": Decimal("NaN")},
             {"cost": Decimal(10) ** 9},
+            {"prompt_tokens": 10**13},
+            {"user_id": "x" * 256},
+            {"operation": "chat\0"},
+            {"at": datetime.datetime(2024, 1, 1)},
         ):
             with pytest.raises(InvalidUsage):
                 door.call(usage.record, **{**HELLO, **wrong})
@@ -190,7 +194,14 @@ def test_what_cannot_be_recorded_is_refused_and_changes_nothing(ground: Ground, 
             door.call(usage.record, provider="openai", model="o9")
         with pytest.raises(InvalidUsage):
             door.call(usage.totals, by="moon")
-        for limits in ({"period": "week", "tokens": 1}, {"period": "day"}, {"period": "day", "tokens": -1}):
+        with pytest.raises(InvalidUsage, match="no time zone"):
+            door.call(usage.total, since=datetime.datetime(2024, 1, 1))
+        for limits in (
+            {"period": "week", "tokens": 1},
+            {"period": "day"},
+            {"period": "day", "tokens": -1},
+            {"period": "day", "tokens": 2**63},
+        ):
             with pytest.raises(InvalidUsage):
                 door.call(usage.set_budget, limits.pop("period"), **limits)
         assert door.call(usage.total) == Total()

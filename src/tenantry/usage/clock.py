@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import BigInteger, ColumnElement, Interval, cast, func, literal, type_coerce
 from sqlalchemy.orm import Session
 
-from tenantry.errors import ConfigurationError
+from tenantry.errors import ConfigurationError, InvalidUsage
 from tenantry.models.columns import UTCDateTime, utc_now
 
 EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -66,8 +66,13 @@ class Clock:
         return max(0.0, (self.beginning(within, period) - now).total_seconds())
 
     def instant(self, moment: datetime.date) -> datetime.datetime:
-        """Returns a datetime as it is, and a date as its midnight in the zone."""
+        """Returns a datetime as it is, and a date as its midnight in the zone.
+
+        Raises: InvalidUsage for a datetime without a time zone.
+        """
         if isinstance(moment, datetime.datetime):
+            if moment.utcoffset() is None:
+                raise InvalidUsage(reason=f"{moment} says no time zone. Use datetime.now(UTC) or .replace(tzinfo=...).")
             return moment
         return datetime.datetime.combine(moment, datetime.time(), tzinfo=self.zone)
 

@@ -27,6 +27,9 @@ from tenantry.usage.totals import Span, Summing, Total, Totals
 if TYPE_CHECKING:
     from tenantry.usage.aio import AsyncUsage
 
+# Sums of as many calls as there may be stay within 64 bits.
+_MOST_TOKENS: Final = 10**12
+_LONGEST: Final = 255
 _WARN_AT: Final = (Decimal("0.8"), Decimal(1))
 
 
@@ -134,7 +137,9 @@ class Usage:
         made = self._measured(call, prompt_tokens, completion_tokens, cost)
         if at is None:
             self._budgets.spend(session, _amount(made), free=lambda: self.release_expired(session))
-        self._insert(session, made, self._clock.now(session) if at is None else literal(at, UTCDateTime()))
+        self._insert(
+            session, made, self._clock.now(session) if at is None else literal(self._clock.instant(at), UTCDateTime())
+        )
         return made
 
     def reserve(
@@ -269,8 +274,8 @@ class Usage:
         self, call: Call, prompt: int, completion: int, cost: Decimal | None, *, as_id: uuid.UUID | None = None
     ) -> UsageRecord:
         for name, tokens in (("prompt_tokens", prompt), ("completion_tokens", completion)):
-            if not isinstance(tokens, int) or tokens < 0:
-                raise InvalidUsage(reason=f"{name}={tokens!r}. Give a whole number of nought or more.")
+            if not isinstance(tokens, int) or not 0 <= tokens <= _MOST_TOKENS:
+                raise InvalidUsage(reason=f"{name}={tokens!r}. Give a whole number from nought to {_MOST_TOKENS}.")
         if cost is None and not (self._unpriced and not self._has_price(call)):
             cost = price_of(self._prices, call.provider, call.model).of(prompt, completion)
         return UsageRecord(as_id or uuid7(), call, prompt, completion, None if cost is None else _checked(cost))
@@ -310,7 +315,12 @@ def _call(
     if not provider or not model:
         raise InvalidUsage(reason="it names no provider or no model. Give both.")
     user = session.info.get("actor") if user_id is None else user_id
-    return Call(provider, model, None if user is None else str(user), operation, operation_id)
+    call = Call(provider, model, None if user is None else str(user), operation, operation_id)
+    for name in Call.__slots__:
+        said = getattr(call, name)
+        if said is not None and (len(said) > _LONGEST or "\0" in said):
+            raise InvalidUsage(reason=f"{name} is too long, or no text. Give at most {_LONGEST} characters.")
+    return call
 
 
 def _amount(made: UsageRecord) -> Amount:
@@ -334,5 +344,5 @@ def _check_budget(period: str, cost: Decimal | None, tokens: int | None) -> None
         raise InvalidUsage(reason="the budget limits nothing. Give cost=, tokens= or both.")
     if cost is not None:
         _checked(cost)
-    if tokens is not None and (not isinstance(tokens, int) or tokens < 0):
+    if tokens is not None and (not isinstance(tokens, int) or not 0 <= tokens < 2**63):
         raise InvalidUsage(reason=f"tokens={tokens!r}. Give a whole number of nought or more.")
