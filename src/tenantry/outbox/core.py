@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -19,7 +19,7 @@ from tenantry.models import TENANT_COLUMN
 from tenantry.models.payloads import plain_json
 from tenantry.outbox.clock import moment
 from tenantry.outbox.engines import Engine
-from tenantry.outbox.events import ENDED, Event, EventState, Tables, event_columns, stream_columns
+from tenantry.outbox.events import ENDED, PENDING, Event, EventState, Tables, event_columns, stream_columns
 from tenantry.outbox.hints import Hints
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
@@ -87,8 +87,8 @@ class Outbox:
         for name, text in (("topic", topic), ("key", "-" if key is None else key)):
             _check_text(name, text)
         columns, made = self.tables.events.c, uuid7()
-        mine = columns[TENANT_COLUMN] == session.tenant.id
-        highest = select(columns.position).where(mine).order_by(columns.position.desc()).limit(1).scalar_subquery()
+        new = (columns[TENANT_COLUMN] == session.tenant.id) & (columns.state == EventState.NEW)
+        highest = select(columns.position).where(new).order_by(columns.position.desc()).limit(1).scalar_subquery()
         row = {
             TENANT_COLUMN: session.tenant.id,
             "id": made,
@@ -97,7 +97,7 @@ class Outbox:
             "payload": _document(payload, what="The payload"),
             "headers": _document({**_caller(session), **(headers or {})}, what="The headers"),
             "position": func.coalesce(highest, 0) + 1,
-            "state": EventState.WAITING,
+            "state": EventState.NEW,
             "attempts": 0,
             "added_at": moment(session),
         }
@@ -109,11 +109,11 @@ class Outbox:
         """Returns the tenant's events that wait, those to be delivered first in front."""
         columns = self.tables.events.c
         order = (columns.number.is_(None), columns.number, columns.position, columns.id)
-        return self._select(session, EventState.WAITING, order, limit)
+        return self._select(session, PENDING, order, limit)
 
     def parked(self, session: TenantSession, *, limit: int = 100) -> list[Event]:
         """Returns the tenant's events that were given up, in order, each with its last error."""
-        return self._select(session, EventState.PARKED, (self.tables.events.c.number,), limit)
+        return self._select(session, (EventState.PARKED,), (self.tables.events.c.number,), limit)
 
     def retry(self, session: TenantSession, event_id: uuid.UUID) -> None:
         """Has a parked event delivered after all, in its place before those that still wait.
@@ -185,9 +185,9 @@ class Outbox:
             )
         self._handlers[topic] = handler
 
-    def _select(self, session: TenantSession, state: EventState, order: Any, limit: int) -> list[Event]:
+    def _select(self, session: TenantSession, states: Sequence[EventState], order: Any, limit: int) -> list[Event]:
         columns = self.tables.events.c
-        found = select(self.tables.events).where(columns[TENANT_COLUMN] == session.tenant.id, columns.state == state)
+        found = select(self.tables.events).where(columns[TENANT_COLUMN] == session.tenant.id, columns.state.in_(states))
         return [Event.of(row) for row in session.execute(found.order_by(*order).limit(limit))]
 
     def _unpark(self, session: TenantSession, event_id: uuid.UUID, **values: Any) -> None:

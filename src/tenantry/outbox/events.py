@@ -17,8 +17,9 @@ from tenantry.models import TENANT_COLUMN, JSONDocument, UTCDateTime
 
 
 class EventState(enum.StrEnum):
-    """Where an event stands; only those that wait are delivered."""
+    """Where an event stands: a new one has no number yet, and only those that wait are delivered."""
 
+    NEW = "new"
     WAITING = "waiting"
     DELIVERED = "delivered"
     PARKED = "parked"
@@ -28,7 +29,7 @@ class EventState(enum.StrEnum):
 # A tenant has one stream, and a key wants more than the tenant.
 STREAM: Final = "main"
 
-# Nobody waits for these any more.
+PENDING: Final = (EventState.NEW, EventState.WAITING)
 ENDED: Final = (EventState.DELIVERED, EventState.DISCARDED)
 
 
@@ -76,7 +77,7 @@ def event_columns(table: str) -> list[SchemaItem]:
         Column("key", String(255)),
         Column("payload", JSONDocument, nullable=False),
         Column("headers", JSONDocument, nullable=False),
-        # Higher than every event's that its transaction could see: what follows from an event comes after it.
+        # Higher than every new event's that its transaction could see: what follows from an event comes after it.
         Column("position", BigInteger, nullable=False),
         Column("number", BigInteger, unique=True),
         Column("state", String(16), nullable=False),
@@ -84,8 +85,8 @@ def event_columns(table: str) -> list[SchemaItem]:
         Column("error", Text),
         Column("added_at", UTCDateTime, nullable=False),
         Column("ended_at", UTCDateTime),
-        Index(f"ix_{table}_position", "position"),
-        Index(f"ix_{table}_state", "state", "number"),
+        Index(f"ix_{table}_position", "state", "position"),
+        Index(f"ix_{table}_number", "state", "number"),
     ]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from tenantry.errors import StreamLost
 from tenantry.models import TENANT_COLUMN
 from tenantry.outbox.clock import moment
-from tenantry.outbox.events import ENDED, STREAM, Event, EventState, Tables
+from tenantry.outbox.events import ENDED, PENDING, STREAM, Event, EventState, Tables
 from tenantry.session.core import TenantSession
 
 
@@ -44,7 +44,7 @@ class Streams:
     def look(self, session: TenantSession) -> Sight:
         """Returns whether there is something to deliver; it writes and locks nothing."""
         stream, now = self._mine(self._streams, session), moment(session)
-        waiting = exists().where(self._mine(self._events, session), self._events.c.state == EventState.WAITING)
+        waiting = exists().where(self._mine(self._events, session), self._events.c.state.in_(PENDING))
         held = exists().where(stream, self._streams.c.holder.is_not(None), self._streams.c.lease_until > now)
         resting = exists().where(stream, self._streams.c.due_at > now)
         row = session.execute(select(waiting, held, resting)).one()
@@ -76,21 +76,19 @@ class Streams:
         appear behind a higher one, whichever transaction ended first.
         """
         columns = self._events.c
-        new = select(columns.id).where(
-            self._mine(self._events, session), columns.state == EventState.WAITING, columns.number.is_(None)
-        )
+        new = select(columns.id).where(self._mine(self._events, session), columns.state == EventState.NEW)
         ids = session.scalars(new.order_by(columns.position, columns.id).limit(limit)).all()
         if not ids:
             return
         last = self._advance(session, len(ids)) - len(ids)
         numbered = update(self._events).where(self._mine(self._events, session), columns.id == bindparam("event"))
         rows = [{"event": event, "given": last + place} for place, event in enumerate(ids, 1)]
-        session.execute(numbered.values(number=bindparam("given")), rows)
+        session.execute(numbered.values(number=bindparam("given"), state=EventState.WAITING), rows)
 
     def due(self, session: TenantSession, *, limit: int, skipping: bool) -> list[Event]:
         """Returns the next events in order, none from behind a parked one unless *skipping*."""
         columns, mine = self._events.c, self._mine(self._events, session)
-        waiting = select(self._events).where(mine, columns.state == EventState.WAITING, columns.number.is_not(None))
+        waiting = select(self._events).where(mine, columns.state == EventState.WAITING)
         if not skipping:
             parked = select(func.min(columns.number)).where(mine, columns.state == EventState.PARKED)
             waiting = waiting.where(columns.number < func.coalesce(parked.scalar_subquery(), columns.number + 1))
