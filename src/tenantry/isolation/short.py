@@ -6,12 +6,12 @@ together, and so does the answer. The wall stands as in any session: the same bi
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
@@ -37,6 +37,8 @@ UNSYNCED: Final = "SET LOCAL synchronous_commit = off"
 # In the pool's notes on a connection: the names of the statements that it keeps prepared.
 _KEPT: Final = "tenantry_short"
 # Prepared statements come and go with the server's connection, not with ours, where something pools in between.
+# What needs no escape under any setting, nor in any encoding.
+_PLAIN: Final = re.compile(r"[\w .:/@-]*", re.ASCII)
 _PARAMETER: Final = re.compile(r"\$(\d)")
 _NOT_AS_NOTED: Final = ("26000", "42P05")
 
@@ -66,7 +68,7 @@ class Short:
         )
 
 
-def run(engine: Engine, binding: Binding, short: Short, values: Sequence[Value], *, durable: bool = True) -> Row:
+def run(engine: Engine, binding: Binding, short: Short, values: tuple[Value, ...], *, durable: bool = True) -> Row:
     """Runs *short* as a transaction of its own and returns its row, as PostgreSQL writes the values.
 
     Args:
@@ -74,21 +76,17 @@ def run(engine: Engine, binding: Binding, short: Short, values: Sequence[Value],
 
     Raises: SQLAlchemy's errors.
     """
-    with contextlib.closing(engine.raw_connection()) as pooled, _typed(engine, pooled):
-        literals = [_literal(value, pooled) for value in values]
-        settings = binding.preamble if durable else f"{binding.preamble}; {UNSYNCED}"
-        if binding.prepared:
-            try:
-                return _send(engine, pooled, f"{settings}; {_from_kept(short, pooled, literals)}")
-            except psycopg.Error as error:
-                if error.sqlstate not in _NOT_AS_NOTED:
-                    raise
-                _kept(pooled).discard(short.name)
-        return _send(engine, pooled, f"{settings}; {short.written_out(literals)}")
+    pooled = engine.raw_connection()
+    try:
+        return _run(engine, pooled, binding, short, values, durable)
+    except BaseException as error:
+        _give_up(engine, pooled, error)
+    finally:
+        pooled.close()
 
 
 async def run_async(
-    engine: AsyncEngine, binding: Binding, short: Short, values: Sequence[Value], *, durable: bool = True
+    engine: AsyncEngine, binding: Binding, short: Short, values: tuple[Value, ...], *, durable: bool = True
 ) -> Row:
     """Does the same on the event loop.
 
@@ -97,12 +95,49 @@ async def run_async(
     return await greenlet_spawn(run, engine.sync_engine, binding, short, values, durable=durable)
 
 
-def _from_kept(short: Short, pooled: PoolProxiedConnection, literals: Sequence[str]) -> str:
+def _run(
+    engine: Engine,
+    pooled: PoolProxiedConnection,
+    binding: Binding,
+    short: Short,
+    values: tuple[Value, ...],
+    durable: bool,
+) -> Row:
+    settings = _settings(binding, durable)
+    if binding.prepared:
+        try:
+            return _send(engine, pooled, _kept_call(pooled, settings, short, values))
+        except psycopg.Error as error:
+            if error.sqlstate not in _NOT_AS_NOTED:
+                raise
+            _kept(pooled).discard(short.name)
+    text = short.written_out([_literal(value, pooled) for value in values])
+    return _send(engine, pooled, _encoded(pooled, f"{settings}; {text}"))
+
+
+def _kept_call(pooled: PoolProxiedConnection, settings: str, short: Short, values: tuple[Value, ...]) -> bytes:
     kept = _kept(pooled)
+    if short.name in kept and (message := _plain_call(settings, short, values)) is not None:
+        return message
+    call = short.called([_literal(value, pooled) for value in values])
     if short.name in kept:
-        return short.called(literals)
+        return _encoded(pooled, f"{settings}; {call}")
     kept.add(short.name)
-    return f"{short.prepared()}; {short.called(literals)}"
+    return _encoded(pooled, f"{settings}; {short.prepared()}; {call}")
+
+
+# The same is asked again and again, and writing it out takes as long as a fifth of the answer.
+@functools.lru_cache(maxsize=4096)
+def _plain_call(settings: str, short: Short, values: tuple[Value, ...]) -> bytes | None:
+    """Returns the call of a prepared statement, or None where only the connection knows how to quote a value."""
+    literals = [_plain_literal(value) for value in values]
+    if None in literals:
+        return None
+    return f"{settings}; {short.called([literal or '' for literal in literals])}".encode()
+
+
+def _settings(binding: Binding, durable: bool) -> str:
+    return binding.preamble if durable else f"{binding.preamble}; {UNSYNCED}"
 
 
 def _kept(pooled: PoolProxiedConnection) -> set[str]:
@@ -110,23 +145,34 @@ def _kept(pooled: PoolProxiedConnection) -> set[str]:
     return names
 
 
-def _literal(value: Value, pooled: PoolProxiedConnection) -> str:
+def _plain_literal(value: Value) -> str | None:
     if isinstance(value, int):
         return str(value)
+    return f"'{value}'" if _PLAIN.fullmatch(str(value)) else None
+
+
+def _literal(value: Value, pooled: PoolProxiedConnection) -> str:
+    plain = _plain_literal(value)
+    if plain is not None:
+        return plain
     driver: Any = pooled.driver_connection
     encoding = driver.info.encoding
     # The server's own rules of quoting, whatever its settings.
     return Escaping(driver.pgconn).escape_literal(str(value).encode(encoding)).decode(encoding)
 
 
-def _send(engine: Engine, pooled: PoolProxiedConnection, message: str) -> Row:
+def _encoded(pooled: PoolProxiedConnection, message: str) -> bytes:
     driver: Any = pooled.driver_connection
-    encoded = message.encode(driver.info.encoding)
+    return message.encode(driver.info.encoding)
+
+
+def _send(engine: Engine, pooled: PoolProxiedConnection, message: bytes) -> Row:
+    driver: Any = pooled.driver_connection
     if engine.dialect.is_async:
         adapted: Any = pooled.dbapi_connection
-        result = adapted.run_async(lambda connection: _exchange(connection, encoded))
+        result = adapted.run_async(lambda connection: _exchange(connection, message))
     else:
-        result = driver.pgconn.exec_(encoded)
+        result = driver.pgconn.exec_(message)
     if driver.closed:
         # Its answer would be an error of no kind, since the server had no chance to send one.
         raise psycopg.OperationalError("the connection was lost, and with it the answer")
@@ -143,18 +189,14 @@ async def _exchange(connection: Any, message: bytes) -> Any:
     return results[-1]
 
 
-@contextlib.contextmanager
-def _typed(engine: Engine, pooled: PoolProxiedConnection) -> Iterator[None]:
-    """Raises the driver's errors as SQLAlchemy types them, and drops a connection of which nobody knows the state."""
-    try:
-        yield
-    except BaseException as error:
-        driver: Any = pooled.driver_connection
-        lost = driver.closed or not isinstance(error, psycopg.Error)
-        if lost:
-            pooled.invalidate(error)
-        if not isinstance(error, psycopg.Error):
-            raise
-        raise DBAPIError.instance(
-            None, None, error, psycopg.Error, connection_invalidated=lost, dialect=engine.dialect
-        ) from error
+def _give_up(engine: Engine, pooled: PoolProxiedConnection, error: BaseException) -> NoReturn:
+    """Drops a connection of which nobody knows the state, and raises the driver's error as SQLAlchemy types it."""
+    driver: Any = pooled.driver_connection
+    lost = driver.closed or not isinstance(error, psycopg.Error)
+    if lost:
+        pooled.invalidate(error)
+    if not isinstance(error, psycopg.Error):
+        raise error
+    raise DBAPIError.instance(
+        None, None, error, psycopg.Error, connection_invalidated=lost, dialect=engine.dialect
+    ) from error

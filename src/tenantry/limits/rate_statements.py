@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,7 +64,7 @@ class Ask:
         return self.rule.weight(min(self.cost, self.rule.capacity + 1))
 
     @property
-    def values(self) -> Sequence[Value]:
+    def values(self) -> tuple[Value, ...]:
         """The parameters of the statement that decides."""
         rule = self.rule
         values = (self.tenant, self.resource, rule.key, self.weight, rule.weight(rule.capacity))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -20,33 +20,28 @@ PERIODS: Final = {
     "week": 604_800,
     "weekly": 604_800,
 }
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Above it, a number of Redis is no longer exact.
 _LARGEST: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most *count* in each window of *per* seconds, or of a minute, hour or day of UTC by name.
+    """At most *count* in each window of *per* seconds, or of a minute, hour, day or week by name; windows are UTC's.
 
     Raises: ConfigurationError for numbers that are no limit.
     """
 
     count: int
     per: float | str = 60
+    # How long a window is, and what tells its state from that of another kind of limit.
+    span: int = field(init=False, repr=False)
+    key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check(self, 0 <= self.count < _LARGEST and (self.per in PERIODS or not isinstance(self.per, str)))
-        _check(self, 1 <= self.span < _LARGEST)
-
-    @property
-    def span(self) -> int:
-        """How long a window is."""
-        return _span(PERIODS[self.per] if isinstance(self.per, str) else self.per)
-
-    @property
-    def key(self) -> str:
-        """What tells its state from that of another kind of limit."""
-        return f"window/{self.span}"
+        span = _span(self.per)
+        _check(self, 0 <= self.count < _LARGEST and 1 <= span < _LARGEST)
+        _derive(self, span, f"window/{span}")
 
     @property
     def capacity(self) -> int:
@@ -70,20 +65,14 @@ class TokenBucket:
     rate: float
     burst: int
     per: float | str = 1
+    # The time from one token to the next, and what tells its state from that of another kind of limit.
+    span: int = field(init=False, repr=False)
+    key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check(self, self.rate > 0 and self.burst >= 0 and (self.per in PERIODS or not isinstance(self.per, str)))
-        _check(self, self.span >= 1 and self.burst * self.span < _LARGEST // 2)
-
-    @property
-    def span(self) -> int:
-        """The time from one token to the next."""
-        return math.ceil(_span(PERIODS[self.per] if isinstance(self.per, str) else self.per) / self.rate)
-
-    @property
-    def key(self) -> str:
-        """What tells its state from that of another kind of limit."""
-        return f"bucket/{self.span}"
+        span = math.ceil(_span(self.per) / self.rate) if self.rate > 0 else 0
+        _check(self, span >= 1 and 0 <= self.burst * span < _LARGEST // 2)
+        _derive(self, span, f"bucket/{span}")
 
     @property
     def capacity(self) -> int:
@@ -189,15 +178,22 @@ def in_words(found: Decision, resource_type: str, limit: Limit) -> tuple[bool, R
 
 def moment(time: int) -> datetime:
     """Returns a time of a state as a datetime in UTC."""
-    return datetime.fromtimestamp(time // SECOND, UTC).replace(microsecond=time % SECOND)
+    return _EPOCH + timedelta(microseconds=time)
 
 
 def _next(now: int, span: int) -> int:
     return now - now % span + span
 
 
-def _span(seconds: float) -> int:
-    return round(seconds * SECOND)
+def _span(per: float | str) -> int:
+    """Returns a period in microseconds, and nought for one that is none."""
+    return round((PERIODS.get(per, 0) if isinstance(per, str) else per) * SECOND)
+
+
+def _derive(rule: Rule, span: int, key: str) -> None:
+    # The only way to set a field of a frozen class that its others decide.
+    object.__setattr__(rule, "span", span)
+    object.__setattr__(rule, "key", key)
 
 
 def _check(rule: Rule, right: bool) -> None:

@@ -1,0 +1,128 @@
+"""A token bucket on PostgreSQL beside the same rule in a script of Redis, call by call in turn."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import redis
+from sqlalchemy.orm import DeclarativeBase
+
+from bench.samples import summarise, table
+from bench.sessions import Turn, timed
+from tenantry import Config, Tenancy
+from tenantry.embedded import PostgresServer
+from tenantry.limits import Rates, TokenBucket
+from tenantry.limits.redis import SCRIPT, RedisStore
+
+# Never empty, so that every call is granted and written down.
+_RULE: Final = TokenBucket(1000, burst=10**9)
+_SECONDS_TO_START: Final = 20
+_REDIS: Final = "Rates on Redis, a Lua script"
+_POSTGRESQL: Final = "Rates on PostgreSQL, one statement, synchronous_commit = off"
+
+
+class _Base(DeclarativeBase):
+    pass
+
+
+def report(rounds: int) -> None:
+    """Prints one call by each way of counting; how fast the database is, where Redis is there to be compared with."""
+    with _tenancy() as tenancy, _redis() as url:
+        ours = {_POSTGRESQL: _turn(Rates(tenancy))}
+        durable = {"Rates on PostgreSQL, durable": _turn(Rates(tenancy, durable=True))}
+        if url is None:
+            print(table("A token taken from a bucket", timed(ours | durable, rounds)))
+            print("\nredis-server is not installed, so there was nothing to compare with.", flush=True)
+            return
+        # Only these two, since a third would warm the caches for the one that comes after it.
+        samples = timed({_REDIS: _turn(Rates(tenancy, store=RedisStore(url)))} | ours, rounds)
+        print(table("A token taken from a bucket, by the same rule", samples))
+        print(f"\nPostgreSQL makes {1 / summarise(samples)[1].ratio:.2f} times as many calls as Redis, with ", end="")
+        print("synchronous_commit = off; Redis writes nothing to disk here (no save, no append-only file).")
+        beside = timed({"the Redis script alone, by redis-py": _bare(url)} | ours | durable, rounds)
+        print(table("The same beside the script without a face, and with every token safe on disk", beside), flush=True)
+
+
+def _turn(rates: Rates) -> Turn:
+    def turn(_: int) -> None:
+        assert rates.consume("acme", "bench", limit=_RULE)
+
+    return turn
+
+
+def _bare(url: str) -> Turn:
+    script = redis.Redis.from_url(url).register_script(SCRIPT)
+    weight, room = _RULE.weight(1), _RULE.weight(_RULE.capacity)
+
+    def turn(_: int) -> None:
+        assert script(keys=["bench"], args=[weight, room, 0, 0])[3] == 1
+
+    return turn
+
+
+@contextlib.contextmanager
+def _tenancy() -> Iterator[Tenancy]:
+    with PostgresServer() as server:
+        owner_url = server.url("limits")
+        owner = Tenancy(owner_url, models=_Base)
+        Rates(owner)
+        owner.install(create_tables=True)
+        app_url = owner.create_login("limits_app")
+        owner.close()
+        tenancy = Tenancy(app_url, models=_Base, owner_url=owner_url, config=Config(route_ttl=300.0))
+        Rates(tenancy)
+        tenancy.tenants.create("acme")
+        yield tenancy
+        tenancy.close()
+
+
+@contextlib.contextmanager
+def _redis() -> Iterator[str | None]:
+    """Lends the URL of a Redis on a loopback port, with a password of its own, or None where the program is missing."""
+    program = shutil.which("redis-server")
+    if program is None:
+        yield None
+        return
+    password, port = secrets.token_hex(16), _free_port()
+    settings = f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\n'
+    with tempfile.TemporaryDirectory() as directory:
+        process = subprocess.Popen([program, "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=directory)
+        try:
+            _feed(process, settings)
+            url = f"redis://:{password}@127.0.0.1:{port}/0"
+            _await(url)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _feed(process: subprocess.Popen[bytes], settings: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(settings.encode())
+    process.stdin.close()
+
+
+def _await(url: str) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    with redis.Redis.from_url(url) as client:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(redis.ConnectionError):
+                client.ping()
+                return
+            time.sleep(0.02)
+    raise TimeoutError("Redis did not start.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
