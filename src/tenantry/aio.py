@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import ColumnElement, Table
 
 from tenantry.errors import ExtraMissing, OutcomeUnknown
 from tenantry.isolation.binding import UNBOUND, Binding
@@ -82,6 +85,22 @@ class AsyncTenancy:
         engine, binding = self._platform(server)
         async with AsyncBoundSession(engine, binding=binding) as session:
             yield session
+
+    async def purge(
+        self,
+        key: TenantKey,
+        table: Table | type,
+        *where: ColumnElement[bool],
+        older_than: datetime | timedelta,
+        column: str = "created_at",
+        reason: str,
+    ) -> int:
+        """Deletes one tenant's rows of a table that are older than a time, or than so much time, and returns how many.
+
+        Raises: as ``Tenancy.purge``.
+        """
+        named = {"older_than": older_than, "column": column, "reason": reason}
+        return await asyncio.to_thread(functools.partial(self._tenancy.purge, key, table, *where, **named))  # type: ignore[arg-type]  # each by its name
 
     async def each(
         self,

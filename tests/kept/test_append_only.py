@@ -246,7 +246,7 @@ def test_a_purge_of_a_class_by_more_than_age(ground: Ground, place: Place) -> No
         numbers = [uuid7().int % 2**31 for _ in "ab"]
         door.session.add_all([Event(kind="kept", number=numbers[0]), Event(kind="spent", number=numbers[1])])
         door.commit()
-        spent = Event.__table__.c.kind == "spent"
+        spent = Event.kind == "spent"
         end = datetime.datetime.now(datetime.UTC)
         assert ground.tenancy(place).purge(f"near-{place.cell}", Event, spent, older_than=end, reason="spent") == 1
         assert door.session.scalars(select(Event.number).where(Event.number.in_(numbers))).all() == numbers[:1]

@@ -254,6 +254,32 @@ def refreshed(session: Session) -> None:
 
 
 @shape
+def merged(session: Session) -> None:
+    ticket = plant(session).tickets[0]
+    ticket.soft_delete()
+    session.flush()
+    session.expunge_all()
+    ticket.restore()
+    assert session.merge(ticket).subject == "live"
+    session.flush()
+    assert session.get(Ticket, ticket.id) is not None
+
+
+@shape
+def stamped_by(session: Session) -> None:
+    session.info["actor"] = uuid.UUID(int=7)
+    ticket = plant(session).tickets[0]
+    ticket.comments[0].soft_delete()
+    ticket.comments[1].soft_delete(by="ann")
+    assert [comment.deleted_by for comment in ticket.comments] == [str(uuid.UUID(int=7)), "ann"]
+    assert all(comment.deleted_at.tzinfo is datetime.UTC for comment in ticket.comments if comment.deleted_at)
+    stamps = {comment.deleted_at for comment in ticket.comments}
+    ticket.comments[0].soft_delete(by="again")
+    assert {comment.deleted_at for comment in ticket.comments} == stamps
+    assert len(stamps) == 2
+
+
+@shape
 def unique_among_live(session: Session) -> None:
     name = f"once {uuid.uuid4()}"
     first = Team(name=name)

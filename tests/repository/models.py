@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Numeric, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, joinedload, mapped_column, relationship, synonym
 
-from tenantry.models import JSONDocument, Shared, TenantOwned, TenantRecord, Timestamps, UTCDateTime
+from tenantry.models import JSONDocument, Shared, SoftDelete, TenantOwned, TenantRecord, Timestamps, UTCDateTime
 from tenantry.repository import AsyncReadRepository, AsyncRepository, ReadRepository, Repository
 
 
@@ -60,6 +60,11 @@ class Vehicle(Asset):
     __mapper_args__ = {"polymorphic_identity": "vehicle"}  # noqa: RUF012 - read by SQLAlchemy
 
 
+class Label(SoftDelete, TenantOwned, Base):
+    __tablename__ = "labels"
+    name: Mapped[str] = mapped_column(unique=True)
+
+
 class Country(Shared, Base):
     __tablename__ = "countries"
     code: Mapped[str] = mapped_column(String(2), primary_key=True)
@@ -90,6 +95,10 @@ class Vehicles(Repository[Vehicle]):
     pass
 
 
+class Labels(Repository[Label]):
+    pass
+
+
 class Countries(ReadRepository[Country]):
     pass
 
@@ -116,6 +125,10 @@ class AsyncVehicles(AsyncRepository[Vehicle]):
     pass
 
 
+class AsyncLabels(AsyncRepository[Label]):
+    pass
+
+
 class AsyncCountries(AsyncReadRepository[Country]):
     pass
 
@@ -126,5 +139,6 @@ FACES = {
     "meters": (Meters, AsyncMeters),
     "assets": (Assets, AsyncAssets),
     "vehicles": (Vehicles, AsyncVehicles),
+    "labels": (Labels, AsyncLabels),
     "countries": (Countries, AsyncCountries),
 }

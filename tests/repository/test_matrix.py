@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import inspect
 from collections.abc import Callable
 
 import pytest
 
-from tenantry.errors import RecordNotFound
+from tenantry.errors import ConfigurationError, RecordNotFound
 from tenantry.repository import AsyncQuery, AsyncReadRepository, AsyncRepository, Query, ReadRepository, Repository
 
 from .doors import Door
@@ -183,6 +184,28 @@ def _upsert(door: Door) -> None:
     assert door.tickets.count(number=30) == 1
 
 
+@exercise("Repository.restore")
+def _restore(door: Door) -> None:
+    made = door.labels.create(name="gone")
+    door.labels.delete(made.id)
+    assert door.labels.get(made.id) is None
+    assert door.labels.restore(made.id) is made
+    assert door.labels.get(made.id) is made
+    with pytest.raises(RecordNotFound):
+        door.labels.restore(door.ground.far_ticket(door.place))
+    with pytest.raises(ConfigurationError, match="Ticket has no SoftDelete"):
+        door.tickets.restore(door.tickets.find(number=1))
+
+
+@exercise("Repository.purge")
+def _purge(door: Door) -> None:
+    kept, gone = door.labels.create(name="kept"), door.labels.create(name="gone")
+    door.labels.delete(gone)
+    assert door.labels.purge(older_than=datetime.timedelta(days=1)) == 0
+    assert door.labels.purge(older_than=datetime.timedelta(seconds=-1)) == 1
+    assert door.labels.query().include_deleted().all() == [kept]
+
+
 # --- queries -------------------------------------------------------------------------------------------------------
 
 
@@ -204,6 +227,17 @@ def _filter_by(door: Door) -> None:
 @exercise("Query.search")
 def _search(door: Door) -> None:
     assert numbers(door.tickets.query().search("LOGIN", ["subject", "status"]).all()) == [2]
+
+
+@exercise("Query.include_deleted")
+def _include_deleted(door: Door) -> None:
+    for name in ("one", "two"):
+        door.labels.delete(door.labels.create(name=name))
+    asked = door.labels.query().include_deleted().order_by("name")
+    assert [label.name for label in asked.all()] == ["one", "two"]
+    assert (asked.count(), asked.limit(1).count(), asked.exists(), asked.page(1, 1).total) == (2, 1, True, 2)
+    hiding = door.labels.query()
+    assert (hiding.all(), hiding.count(), hiding.exists(), hiding.limit(1).count()) == ([], 0, False, 0)
 
 
 @exercise("Query.order_by")

@@ -21,6 +21,7 @@ from sqlalchemy.orm import (
     object_session,
     with_parent,
 )
+from sqlalchemy.orm.attributes import instance_dict
 from sqlalchemy.orm.interfaces import RelationshipDirection
 from sqlalchemy.schema import conv
 
@@ -105,7 +106,10 @@ class SoftDelete:
             row.deleted_at, row.deleted_by = moment, None if who is None else str(who)
 
     def restore(self) -> None:
-        """Takes the stamp away, from the row and from exactly those that were stamped with it."""
+        """Takes the stamp away, from the row and from exactly those that were stamped with it.
+
+        Of a row that is in no session those below are brought back that are loaded.
+        """
         if self.deleted_at is None:
             return
         for row in _family(self, self.deleted_at):
@@ -171,8 +175,8 @@ def _those_with(
 ) -> list[SoftDelete]:
     session = object_session(parent)
     if session is None or parent in session.new:
-        held = getattr(parent, relationship.key)
-        rows = held if relationship.uselist else [held]
+        held = instance_dict(parent).get(relationship.key)
+        rows = (held or ()) if relationship.uselist else [held]
         return [row for row in rows if row is not None and row.deleted_at == stamp]
     return _asked(session, stamp, parent, relationship)
 

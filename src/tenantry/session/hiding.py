@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Select, select
@@ -13,13 +14,13 @@ from sqlalchemy.orm import (
     with_loader_criteria,
     with_parent,
 )
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import instance_dict, set_committed_value
 from sqlalchemy.orm.collections import collection_adapter
-from sqlalchemy.orm.interfaces import RelationshipDirection
+from sqlalchemy.orm.interfaces import ORMOption, RelationshipDirection
 from sqlalchemy.sql.visitors import iterate
 
 from tenantry.models import soft_delete
-from tenantry.models.soft_delete import INCLUDE_DELETED, SoftDelete
+from tenantry.models.soft_delete import DELETED_AT, INCLUDE_DELETED, SoftDelete
 from tenantry.session.core import TenantSession
 from tenantry.session.criteria import takes_criteria
 
@@ -57,14 +58,14 @@ class HidingSession(TenantSession):
 
     def _identity_lookup(self, *args: Any, **options: Any) -> Any:
         found = super()._identity_lookup(*args, **options)
-        if (
-            isinstance(found, SoftDelete)
-            and found.deleted_at is not None
-            and not _asked(options.get("execution_options"))
-        ):
-            # Nor is it found in the database then, whatever of the row is in this session.
-            return None
-        return found
+        if not isinstance(found, SoftDelete) or _asked(options.get("execution_options")):
+            return found
+        # Nor is it found in the database then, whatever of the row is in this session.
+        return found if instance_dict(found).get(DELETED_AT) is None else None
+
+    def merge(self, instance: E, *, load: bool = True, options: Sequence[ORMOption] | None = None) -> E:
+        """Copies the state of *instance* onto the row of its key in this session, a deleted one too."""
+        return super().merge(instance, load=load, options=[*(options or ()), WITH_DELETED])
 
     def _delete_impl(self, state: InstanceState[Any], obj: object, head: bool) -> None:
         if head and state.key is not None:
