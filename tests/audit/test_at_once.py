@@ -40,7 +40,7 @@ def length(ground: Ground, place: Place) -> int:
         return newest[0].seq if newest else 0
 
 
-@pytest.mark.parametrize("place", RACED, ids=str)
+@pytest.mark.parametrize("place", RACED[:2], ids=str)
 def test_writers_at_once_leave_one_chain(ground: Ground, place: Place) -> None:
     left, longer = race(ground, place, processes=2, threads=4, turns=5)
     assert left == longer == 2 * 4 * 13

@@ -21,8 +21,8 @@ from .models import Base, Leaf, Person, Pet, audited
 def changes_of(ground: Ground, place: Place, row: uuid.UUID) -> list[Entry]:
     """Returns what is recorded of one row, oldest first."""
     with ground.session(place) as door:
-        found = door.call(ground.made(place).entries)
-        return [entry for entry in found if entry.resource_id == str(row)]
+        entries = ground.made(place).entries
+        return [entry for table in ("people", "pets") for entry in door.call(entries, resource=(table, row))]
 
 
 def newcomer(session: Session, name: str = "Ann", **more: Any) -> uuid.UUID:

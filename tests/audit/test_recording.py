@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cells import PLACES, SYNC_PLACES, Door, Ground, Place
 from sqlalchemy import func, insert, select
+from sqlalchemy.exc import DBAPIError
 
 from tenantry import Tenancy, errors
 from tenantry.audit import Audit, Entry
@@ -248,6 +249,25 @@ def test_the_audits_own_words_and_other_peoples_sessions_are_refused(ground: Gro
                 recorded(door, audit, kind)
         with pytest.raises(errors.ConfigurationError, match="another Tenancy"):
             ground.made(SYNC_PLACES[0]).record(door.session, event_type="a", category="b", description="c")
+
+
+def test_of_two_that_record_at_once_the_second_fails_to_serialise_and_is_repeated(ground: Ground) -> None:
+    place = SYNC_PLACES[0]
+    audit, kind = ground.made(place), marked(place)
+    tenancy, slug = ground.tenancy(place), f"near-{place.cell}"
+    with tenancy.session(slug, isolation_level="SERIALIZABLE") as session:
+        assert session.scalars(select(func.count()).select_from(Leaf)).one() >= 0
+        with ground.session(place) as door:
+            recorded(door, audit, kind)
+            door.commit()
+        audit.record(session, event_type=kind, category="test", description="late")
+        with pytest.raises(DBAPIError, match="could not serialize"):
+            session.commit()
+        session.rollback()
+        audit.record(session, event_type=kind, category="test", description="again")
+        session.commit()
+    assert [entry.description for entry in read(ground, place, kind)] == ["Something was done", "again"]
+    assert audit.verify(slug) == []
 
 
 def test_an_audit_made_too_late_is_refused(ground: Ground) -> None:

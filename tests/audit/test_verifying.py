@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import random
+import re
 import time
 import uuid
 from collections import Counter
@@ -108,7 +109,7 @@ def anchors(tmp_path: Path) -> AnchorFiles:
 @pytest.mark.parametrize("database", BOTH)
 def test_twelve_kinds_of_forgery_are_found(chains: Chains, database: str, anchors: AnchorFiles) -> None:
     chain = chains.begin(database, anchors=anchors)
-    assert forge(chain, length=120, times=2) == Counter(dict.fromkeys(MUTATIONS, 2))
+    assert forge(chain, length=100, times=1) == Counter(dict.fromkeys(MUTATIONS, 1))
 
 
 @pytest.mark.soak
@@ -197,6 +198,11 @@ def test_every_finding_has_its_code(chains: Chains, database: str, anchors: Anch
             assert chain.tenant.slug in findings[code].object
             forger.restore()
     assert chain.codes() == set()
+
+
+def test_the_docs_list_the_codes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| (A\d+) \| (.+) \|$", page, re.MULTILINE)) == CODES
 
 
 @pytest.mark.parametrize("database", BOTH)

@@ -1,11 +1,12 @@
 """A program: writers that record for one tenant, each a thread; some of what they do rolls back.
 
-Reads one job as JSON, prints how many entries must be there afterwards.
+Reads one job as JSON, prints how many entries must be there afterwards; with --tell also each commit.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,8 @@ from audit.models import Base, Person, audited
 from tenantry import Tenancy
 from tenantry.audit import Audit
 
+TELLS = "--tell" in sys.argv
+
 
 def write(tenancy: Tenancy, audit: Audit, slug: str, turns: int) -> int:
     """Returns how many entries this writer has left."""
@@ -31,6 +34,8 @@ def write(tenancy: Tenancy, audit: Audit, slug: str, turns: int) -> int:
                 audit.record(session, event_type="turn.taken", category="race", description=mark, status=status)
             if not rolls_back:
                 session.commit()
+                if TELLS:
+                    os.write(1, b"committed\n")
         # Of what rolls back the failure stays.
         left += 1 if rolls_back else 3
     return left
