@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from tenantry import Tenancy
 from tenantry.audit import Audit
-from tenantry.models import JSONDocument, TenantOwned, Timestamps
+from tenantry.models import JSONDocument, SoftDelete, TenantOwned, Timestamps
 
 
 class Base(DeclarativeBase):
@@ -42,6 +42,14 @@ class Pet(TenantOwned, Base):
     person: Mapped[Person] = relationship(back_populates="pets")
 
 
+class Page(SoftDelete, TenantOwned, Base):
+    """Captured; goes and comes back."""
+
+    __tablename__ = "pages"
+
+    title: Mapped[str]
+
+
 class Leaf(TenantOwned, Base):
     """Not captured."""
 
@@ -54,5 +62,5 @@ def audited(tenancy: Tenancy, **options: Any) -> Audit:
     """Returns an audit as the room uses it."""
     audit = Audit(tenancy, **options)
     audit.capture(Person, redact=["address"], exclude=["seen"], category="people")
-    audit.capture(Pet)
+    audit.capture(Pet, Page)
     return audit

@@ -10,19 +10,21 @@ from typing import Any
 import pytest
 from cells import PLACES, SYNC_PLACES, Ground, Place
 from sqlalchemy import delete, insert, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tenantry import Tenancy, errors
 from tenantry.audit import Audit, Entry
+from tenantry.models import Platform
+from tenantry.models.columns import utc_now
 
-from .models import Base, Leaf, Person, Pet, audited
+from .models import Base, Leaf, Page, Person, Pet, audited
 
 
 def changes_of(ground: Ground, place: Place, row: uuid.UUID) -> list[Entry]:
     """Returns what is recorded of one row, oldest first."""
     with ground.session(place) as door:
         entries = ground.made(place).entries
-        return [entry for table in ("people", "pets") for entry in door.call(entries, resource=(table, row))]
+        return [entry for table in ("people", "pets", "pages") for entry in door.call(entries, resource=(table, row))]
 
 
 def newcomer(session: Session, name: str = "Ann", **more: Any) -> uuid.UUID:
@@ -150,6 +152,38 @@ def test_orphans_expressions_and_untouched_rows(ground: Ground, place: Place) ->
 
 
 @pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+def test_what_is_hidden_and_shown_again_is_told_as_changes_of_the_stamp(ground: Ground, place: Place) -> None:
+    mark = uuid.uuid4().hex
+    with ground.session(place) as door:
+        session = door.session
+        page = Page(title=mark)
+        session.add(page)
+        session.commit()
+        page.soft_delete(by="ann")
+        session.commit()
+        # Hidden, so that this finds none.
+        session.execute(update(Page).where(Page.title == mark).values(title="x"))
+        session.execute(update(Page.__table__).where(Page.__table__.c.title == mark).values(deleted_by="bob"))
+        seen = {"include_deleted": True, "synchronize_session": False}
+        session.execute(update(Page).where(Page.title == mark).values(deleted_at=None), execution_options=seen)
+        session.execute(
+            update(Page).where(Page.title == mark).values(deleted_at=utc_now()),
+            execution_options={"synchronize_session": False},
+        )
+        session.execute(delete(Page.__table__).where(Page.__table__.c.title == mark))
+        session.commit()
+    entries = changes_of(ground, place, page.id)
+    stamps = [(entry.event_type, entry.changes["deleted_by"]) for entry in entries if "deleted_by" in entry.changes]
+    assert stamps == [
+        ("pages.created", {"after": None}),
+        ("pages.updated", {"before": None, "after": "ann"}),
+        ("pages.updated", {"before": "ann", "after": "bob"}),
+        ("pages.deleted", {"before": "bob"}),
+    ]
+    assert [sorted(entry.changes) for entry in entries[3:5]] == [["deleted_at"]] * 2
+
+
+@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
 def test_what_rolls_back_is_not_told(ground: Ground, place: Place) -> None:
     with ground.session(place) as door:
         session = door.session
@@ -226,6 +260,16 @@ def test_only_columns_of_tenants_models_are_captured(tmp_path: Any) -> None:
     audit = Audit(Tenancy(f"sqlite:///{tmp_path}", models=Base))
     with pytest.raises(errors.ConfigurationError, match="no column pasword"):
         audit.capture(Person, redact=["pasword"])
+
+    class Elsewhere(DeclarativeBase):
+        pass
+
+    class Vendor(Platform, Elsewhere):
+        __tablename__ = "vendors"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    with pytest.raises(errors.ConfigurationError, match="Vendor is not a tenant's"):
+        audit.capture(Vendor)
 
 
 def test_two_tenancies_of_the_same_models_do_not_tell_each_other(ground: Ground) -> None:

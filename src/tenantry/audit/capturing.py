@@ -13,6 +13,7 @@ from sqlalchemy.orm.base import instance_state
 from tenantry.audit.redacting import REDACTED
 from tenantry.models import TENANT_COLUMN
 from tenantry.models.serialisation import is_secret, json_safe
+from tenantry.models.soft_delete import INCLUDE_DELETED
 
 Image = Mapping[str, Any]
 Key = tuple[Any, ...]
@@ -61,9 +62,10 @@ class Captured:
         return select(*(self._attribute(name).label(name) for name in names))
 
     def select_keys(self, keys: Sequence[Key]) -> Select[Any]:
-        """Returns what reads the rows with these keys, and holds them until the transaction ends."""
+        """Returns what reads the rows with these keys, hidden ones too, and holds them until the transaction ends."""
         columns = [self._attribute(name) for name in self.key_names]
-        return self.select().where(tuple_(*columns).in_(keys)).with_for_update(of=self.mapper.class_)
+        found = self.select().where(tuple_(*columns).in_(keys)).with_for_update(of=self.mapper.class_)
+        return found.execution_options(**{INCLUDE_DELETED: True})
 
     def change(
         self, kind: str, before: Image | None, after: Image | None, names: Iterable[str]

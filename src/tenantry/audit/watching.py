@@ -22,6 +22,7 @@ from tenantry.audit.capturing import (
     renewed_names,
 )
 from tenantry.errors import CaptureRefused
+from tenantry.models.soft_delete import INCLUDE_DELETED
 from tenantry.session.core import TenantSession
 
 _IMAGES: Final = "tenantry_audit_images"
@@ -256,8 +257,10 @@ def _check(state: ORMExecuteState, captured: Captured) -> None:
 def _matched(state: ORMExecuteState, captured: Captured, most: int) -> dict[Key, Image]:
     statement: Any = state.statement
     wanted = captured.select().where(*statement._where_criteria).with_for_update(of=captured.mapper.class_)
-    options = {name: value for name, value in state.local_execution_options.items() if name != "synchronize_session"}
+    # Hidden rows are found as the statement finds them: by one on a table always, by one on a class if it asks.
+    hidden = not state.is_orm_statement or bool(state.execution_options.get(INCLUDE_DELETED))
     parameters: Any = state.parameters
+    options = {INCLUDE_DELETED: hidden}
     rows = state.session.execute(wanted.limit(most + 1), parameters, execution_options=options).mappings()
     found: dict[Key, Image] = {captured.key(row): dict(row) for row in rows}
     if len(found) > most:
