@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from tenantry import Tenancy
 from tenantry.limits import Quota, Quotas
-from tenantry.models import TenantOwned
+from tenantry.models import SoftDelete, TenantOwned
 
 
 class Base(DeclarativeBase):
@@ -38,6 +38,10 @@ class Seat(TenantOwned, Base):
     active: Mapped[bool] = mapped_column(default=True)
 
 
+class Note(SoftDelete, TenantOwned, Base):
+    __tablename__ = "notes"
+
+
 def quotas_of(tenancy: Tenancy) -> Quotas:
     """Returns the quotas of these models."""
     return Quotas(
@@ -45,9 +49,10 @@ def quotas_of(tenancy: Tenancy) -> Quotas:
         Quota("documents", Document, limit=5),
         Quota("storage", Document, by=Document.size, limit=100),
         Quota("seats", Seat, where=Seat.active, limit=3),
+        Quota("notes", Note, limit=2),
     )
 
 
 def used(quotas: Any) -> dict[str, int]:
-    """Returns how much of each quota is used."""
-    return {found.name: found.used for found in quotas}
+    """Returns how much of each quota is used, if any is."""
+    return {found.name: found.used for found in quotas if found.used}

@@ -23,7 +23,7 @@ from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, U
 from tenantry.errors import QuotaExceeded
 from tenantry.isolation.binding import READ_ONLY_OPTION
 from tenantry.isolation.residue import may_leave_residue
-from tenantry.models import TENANT_COLUMN
+from tenantry.models import TENANT_COLUMN, SoftDelete
 from tenantry.session.core import TenantSession
 
 _INFO: Final = "tenantry_quotas"
@@ -255,7 +255,8 @@ def _weight(session: TenantSession, quota: Quota, new: list[InstanceState[Any]])
 
 
 def _depends_on_values(quota: Quota) -> bool:
-    return quota.by is not None or quota.where is not None
+    # A row that is stamped as deleted is given back, and one that is restored is asked for again.
+    return quota.by is not None or quota.where is not None or issubclass(quota.model, SoftDelete)
 
 
 def _seen_as(state: InstanceState[Any], *, deleted: bool, listed: bool) -> str:

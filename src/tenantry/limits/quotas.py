@@ -41,7 +41,7 @@ class Recount:
     """A counter that did not say what is there."""
 
     name: str
-    noted: int | None
+    noted: int
     counted: int
 
 
@@ -119,16 +119,17 @@ class Quotas:
         with self._within(whose) as session:
             self.check(session)
             found = [self._recount(session, self._counted(name)) for name in sorted(self._names)]
-        return [recount for recount in found if recount.noted != recount.counted]
+        return [recount for recount in found if recount is not None]
 
     def _usage(self, session: TenantSession, counted: Counted) -> QuotaUsage:
         used, limit = counted.read(session)
         return QuotaUsage(counted.quota.name, counted.measure(session) if used is None else used, limit)
 
-    def _recount(self, session: TenantSession, counted: Counted) -> Recount:
+    def _recount(self, session: TenantSession, counted: Counted) -> Recount | None:
         noted, now, _ = counted.count(session)
         counted.note(session, now)
-        return Recount(counted.quota.name, noted, now)
+        # A first count corrects nothing.
+        return None if noted in (None, now) else Recount(counted.quota.name, noted, now)
 
     def _counted(self, name: str) -> Counted:
         if name not in self._names:
