@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cells import PLACES, SYNC_PLACES, Ground, Place
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, event, insert, select, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tenantry import Tenancy, errors
@@ -254,6 +254,40 @@ def test_models_that_are_not_captured_and_text_go_untold(ground: Ground, place: 
         door.commit()
     assert changes_of(ground, place, leaf.id) == []
     assert len(changes_of(ground, place, row)) == 1
+
+
+def test_two_audits_are_both_told_and_what_other_listeners_set_too(tmp_path: Any) -> None:
+    tenancy = Tenancy(f"sqlite:///{tmp_path}", models=Base)
+    first, second = audited(tenancy), audited(tenancy, table="second_log")
+    tenancy.install()
+    tenancy.tenants.create("acme")
+
+    def rename(_mapper: Any, _connection: Any, pet: Pet) -> None:
+        pet.name = pet.name.upper()
+
+    event.listen(Pet, "before_update", rename)
+    with tenancy.transaction("acme") as session:
+        person = Person(name="Ann", pets=[Pet(name="Rex"), Pet(name="Tom")])
+        session.add(person)
+        session.flush()
+        rex, tom = person.pets
+        # The key of one changes by the other's collection, and a listener changes the name.
+        other = Person(name="Bea", pets=[rex])
+        session.add(other)
+        session.flush()
+        session.execute(update(Pet).where(Pet.id == tom.id).values(name="Tim"))
+    event.remove(Pet, "before_update", rename)
+    with tenancy.session("acme") as session:
+        for audit in (first, second):
+            moved, renamed = (audit.entries(session, resource=("pets", pet.id))[1:] for pet in (rex, tom))
+            assert [entry.changes for entry in moved] == [
+                {
+                    "name": {"before": "Rex", "after": "REX"},
+                    "person_id": {"before": str(person.id), "after": str(other.id)},
+                }
+            ]
+            assert [entry.changes for entry in renamed] == [{"name": {"before": "Tom", "after": "Tim"}}]
+    tenancy.close()
 
 
 def test_only_columns_of_tenants_models_are_captured(tmp_path: Any) -> None:

@@ -83,7 +83,9 @@ class Recorder:
 
     def of_table(self, table: object) -> Captured | None:
         """Returns what is recorded of the class that a table belongs to, or None."""
-        return next((found for found in self._models.values() if table in found.mapper.tables), None)
+        families = (mapper for model in self._models for mapper in model.self_and_descendants)
+        mapper = next((mapper for mapper in families if table in mapper.tables), None)
+        return None if mapper is None else self.of_mapper(mapper)
 
     def changed(self, session: TenantSession, event: dict[str, Any]) -> None:
         """Records one captured change."""

@@ -25,6 +25,8 @@ from tenantry.errors import CaptureRefused
 from tenantry.models.soft_delete import INCLUDE_DELETED
 from tenantry.session.core import TenantSession
 
+Rows = dict[Key, Image]
+
 _IMAGES: Final = "tenantry_audit_images"
 _ROWS_AT_ONCE: Final = 500
 
@@ -106,14 +108,14 @@ def _read_before(session: Session, _: UOWTransaction, __: object) -> None:
         for row in (*session.dirty, *session.deleted):
             state = instance_state(row)
             found = watcher.of_mapper(state.mapper)
-            if (
-                found is not None
-                and state.identity is not None
-                and (row in session.deleted or session.is_modified(row))
-            ):
+            if found is not None and state.identity is not None and _is_touched(session, row):
                 waiting.setdefault(found, []).append(state.identity)
         for captured, keys in waiting.items():
             _remember(session, watcher, captured, keys)
+
+
+def _is_touched(session: Session, row: object) -> bool:
+    return row in session.deleted or session.is_modified(row, include_collections=False)
 
 
 def _remember(session: Session, watcher: Watcher, captured: Captured, keys: list[Key]) -> None:
@@ -151,7 +153,9 @@ def _after_insert(mapper: Mapper[Any], connection: Connection, row: object) -> N
 def _after_update(mapper: Mapper[Any], connection: Connection, row: object) -> None:
     for session, watcher, captured in _captured(row, mapper):
         before, modified = _images(session).before.pop((watcher, id(row)), (None, set()))
-        names = [name for name in captured.names if name in modified | renewed_names(mapper)]
+        # Another listener may have set some since; and what an expression was set to is no longer noted.
+        changed = modified | modified_names(row) | renewed_names(mapper)
+        names = [name for name in captured.names if name in changed]
         # One whose only changes are to collections is no change of the row.
         if before is not None and names:
             _tell(session, watcher, captured.change(UPDATED, before, _image_of(connection, captured, row), names))
@@ -169,8 +173,10 @@ def _image_of(connection: Connection, captured: Captured, row: object) -> Image:
     state = instance_state(row)
     if state.unloaded.isdisjoint(captured.names):
         return {name: state.dict[name] for name in (*captured.key_names, *captured.names)}
-    key = tuple(state.mapper.primary_key_from_instance(row))
-    return _read(connection, captured, key) or {}
+    found = _read(connection, captured, tuple(state.mapper.primary_key_from_instance(row)))
+    if found is None:
+        raise _refused(captured, "a row that the database did not keep as it was written", "Look at its triggers.")
+    return found
 
 
 def _tell(session: Session, watcher: Watcher, values: dict[str, Any] | None) -> None:
@@ -194,11 +200,9 @@ def _see_statement(state: ORMExecuteState) -> Result[Any] | None:
     statement = state.statement
     if not isinstance(statement, Insert | Update | Delete):
         return None
-    for watcher in _watching(state.session):
-        found = _of_statement(watcher, state, statement.table)
-        if found is not None:
-            return _run_watched(state, watcher, found)
-    return None
+    told = {watcher: _of_statement(watcher, state, statement.table) for watcher in _watching(state.session)}
+    concerned = {watcher: found for watcher, found in told.items() if found is not None}
+    return _run_watched(state, concerned) if concerned else None
 
 
 def _refuse_bulk(session: TenantSession, mapper: Mapper[Any]) -> None:
@@ -219,21 +223,27 @@ def _plain(table: Any) -> Table:
     return found
 
 
-def _run_watched(state: ORMExecuteState, watcher: Watcher, captured: Captured) -> Result[Any]:
+def _run_watched(state: ORMExecuteState, told: dict[Watcher, Captured]) -> Result[Any]:
     """Runs a bulk UPDATE or DELETE, and records each row that it changes; one that is refused has done nothing."""
-    _check(state, captured)
-    deletes = isinstance(state.statement, Delete)
+    for captured in told.values():
+        _check(state, captured)
     with state.session.begin_nested():
-        before = _matched(state, captured, watcher.most)
-        result, changed = _counted(state.statement, state.invoke_statement())
-        after = {} if deletes else _again(state.session, captured, list(before))
-        if changed != len(before) or not (deletes or before.keys() == after.keys()):
-            fix = "Change loaded objects, or delete rows and add others."
-            raise _refused(captured, "a statement that changes keys, or other rows than its conditions select", fix)
-        for key, image in before.items():
-            change = captured.change(DELETED if deletes else UPDATED, image, after.get(key), captured.names)
-            _tell(state.session, watcher, change)
+        before = {watcher: _matched(state, captured, watcher.most) for watcher, captured in told.items()}
+        result, count = _counted(state.statement, state.invoke_statement())
+        for watcher, captured in told.items():
+            _tell_rows(state, watcher, captured, before[watcher], count)
     return result
+
+
+def _tell_rows(state: ORMExecuteState, watcher: Watcher, captured: Captured, before: Rows, count: int) -> None:
+    deletes = isinstance(state.statement, Delete)
+    after = {} if deletes else _again(state.session, captured, list(before))
+    if count != len(before) or not (deletes or before.keys() == after.keys()):
+        fix = "Change loaded objects, or delete rows and add others."
+        raise _refused(captured, "a statement that changes keys, or other rows than its conditions select", fix)
+    for key, image in before.items():
+        change = captured.change(DELETED if deletes else UPDATED, image, after.get(key), captured.names)
+        _tell(state.session, watcher, change)
 
 
 def _counted(statement: Any, result: Any) -> tuple[Result[Any], int]:
@@ -247,14 +257,14 @@ def _counted(statement: Any, result: Any) -> tuple[Result[Any], int]:
 def _check(state: ORMExecuteState, captured: Captured) -> None:
     statement: Any = state.statement
     if isinstance(statement, Insert):
-        raise _refused(captured, "a bulk INSERT", "Use session.add_all(), or record it and use a model that is not.")
+        raise _refused(captured, "an INSERT statement", "Add objects with session.add_all() instead.")
     if isinstance(state.parameters, list):
         raise _refused(captured, "an UPDATE by a list of keys", "Change loaded objects, or use update().where(...).")
     if statement._independent_ctes:
         raise _refused(captured, "a statement with a CTE of its own", "Use a sub-select in where() instead.")
 
 
-def _matched(state: ORMExecuteState, captured: Captured, most: int) -> dict[Key, Image]:
+def _matched(state: ORMExecuteState, captured: Captured, most: int) -> Rows:
     statement: Any = state.statement
     wanted = captured.select().where(*statement._where_criteria).with_for_update(of=captured.mapper.class_)
     # Hidden rows are found as the statement finds them: by one on a table always, by one on a class if it asks.
@@ -262,14 +272,14 @@ def _matched(state: ORMExecuteState, captured: Captured, most: int) -> dict[Key,
     parameters: Any = state.parameters
     options = {INCLUDE_DELETED: hidden}
     rows = state.session.execute(wanted.limit(most + 1), parameters, execution_options=options).mappings()
-    found: dict[Key, Image] = {captured.key(row): dict(row) for row in rows}
+    found: Rows = {captured.key(row): dict(row) for row in rows}
     if len(found) > most:
         raise _refused(captured, f"a statement on more than {most} rows", "Take fewer at once.")
     return found
 
 
-def _again(session: Session, captured: Captured, keys: list[Key]) -> dict[Key, Image]:
-    found: dict[Key, Image] = {}
+def _again(session: Session, captured: Captured, keys: list[Key]) -> Rows:
+    found: Rows = {}
     for start in range(0, len(keys), _ROWS_AT_ONCE):
         for row in session.execute(captured.select_keys(keys[start : start + _ROWS_AT_ONCE])).mappings():
             found[captured.key(row)] = dict(row)
