@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cells import PLACES, Ground, Place, opened
-from sqlalchemy import Column, ForeignKey, Table, Uuid, delete, exists, func, inspect, select, text, update
+from sqlalchemy import Column, ForeignKey, Table, Uuid, and_, delete, exists, func, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -210,6 +210,14 @@ def aliases_and_joins(session: Session) -> None:
     assert [row[1] for row in session.execute(outer)] == [None]
     related = select(Team.id).where(Team.id == team.id, Team.tickets.any(Ticket.subject == "gone"))
     assert session.scalars(related).all() == []
+    alias = aliased(Ticket)
+    of_alias = Team.tickets.of_type(alias).any(alias.subject.in_(["gone", "live"]))
+    assert session.scalars(select(Team.id).where(Team.id == team.id, ~of_alias)).all() == []
+    deep = Team.tickets.any(and_(Ticket.subject == "live", Ticket.tags.any(Tag.label == "gone")))
+    assert session.scalars(select(Team.id).where(Team.id == team.id, deep)).all() == []
+    assert session.scalars(select(Team.id).where(Team.id == team.id, deep), execution_options=ASKED).all() == [team.id]
+    up = Comment.ticket_id.in_(select(Ticket.id).where(Ticket.team.has(Team.id == team.id)))
+    assert session.scalar(select(func.count(Comment.id)).where(up)) == 2
     to_one = (
         select(func.count(Comment.id)).join(Ticket, Comment.ticket_id == Ticket.id).where(Ticket.team_id == team.id)
     )

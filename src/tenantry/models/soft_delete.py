@@ -21,7 +21,7 @@ from sqlalchemy.orm import (
     object_session,
     with_parent,
 )
-from sqlalchemy.orm.attributes import instance_dict
+from sqlalchemy.orm.attributes import instance_dict, set_attribute
 from sqlalchemy.orm.interfaces import RelationshipDirection
 from sqlalchemy.schema import conv
 
@@ -103,7 +103,7 @@ class SoftDelete:
         who = by if by is not None or session is None else session.info.get("actor")
         moment = _moments.next()
         for row in _family(self, None):
-            row.deleted_at, row.deleted_by = moment, None if who is None else str(who)
+            _stamp(row, moment, None if who is None else str(who))
 
     def restore(self) -> None:
         """Takes the stamp away, from the row and from exactly those that were stamped with it.
@@ -113,7 +113,13 @@ class SoftDelete:
         if self.deleted_at is None:
             return
         for row in _family(self, self.deleted_at):
-            row.deleted_at = row.deleted_by = None
+            _stamp(row, None, None)
+
+
+def _stamp(row: SoftDelete, moment: datetime.datetime | None, by: str | None) -> None:
+    # Not by setattr: an SQLModel takes nothing that is no field of its own.
+    set_attribute(row, DELETED_AT, moment)
+    set_attribute(row, "deleted_by", by)
 
 
 def is_soft(table: Table) -> bool:

@@ -23,6 +23,7 @@ from tenantry.models import soft_delete
 from tenantry.models.soft_delete import DELETED_AT, INCLUDE_DELETED, SoftDelete
 from tenantry.session.core import TenantSession
 from tenantry.session.criteria import takes_criteria
+from tenantry.session.exists import NEEDED, among_live
 
 E = TypeVar("E")
 
@@ -118,7 +119,7 @@ def _seen(statement: Any, given: Any) -> Any:
     # What a loader adds to a statement is there already.
     if any(option is LIVE or isinstance(option, _WithDeleted) for option in statement._with_options):
         return statement
-    return statement.options(LIVE)
+    return (among_live(statement) if NEEDED else statement).options(LIVE)
 
 
 def _asked(options: Any) -> bool:
