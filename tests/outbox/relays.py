@@ -147,7 +147,8 @@ class Child:
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             self.begin()
             return False
-        if status:
+        # One that was told to end before it could listen has ended too.
+        if status and not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM):
             raise SystemExit(f"{self.work.__name__} ended with status {status}")
         return True
 
@@ -179,6 +180,7 @@ def main() -> None:
         os.kill(each.pid, signal.SIGTERM)
         while not each.ended():
             time.sleep(0.02)
+            os.kill(each.pid, signal.SIGTERM)
     print(json.dumps({"killed": killed, "deaths": sum(each.lives for each in everybody) - len(everybody)}))
 
 
