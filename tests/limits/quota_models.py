@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from tenantry import Tenancy
 from tenantry.limits import Quota, Quotas
-from tenantry.models import SoftDelete, TenantOwned
+from tenantry.models import Shared, SoftDelete, TenantOwned
 
 
 class Base(DeclarativeBase):
@@ -40,6 +40,12 @@ class Seat(TenantOwned, Base):
 
 class Note(SoftDelete, TenantOwned, Base):
     __tablename__ = "notes"
+
+
+class Country(Shared, Base):
+    __tablename__ = "countries"
+
+    code: Mapped[str] = mapped_column(String(2), primary_key=True)
 
 
 def quotas_of(tenancy: Tenancy) -> Quotas:

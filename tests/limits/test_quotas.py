@@ -14,7 +14,7 @@ from tenantry.ids import uuid7
 from tenantry.limits import Quota, Quotas, QuotaUsage, Recount
 from tenantry.session.core import TenantSession
 
-from .quota_models import Base, Document, Folder, Note, Seat, quotas_of, used
+from .quota_models import Base, Country, Document, Folder, Note, Seat, quotas_of, used
 from .rates_crowd import Crowd, crowd
 
 Write = Callable[[TenantSession, int], Any]
@@ -330,6 +330,9 @@ def test_names_and_limits_that_are_none_are_refused(ground: Ground) -> None:
     for wrong in ([Quota("", Seat)], [Quota("x" * 64, Seat)], [Quota("a", Seat), Quota("a", Seat)]):
         with pytest.raises(errors.ConfigurationError, match="cannot name a quota"):
             Quotas(ground.tenancy(place), *wrong)
+    for impossible in (Quota("a", Country), Quota("a", Seat, limit=-1)):
+        with pytest.raises(errors.ConfigurationError, match="There is no quota of"):
+            Quotas(ground.tenancy(place), impossible)
 
 
 def places_of(ground: Ground) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -20,7 +21,7 @@ from tenantry.limits import Decision, Limit, Rates, TokenBucket
 from tenantry.limits.rate_statements import Ask
 from tenantry.limits.rules import State, decision
 
-from .rates_clients import LONG
+from .rates_clients import LONG, rule_of
 from .rates_crowd import crowd
 
 RULES = {"api": Limit(3, per=LONG), "mail": TokenBucket(1, burst=3, per=10**6)}
@@ -311,6 +312,45 @@ def test_what_the_driver_forgot_is_prepared_anew(ground: Ground, fresh: str) -> 
         pooled.driver_connection.pgconn.exec_(b"DEALLOCATE ALL")
     assert [rates.consume(key, fresh, limit=rule).remaining for _ in range(3)] == [7, 6, 5]
     tenancy.close()
+
+
+AWAITED = [place for place in PLACES if place.door != "sync" and place.cell in ("postgresql-rows", "sqlite-file")]
+
+
+@pytest.mark.parametrize("place", AWAITED, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_tasks_of_one_loop_get_exactly_as_much(ground: Ground, place: Place, kind: str, fresh: str) -> None:
+    rates, key, rule = ground.made(place), f"near-{place.cell}", rule_of(kind, 20)
+
+    async def client() -> int:
+        return sum([bool(await rates.aio.consume(key, fresh, limit=rule)) for _ in range(2)])
+
+    async def together() -> list[int]:
+        return await asyncio.gather(*(client() for _ in range(16)))
+
+    assert sum(ground.runner.run(together())) == 20
+
+
+@pytest.mark.parametrize("place", AWAITED, ids=str)
+def test_a_call_that_is_cancelled_leaves_nothing_behind(ground: Ground, place: Place, fresh: str) -> None:
+    rates, key, rule = ground.made(place), f"near-{place.cell}", Limit(1000, per=LONG)
+
+    async def interrupted() -> tuple[int, int]:
+        calls = [asyncio.ensure_future(rates.aio.consume(key, fresh, limit=rule)) for _ in range(60)]
+        for number, call in enumerate(calls):
+            await asyncio.sleep(0)
+            if number % 2:
+                call.cancel()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        granted = sum(isinstance(answer, Decision) for answer in answers)
+        assert all(isinstance(answer, Decision | asyncio.CancelledError) for answer in answers)
+        return granted, 1000 - (await rates.aio.peek(key, fresh, limit=rule)).remaining
+
+    granted, taken = ground.runner.run(interrupted())
+    # Who was cancelled may have been counted; who was answered has been.
+    assert granted <= taken <= 60
+    again = [by_key(ground, place, "consume", fresh, limit=rule).remaining for _ in range(20)]
+    assert again == [1000 - taken - number for number in range(1, 21)]
 
 
 def places_of(ground: Ground) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import functools
 import re
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ class Book:
         """Adds a quota, or puts it in the place of one of the same name."""
         self.quotas[quota.name] = quota
         self._counters[quota.name] = counters
-        self._reached[quota.name] = _reached(self._metadata, {table.name for table in _tables(quota.model)})
+        self._reached[quota.name] = _reached(self._metadata, {table.name for table in tables_of(quota.model)})
         self.concerned.cache_clear()
 
     def counter(self, name: str) -> Counted:
@@ -268,8 +268,9 @@ def _seen_as(state: InstanceState[Any], *, deleted: bool, listed: bool) -> str:
     return "new" if state.key is None else "changed"
 
 
-def _tables(model: type[Any]) -> Iterator[Table]:
-    return (table for table in mapper_of(model).tables if isinstance(table, Table))
+def tables_of(model: type[Any]) -> list[Table]:
+    """Returns the tables in which the rows of a model stand."""
+    return [table for table in mapper_of(model).tables if isinstance(table, Table)]
 
 
 def _reached(metadata: MetaData, names: set[str]) -> frozenset[str]:

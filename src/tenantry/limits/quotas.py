@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import BigInteger, Column, String
 
 from tenantry.errors import ConfigurationError
-from tenantry.limits.quota_accounts import Counted, Quota, account_of, book_of
+from tenantry.limits.quota_accounts import Counted, Quota, account_of, book_of, tables_of
+from tenantry.models import is_walled
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.types import TenantKey
@@ -53,12 +54,14 @@ class Quotas:
     Args:
         table: the name of the counters' table.
 
-    Raises: ConfigurationError for a name that is too long, or one given twice.
+    Raises: ConfigurationError for a name that is too long or given twice, and a model whose rows are not tenants'.
     """
 
     def __init__(self, tenancy: Tenancy, *quotas: Quota, table: str = "quotas") -> None:
         self.tenancy = tenancy
         self._names = [quota.name for quota in quotas]
+        for quota in quotas:
+            _check(quota, self._names)
         counters = tenancy.table(
             table,
             Column("name", String(NAME_LENGTH), primary_key=True),
@@ -67,7 +70,6 @@ class Quotas:
             behaviour="Quotas",
         )
         for quota in quotas:
-            _check(quota, self._names)
             book_of(tenancy.metadata).declare(quota, counters)
 
     def __repr__(self) -> str:
@@ -152,4 +154,9 @@ def _check(quota: Quota, names: list[str]) -> None:
         raise ConfigurationError(
             what=f"{quota.name!r} cannot name a quota here.",
             fix=f"Use a name of up to {NAME_LENGTH} characters, once.",
+        )
+    if not all(map(is_walled, tables_of(quota.model))) or (quota.limit or 0) < 0:
+        raise ConfigurationError(
+            what=f"There is no quota of {quota.limit} on {quota.model.__name__}.",
+            fix="Use a model whose rows are tenants', and a limit of nought or more, or None.",
         )
