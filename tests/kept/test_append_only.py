@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from cells import PLACES, SYNC_PLACES, Door, Ground, Place, opened
+from cells import SYNC_PLACES, Door, Ground, Place, opened
 from sqlalchemy import Column, ForeignKey, Integer, String, Table, Uuid, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +17,8 @@ from tenantry import Tenancy
 from tenantry.errors import AppendOnlyViolation, ConfigurationError
 from tenantry.ids import uuid7
 from tenantry.models import AppendOnly, CreatedAt, TenantOwned, UTCDateTime, lint, linting_kept
+
+from .places import everywhere
 
 OLD = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
@@ -83,9 +85,6 @@ def _write(session: Session, table: Table) -> None:
     session.add(Event(kind="opened", number=uuid7().int % 2**31))
 
 
-everywhere = pytest.mark.parametrize("door", PLACES, ids=str, indirect=True)
-
-
 def _state(door: Door) -> list[Any]:
     table = door.ground.made(door.place)
     return door.run(
@@ -115,7 +114,7 @@ def _rows(session: Session) -> list[dict[str, Any]]:
     return [{"tenant_id": found.tenant_id, "id": found.id, "kind": "x"}]
 
 
-@everywhere
+@everywhere("door", indirect=True)
 def test_the_session_says_so(door: Door) -> None:
     before, table = _state(door), door.ground.made(door.place)
     for name, work in IN_PYTHON.items():
@@ -178,7 +177,7 @@ BY_TEXT = {
 }
 
 
-@everywhere
+@everywhere("door", indirect=True)
 def test_the_database_refuses_it(door: Door) -> None:
     before = _state(door)
     for name, statement in BY_TEXT.items():
@@ -204,7 +203,7 @@ def test_a_foreign_keys_action_is_refused_as_well(door: Door, model: type[Any]) 
     assert door.session.scalars(select(model.matter_id).where(model.matter_id == matter.id)).all() == [matter.id]
 
 
-@pytest.mark.parametrize("door", [place for place in PLACES if place.postgresql], ids=str, indirect=True)
+@pytest.mark.parametrize("door", [place for place in SYNC_PLACES if place.postgresql], ids=str, indirect=True)
 def test_saying_that_it_is_a_purge_does_not_help_the_apps_login(door: Door) -> None:
     before = _state(door)
     door.run(lambda session: session.execute(text("SET LOCAL tenantry.purging = 'on'")))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cells import PLACES, Ground, Place, opened
+from cells import Ground, Place, opened
 from sqlalchemy import Column, ForeignKey, Table, Uuid, and_, delete, exists, func, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import (
@@ -25,6 +25,8 @@ from sqlalchemy.orm import (
 
 from tenantry.models import SoftDelete, TenantOwned
 from tenantry.repository import Repository
+
+from .places import everywhere
 
 ASKED = {"include_deleted": True}
 
@@ -445,7 +447,7 @@ def test_there_are_twenty_shapes() -> None:
     assert len(SHAPES) >= 20
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@everywhere("place")
 def test_every_shape(ground: Ground, place: Place) -> None:
     failed = []
     for name, work in SHAPES.items():
