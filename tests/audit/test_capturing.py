@@ -5,16 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from cells import PLACES, SYNC_PLACES, Ground, Place
-from sqlalchemy import delete, event, insert, select, text, update
+from sqlalchemy import ForeignKey, delete, event, insert, select, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tenantry import Tenancy, errors
 from tenantry.audit import Audit, Entry
-from tenantry.models import Platform
+from tenantry.models import Platform, TenantOwned
 from tenantry.models.columns import utc_now
 
 from .models import Base, Leaf, Page, Person, Pet, audited
@@ -287,6 +288,50 @@ def test_two_audits_are_both_told_and_what_other_listeners_set_too(tmp_path: Any
                 }
             ]
             assert [entry.changes for entry in renamed] == [{"name": {"before": "Tom", "after": "Tim"}}]
+    tenancy.close()
+
+
+def test_classes_that_inherit_are_captured_with_the_columns_they_add(tmp_path: Any) -> None:
+    class Own(DeclarativeBase):
+        pass
+
+    class Asset(TenantOwned, Own):
+        __tablename__ = "assets"
+        kind: Mapped[str]
+        name: Mapped[str]
+        __mapper_args__ = MappingProxyType({"polymorphic_on": "kind", "polymorphic_identity": "asset"})
+
+    class Car(Asset):
+        __tablename__ = "cars"
+        id: Mapped[uuid.UUID] = mapped_column(ForeignKey("assets.id"), primary_key=True)
+        wheels: Mapped[int]
+        __mapper_args__ = MappingProxyType({"polymorphic_identity": "car"})
+
+    tenancy = Tenancy(f"sqlite:///{tmp_path}", models=Own)
+    audit = Audit(tenancy)
+    audit.capture(Asset)
+    tenancy.install()
+    tenancy.tenants.create("acme")
+    with tenancy.transaction("acme") as session:
+        car = Car(name="Beetle", wheels=4)
+        session.add(car)
+        session.flush()
+        car.wheels, car.name = 3, "Isetta"
+        session.flush()
+        session.execute(update(Asset).where(Asset.name == "Isetta").values(name="Robin"))
+        session.execute(update(Car.__table__).values(wheels=5))
+        session.delete(car)
+    with tenancy.session("acme") as session:
+        created, changed, renamed, wheeled, deleted = audit.entries(session)
+    assert created.changes["wheels"] == {"after": 4}
+    assert changed.changes == {
+        "name": {"before": "Beetle", "after": "Isetta"},
+        "wheels": {"before": 4, "after": 3},
+    }
+    assert renamed.changes == {"name": {"before": "Isetta", "after": "Robin"}}
+    assert wheeled.changes == {"wheels": {"before": 3, "after": 5}}
+    assert deleted.changes["wheels"] == {"before": 5}
+    assert {entry.resource_id for entry in (created, changed, renamed, wheeled, deleted)} == {str(car.id)}
     tenancy.close()
 
 

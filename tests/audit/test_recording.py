@@ -270,6 +270,28 @@ def test_of_two_that_record_at_once_the_second_fails_to_serialise_and_is_repeate
     assert audit.verify(slug) == []
 
 
+def test_the_seeds_calls_as_they_stand(ground: Ground) -> None:
+    place = SYNC_PLACES[0]
+    audit, kind = ground.made(place), marked(place)
+    with ground.session(place) as door:
+        db, tenant_id = door.session, door.session.tenant.id
+        audit.log_event(
+            session=db,
+            tenant_id=tenant_id,
+            user_id=uuid.uuid4(),
+            event_type=kind,
+            event_category="integration",
+            action_description="Created meeting note in HubSpot",
+            status="success",
+            resource_type="meeting_session",
+            resource_id=uuid.uuid4(),
+            ip_address="192.168.1.1",
+            user_agent="Slack-Bot/1.0",
+        )
+        assert audit.get_tenant_logs(db, tenant_id=tenant_id, days=7, limit=100)[0].event_type == kind
+        assert all(entry.status != "success" for entry in audit.get_recent_failures(db, tenant_id=tenant_id, hours=24))
+
+
 def test_an_audit_made_too_late_is_refused(ground: Ground) -> None:
     with pytest.raises(errors.ConfigurationError, match="after its tenancy had opened"):
         Audit(ground.tenancy(SYNC_PLACES[0]), table="late_log")

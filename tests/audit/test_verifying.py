@@ -6,6 +6,7 @@ import datetime
 import random
 import re
 import time
+import tracemalloc
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -123,6 +124,24 @@ def test_twelve_hundred_forgeries_of_a_chain_of_ten_thousand_are_found(
         print(f"\n{database}: {found.total()} of 1200 forgeries of 10,000 entries found, ", end="")
         print(f"{time.monotonic() - begun:.0f} s: {dict(found)}")
     assert found == Counter(dict.fromkeys(MUTATIONS, 100))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("database", BOTH)
+def test_a_long_chain_is_read_in_little_memory(
+    chains: Chains, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain, peaks = chains.begin(database), []
+    for _ in range(2):
+        for start in range(0, 5_000, 500):
+            chain.record(range(start, start + 500))
+        tracemalloc.start()
+        assert chain.codes() == set()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    with capsys.disabled():
+        print(f"\n{database}: 5,000 and 10,000 entries verified in {peaks[0]:,} and {peaks[1]:,} bytes at most")
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 def forge(chain: Chain, *, length: int, times: int) -> Counter[str]:

@@ -199,7 +199,6 @@ class Audit:
     def log_event(
         self,
         session: TenantSession,
-        /,
         *,
         tenant_id: object = None,
         user_id: object = None,
@@ -231,26 +230,26 @@ class Audit:
         )
 
     def get_tenant_logs(
-        self, session: TenantSession, /, tenant_id: object = None, *, days: float = 7, limit: int = 100
+        self, db: TenantSession, tenant_id: object = None, *, days: float = 7, limit: int = 100
     ) -> list[Entry]:
         """Returns the newest entries of the last days.
 
         Raises: CrossTenant for another tenant than the session's.
         """
-        _check_tenant(session, tenant_id)
-        since = querying.now(session) - datetime.timedelta(days=days)
-        return self.entries(session, since=since, limit=limit, newest_first=True)
+        _check_tenant(db, tenant_id)
+        since = querying.now(db) - datetime.timedelta(days=days)
+        return self.entries(db, since=since, limit=limit, newest_first=True)
 
     def get_recent_failures(
-        self, session: TenantSession, /, tenant_id: object = None, *, hours: float = 24, limit: int = 100
+        self, db: TenantSession, tenant_id: object = None, *, hours: float = 24, limit: int = 100
     ) -> list[Entry]:
         """Returns the newest entries of the last hours whose status is not "success".
 
         Raises: CrossTenant for another tenant than the session's.
         """
-        _check_tenant(session, tenant_id)
-        since = querying.now(session) - datetime.timedelta(hours=hours)
-        return self.entries(session, since=since, failed=True, limit=limit, newest_first=True)
+        _check_tenant(db, tenant_id)
+        since = querying.now(db) - datetime.timedelta(hours=hours)
+        return self.entries(db, since=since, failed=True, limit=limit, newest_first=True)
 
     def verify(self, where: TenantSession | TenantKey, /, *, at_most: int = 100) -> list[Finding]:
         """Returns what is wrong with a tenant's chain; an empty list means that every entry was looked at.
