@@ -36,11 +36,12 @@ Row = list[bytes | None]
 UNSYNCED: Final = "SET LOCAL synchronous_commit = off"
 # In the pool's notes on a connection: the names of the statements that it keeps prepared.
 _KEPT: Final = "tenantry_short"
-# Prepared statements come and go with the server's connection, not with ours, where something pools in between.
+# Prepared statements come and go with the server's connection, not with ours, where something pools in between; and one
+# does not outlive a change of its table's types.
 # What needs no escape under any setting, nor in any encoding.
 _PLAIN: Final = re.compile(r"[\w .:/@-]*", re.ASCII)
 _PARAMETER: Final = re.compile(r"\$(\d)")
-_NOT_AS_NOTED: Final = ("26000", "42P05")
+_NOT_AS_NOTED: Final = ("26000", "42P05", "0A000")
 
 
 @dataclass(frozen=True, slots=True)

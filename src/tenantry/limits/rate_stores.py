@@ -103,6 +103,11 @@ class DatabaseStore:
             async with bound_async(at.async_engine(), at.binding) as connection:
                 return await connection.run_sync(self._statements.forget, ask)
 
+    async def prune_async(self, route: Route) -> int:
+        """Does as ``prune``."""
+        async with bound_async(route.async_engine(), route.binding) as connection:
+            return await connection.run_sync(self._statements.prune, route.tenant.id)
+
     def _binding(self, route: Route, dialect: Dialect) -> Binding:
         if self._durable or dialect.name != "postgresql":
             return route.binding

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tenantry.errors import RatesUnavailable
+from tenantry.limits.rate_stores import DatabaseStore
 from tenantry.limits.rules import Decision, Limit, RateUsage, Rule, decision, granted, in_words
 from tenantry.session.aio import AsyncTenantSession
 from tenantry.session.routes import Route
-from tenantry.types import TenantKey
+from tenantry.types import Isolation, TenantKey
 
 if TYPE_CHECKING:
     from tenantry.limits.rates import Rates
@@ -67,6 +68,14 @@ class AsyncRates:
         at = await self._at(whose)
         await self._rates.store.forget_async(at, self._rates.ask(at.tenant, resource, limit=limit))
 
+    async def prune(self, key: TenantKey) -> int:
+        """Deletes the rows of resources that are whole again, and returns how many they were.
+
+        Raises: as ``Tenancy.session``.
+        """
+        route, store = await self._route(key), self._rates.store
+        return await store.prune_async(route) if isinstance(store, DatabaseStore) else 0
+
     async def check_limit(
         self, whose: TenantKey | AsyncTenantSession, resource_type: str, *, limit_period: str, limit_value: int
     ) -> tuple[bool, RateUsage]:
@@ -105,7 +114,12 @@ class AsyncRates:
         return decision(ask.rule, state, cost=cost)
 
     async def _at(self, whose: TenantKey | AsyncTenantSession) -> Route | AsyncTenantSession:
-        if isinstance(whose, AsyncTenantSession):
-            return whose
-        router = self._rates.tenancy.router
-        return router.kept(whose) or await router.route_async(whose)
+        return whose if isinstance(whose, AsyncTenantSession) else await self._route(whose)
+
+    async def _route(self, key: TenantKey) -> Route:
+        tenancy = self._rates.tenancy
+        route = tenancy.router.kept(key) or await tenancy.router.route_async(key)
+        if route.tenant.isolation is Isolation.DATABASE:
+            # Engines of other tenants that made way for this one's.
+            await tenancy.servers.get(route.tenant.server).engines.of_this_loop().retire()
+        return route
