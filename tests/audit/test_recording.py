@@ -181,13 +181,13 @@ def test_the_seeds_own_names(ground: Ground, place: Place) -> None:
             **said,
             **where,
         )
-        door.call(audit.log_event, tenant_id=str(tenant), status="failure", **said)
+        door.call(audit.log_event, tenant_id=str(tenant), status="failure", error_message="No route", **said)
         logs = door.call(audit.get_tenant_logs, tenant_id=tenant, days=7, limit=2)
         assert [entry.status for entry in logs] == ["failure", "success"]
         assert logs[1].actor == logs[1].resource_id == str(user)
         assert logs[1].details == {"ip_address": "192.168.1.0/24", "user_agent": "Slack-Bot/1.0"}
         failures = door.call(audit.get_recent_failures, tenant_id=tenant, hours=24)
-        assert failures[0].event_type == kind
+        assert (failures[0].event_type, failures[0].details) == (kind, {"error_message": "No route"})
         assert {entry.status for entry in failures}.isdisjoint({"success"})
         assert door.call(audit.get_tenant_logs, days=0) == []
         for method in (audit.get_tenant_logs, audit.get_recent_failures):

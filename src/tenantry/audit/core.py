@@ -210,14 +210,16 @@ class Audit:
         resource_id: object = None,
         ip_address: str | None = None,
         user_agent: str | None = None,
-        **details: Any,
+        error_message: str | None = None,
+        changes: Mapping[str, Any] | None = None,
+        correlation_id: object = None,
     ) -> None:
         """Records one event, as ``record`` does.
 
         Raises: CrossTenant for another tenant than the session's, and as ``record``.
         """
         _check_tenant(session, tenant_id)
-        said = {"ip_address": ip_address, "user_agent": user_agent, **details}
+        said = {"ip_address": ip_address, "user_agent": user_agent, "error_message": error_message}
         self.record(
             session,
             event_type=event_type,
@@ -225,8 +227,10 @@ class Audit:
             description=action_description,
             status=status,
             resource=None if resource_type is None else (resource_type, resource_id),
+            changes=changes,
             details={name: value for name, value in said.items() if value is not None} or None,
             actor=user_id,
+            correlation_id=correlation_id,
         )
 
     def get_tenant_logs(
