@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,7 @@ from tenantry.events import Step, listen
 from tenantry.ids import uuid7
 from tenantry.limits import Decision, Limit, Rates, TokenBucket
 from tenantry.limits.rate_statements import Ask
+from tenantry.limits.rates import rule_in_settings
 from tenantry.limits.rules import State, decision
 
 from .rates_clients import LONG, rule_of
@@ -148,6 +150,8 @@ def test_a_tenants_own_limit_goes_before_the_declared_one(ground: Ground, place:
     with pytest.raises(errors.ConfigurationError, match="name no limit for 'odd'"):
         rates.consume(tenant, "odd")
     tenancy.tenants.erase(tenant, confirm=tenant.slug)
+    with pytest.raises(errors.ConfigurationError, match="name no limit for 'api'"):
+        rule_in_settings(dataclasses.replace(tenant, settings={"rate_limits": 100}), "api")
 
 
 def test_overrides_may_come_from_anywhere(tmp_path: Any) -> None:

@@ -31,12 +31,15 @@ def rule_in_settings(tenant: Tenant, resource: str) -> Rule | None:
 
     Raises: ConfigurationError for one that cannot be read.
     """
-    found: Any = tenant.settings.get(SETTING, {}).get(resource)
-    if found is None:
+    own: Any = tenant.settings.get(SETTING)
+    if not own:
         return None
     try:
+        found = own.get(resource)
+        if found is None:
+            return None
         return TokenBucket(**found) if "rate" in found else Limit(**found)
-    except TypeError as error:
+    except (AttributeError, TypeError) as error:
         raise ConfigurationError(
             what=f"The settings of tenant {tenant.id} name no limit for {resource!r}.",
             fix='Give {"count": 100, "per": 60} or {"rate": 5, "burst": 20}.',
