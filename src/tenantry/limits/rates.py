@@ -31,15 +31,13 @@ def rule_in_settings(tenant: Tenant, resource: str) -> Rule | None:
 
     Raises: ConfigurationError for one that cannot be read.
     """
-    own: Any = tenant.settings.get(SETTING)
-    if not own:
+    own: Any = tenant.settings.get(SETTING, {})
+    found = own.get(resource) if isinstance(own, Mapping) else own
+    if found is None:
         return None
     try:
-        found = own.get(resource)
-        if found is None:
-            return None
         return TokenBucket(**found) if "rate" in found else Limit(**found)
-    except (AttributeError, TypeError) as error:
+    except TypeError as error:
         raise ConfigurationError(
             what=f"The settings of tenant {tenant.id} name no limit for {resource!r}.",
             fix='Give {"count": 100, "per": 60} or {"rate": 5, "burst": 20}.',
