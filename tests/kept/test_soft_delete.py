@@ -21,6 +21,7 @@ from sqlalchemy.orm import (
     relationship,
     selectinload,
     subqueryload,
+    with_polymorphic,
 )
 
 from tenantry.models import SoftDelete, TenantOwned
@@ -84,6 +85,19 @@ class Tag(SoftDelete, TenantOwned, Base):
     __tablename__ = "tags"
     label: Mapped[str]
     tickets: Mapped[list[Ticket]] = relationship(secondary=ticket_tags, back_populates="tags")
+
+
+class Asset(SoftDelete, TenantOwned, Base):
+    __tablename__ = "assets"
+    kind: Mapped[str]
+    name: Mapped[str] = mapped_column(unique=True)
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "asset"}  # noqa: RUF012 - read by SQLAlchemy
+
+
+class Vehicle(Asset):
+    __tablename__ = "vehicles"
+    wheels: Mapped[int]
+    __mapper_args__ = {"polymorphic_identity": "vehicle"}  # noqa: RUF012 - read by SQLAlchemy
 
 
 Shape = Callable[[Session], None]
@@ -432,6 +446,23 @@ def purge(session: Session) -> None:
     assert tickets.purge(older_than=_now() + datetime.timedelta(seconds=1)) >= 1
     left = select(func.count()).select_from(Ticket.__table__).where(Ticket.__table__.c.team_id == team.id)
     assert session.scalar(left) == 1
+
+
+@shape
+def inheritance(session: Session) -> None:
+    name = f"car {uuid.uuid4()}"
+    gone = Vehicle(name=name, wheels=4)
+    session.add(gone)
+    session.flush()
+    gone.soft_delete()
+    session.add(Vehicle(name=name, wheels=3))
+    session.flush()
+    session.expunge_all()
+    every = with_polymorphic(Asset, [Vehicle])
+    assert [car.wheels for car in session.scalars(select(Vehicle).where(Vehicle.name == name))] == [3]
+    assert len(session.scalars(select(every).where(every.name == name)).all()) == 1
+    assert session.scalar(select(func.count()).select_from(Asset).where(Asset.name == name)) == 1
+    assert session.get(Asset, gone.id) is None
 
 
 @shape
