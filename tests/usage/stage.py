@@ -15,6 +15,8 @@ PRICES = {
     "code": Price(Decimal("0.15"), Decimal("0.60")),
     "ollama": Price(Decimal(0), Decimal(0)),
 }
+# A second table of records, which is append-only.
+KEPT = "usage_kept"
 
 
 class Base(DeclarativeBase):

@@ -8,15 +8,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from cells import PLACES, SYNC_PLACES, Ground, Place
+from cells import SYNC_PLACES, Ground, Place
 from sqlalchemy import MetaData, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from tenantry import Tenancy
-from tenantry.errors import BudgetExceeded, ConfigurationError, InvalidUsage, PriceUnknown
+from tenantry.errors import AppendOnlyViolation, BudgetExceeded, ConfigurationError, InvalidUsage, PriceUnknown
 from tenantry.usage import Price, Total, Usage
 
-from .stage import HEARD, PRICES, Base, forget_all
+from .places import EVERYWHERE
+from .stage import HEARD, KEPT, PRICES, Base, forget_all
 
 HELLO = {"provider": "openai", "model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 100}
 HELLO_COST = Decimal("0.0035")
@@ -35,7 +36,7 @@ def _clean(request: pytest.FixtureRequest) -> Any:
             door.commit()
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_calls_are_priced_and_summed_for_their_tenant_alone(ground: Ground, place: Place) -> None:
     usage = ground.made(place)
     with ground.session(place) as door:
@@ -55,7 +56,7 @@ def test_calls_are_priced_and_summed_for_their_tenant_alone(ground: Ground, plac
         assert {key: total.cost for key, total in by_model.items()} == {("openai", "gpt-4o"): 2 * HELLO_COST}
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_a_hard_budget_takes_from_every_period_or_from_none(ground: Ground, place: Place) -> None:
     usage = ground.made(place)
     with ground.session(place) as door:
@@ -83,7 +84,7 @@ def test_a_hard_budget_takes_from_every_period_or_from_none(ground: Ground, plac
             other.call(usage.record, **HELLO)
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_what_is_held_back_is_settled_once_cancelled_or_expires(ground: Ground, place: Place) -> None:
     usage = ground.made(place)
     with ground.session(place) as door:
@@ -106,7 +107,7 @@ def test_what_is_held_back_is_settled_once_cancelled_or_expires(ground: Ground, 
         assert (door.call(usage.total).total_tokens, door.call(usage.budgets)["total"].tokens) == (4000, 4000)
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_a_threshold_is_told_by_the_one_call_that_reaches_it(ground: Ground, place: Place) -> None:
     usage = ground.made(place)
     HEARD.clear()
@@ -118,7 +119,7 @@ def test_a_threshold_is_told_by_the_one_call_that_reaches_it(ground: Ground, pla
     assert told == [("cost", Decimal("0.8"), 3 * HELLO_COST), ("cost", Decimal(1), 3 * HELLO_COST)]
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_a_new_period_begins_at_nought(ground: Ground, place: Place) -> None:
     usage = ground.made(place)
     budgets = Base.metadata.tables["usage_budgets"]
@@ -136,7 +137,7 @@ def test_a_new_period_begins_at_nought(ground: Ground, place: Place) -> None:
         assert door.call(usage.budgets)["day"].tokens == 1110
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_days_are_those_of_the_zone_and_none_is_missing(ground: Ground, place: Place) -> None:
     usage = ground.made(place)
     late = datetime.datetime(2024, 3, 30, 23, 30, tzinfo=datetime.UTC)
@@ -157,7 +158,7 @@ def test_days_are_those_of_the_zone_and_none_is_missing(ground: Ground, place: P
         assert door.call(berlin.set_budget, "day", tokens=9).tokens == 0
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_money_is_exact_and_the_total_cannot_disagree(ground: Ground, place: Place) -> None:
     usage = ground.made(place)
     table = Base.metadata.tables["usage_records"]
@@ -170,6 +171,18 @@ def test_money_is_exact_and_the_total_cannot_disagree(ground: Ground, place: Pla
         door.commit()
         with pytest.raises(DBAPIError):
             door.run(lambda session: session.execute(text("UPDATE usage_records SET total_tokens = 1")))
+
+
+@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+def test_records_that_are_append_only_stay_as_they_are(ground: Ground, place: Place) -> None:
+    usage = Usage(ground.tenancy(place), prices=PRICES, table=KEPT, append_only=True)
+    with ground.session(place) as door:
+        door.call(usage.record, **HELLO)
+        door.call(usage.settle, door.call(usage.reserve, **HELLO), prompt_tokens=1)
+        for statement in (f"UPDATE {KEPT} SET cost = 0", f"DELETE FROM {KEPT}"):
+            with pytest.raises((AppendOnlyViolation, DBAPIError)), door.session.begin_nested():
+                door.session.execute(text(statement))
+        assert door.call(usage.total).requests == 2
 
 
 @pytest.mark.parametrize("place", SYNC_PLACES, ids=str)

@@ -74,7 +74,7 @@ class Usage:
 
     A call of a model without a price is refused; with *unpriced* it is recorded without a cost. *on_threshold* is
     called in the spending transaction, once, when a budget reaches one of the fractions *warn_at*. Days and months
-    are those of *zone*.
+    are those of *zone*. With *append_only* no record is ever changed or deleted but by ``tenancy.purge``.
 
     Raises: ConfigurationError for a zone that nobody knows, and as ``Tenancy.table``.
     """
@@ -88,6 +88,7 @@ class Usage:
         on_threshold: OnThreshold | None = None,
         warn_at: Sequence[Decimal] = _WARN_AT,
         zone: str = "UTC",
+        append_only: bool = False,
         table: str = "usage_records",
         budgets_table: str = "usage_budgets",
         reservations_table: str = "usage_reservations",
@@ -95,7 +96,9 @@ class Usage:
         self._prices = dict(prices or {})
         self._unpriced = unpriced
         self._clock = Clock(zone)
-        tables = declare(tenancy, records=table, budgets=budgets_table, reservations=reservations_table)
+        tables = declare(
+            tenancy, records=table, budgets=budgets_table, reservations=reservations_table, append_only=append_only
+        )
         self._records, self._held = tables.records, tables.reservations
         self._budgets = Budgets(tables, self._clock, warn_at=warn_at, on_threshold=on_threshold)
         self._summing = Summing(tables.records, self._clock)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, String, Table, Uuid
 
 from tenantry.ids import uuid7
+from tenantry.models.append_only import APPEND_ONLY
 from tenantry.models.columns import UTCDateTime
 from tenantry.tenancy import Tenancy
 from tenantry.usage.money import Money
@@ -23,15 +24,16 @@ class Tables:
     reservations: Table
 
 
-def declare(tenancy: Tenancy, *, records: str, budgets: str, reservations: str) -> Tables:
+def declare(tenancy: Tenancy, *, records: str, budgets: str, reservations: str, append_only: bool) -> Tables:
     """Adds the tables to the models of *tenancy*.
 
     Raises: ConfigurationError as ``Tenancy.table`` does.
     """
-    return Tables(_records(tenancy, records), _budgets(tenancy, budgets), _reservations(tenancy, reservations))
+    kept = {APPEND_ONLY: True} if append_only else {}
+    return Tables(_records(tenancy, records, kept), _budgets(tenancy, budgets), _reservations(tenancy, reservations))
 
 
-def _records(tenancy: Tenancy, name: str) -> Table:
+def _records(tenancy: Tenancy, name: str, marks: dict[str, bool]) -> Table:
     return tenancy.table(
         name,
         Column("id", Uuid(), primary_key=True, default=uuid7),
@@ -51,6 +53,7 @@ def _records(tenancy: Tenancy, name: str) -> Table:
         Index(f"ix_{name}_created_at", "created_at"),
         Index(f"ix_{name}_user_id_created_at", "user_id", "created_at"),
         behaviour="Usage",
+        **marks,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from cells import PLACES, SYNC_PLACES, Ground, Place
+from cells import SYNC_PLACES, Ground, Place
 from sqlalchemy import update
 
 from tenantry.errors import CircuitOpen, ConfigurationError
@@ -16,6 +16,7 @@ from tenantry.limits.breakers import Breakers
 from tenantry.limits.circuits import CircuitState, Permit, Policy
 
 from .crowd import Crowd, crowd
+from .places import EVERYWHERE
 from .stage import POLICY, PROBES, Base
 
 EXACT = [Place("postgresql-rows", "sync"), Place("sqlite-file", "sync")]
@@ -58,7 +59,7 @@ class Caller:
             db.execute(update(table).values({column: past}))
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_failures_one_after_another_open_it_for_this_tenant_alone(ground: Ground, place: Place) -> None:
     caller, neighbour = Caller(ground, place), Caller(ground, place, "far")
     assert caller.state() == CircuitState.CLOSED
@@ -77,7 +78,7 @@ def test_failures_one_after_another_open_it_for_this_tenant_alone(ground: Ground
     assert caller.allow("other")
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_half_open_a_few_try_and_what_they_find_decides(ground: Ground, place: Place) -> None:
     caller = Caller(ground, place)
     stale = caller.allow()
@@ -105,7 +106,7 @@ def test_half_open_a_few_try_and_what_they_find_decides(ground: Ground, place: P
     assert caller.allow()
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_probes_that_never_report_are_given_up_for_lost(ground: Ground, place: Place) -> None:
     caller = Caller(ground, place)
     caller.fail(5)
@@ -120,7 +121,7 @@ def test_probes_that_never_report_are_given_up_for_lost(ground: Ground, place: P
     assert caller.state() == CircuitState.HALF_OPEN
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_failures_within_a_window_open_it_whatever_succeeds_between(ground: Ground, place: Place) -> None:
     caller = Caller(ground, place)
     caller.fail(2, "windowed")
@@ -135,7 +136,7 @@ def test_failures_within_a_window_open_it_whatever_succeeds_between(ground: Grou
     assert caller.allow("windowed")
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_a_block_reports_what_becomes_of_the_call_even_if_the_caller_rolls_back(ground: Ground, place: Place) -> None:
     caller = Caller(ground, place)
     breakers = caller.breakers
@@ -216,6 +217,15 @@ def tried_by(ground: Ground, place: Place, clients: Crowd) -> tuple[int, int, in
 def test_exactly_so_many_probes_go_through_among_sixteen_clients(ground: Ground, place: Place) -> None:
     with crowd(ground, place, processes=2) as clients:
         assert tried_by(ground, place, clients) == (POLICY.failures, PROBES, PROBES, 16)
+        clients.do("fail", "crm")
+        caller = Caller(ground, place)
+        caller.pass_time("opened_at")
+        assert sum(clients.do("ask", "crm")) == PROBES
+    # Now those who hold the probes are killed, and the breaker does not hang.
+    assert not caller.allow()
+    caller.pass_time("probes_until")
+    caller.run(caller.breakers.record_success, caller.allow())
+    assert caller.state() == CircuitState.CLOSED
 
 
 @pytest.mark.soak

@@ -19,6 +19,7 @@ from tenantry.errors import ConfigurationError, TenantBusy, TransactionBudgetExc
 from tenantry.limits.fair_share import FairShare
 from tenantry.limits.metering import TransactionBudget
 
+from .places import EVERYWHERE
 from .stage import Effect, effect
 
 POSTGRESQL = [place for place in PLACES if place.postgresql]
@@ -50,7 +51,7 @@ def rows(db: Session, number: int) -> list[dict[str, Any]]:
     return [{"tenant_id": tenant, "id": uuid.uuid4(), "done_by": "many", "number": 0} for _ in range(number)]
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_a_transaction_of_too_many_statements_is_stopped_and_undone(ground: Ground, place: Place) -> None:
     share = FairShare(ground.tenancy(place), budget=TransactionBudget(statements=3))
 
@@ -76,7 +77,7 @@ def test_a_transaction_of_too_many_statements_is_stopped_and_undone(ground: Grou
     assert effects(ground, place) == 11
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_rows_are_counted_however_they_are_read_or_written(ground: Ground, place: Place) -> None:
     share = FairShare(ground.tenancy(place), budget=TransactionBudget(rows=10))
     run(ground, place, share, lambda db: db.add_all(effect() for _ in range(10)))
@@ -118,7 +119,7 @@ def test_the_database_stops_a_statement_at_the_limit(ground: Ground, place: Plac
         assert door.run(lambda db: db.scalar(text("SELECT current_setting('statement_timeout')"))) == "0"
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_no_statement_begins_after_the_time_is_over(ground: Ground, place: Place) -> None:
     share = FairShare(ground.tenancy(place), budget=TransactionBudget(seconds=1e-9))
     for _ in range(2):
@@ -126,7 +127,7 @@ def test_no_statement_begins_after_the_time_is_over(ground: Ground, place: Place
             run(ground, place, share, lambda db: db.execute(select(literal(1))))
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_who_finds_no_place_is_turned_away_and_the_neighbour_is_not(ground: Ground, place: Place) -> None:
     share = FairShare(ground.tenancy(place), concurrency=2, wait=0)
     near, far = (f"{side}-{place.cell}" for side in ("near", "far"))

@@ -13,13 +13,14 @@ from tenantry.errors import ConfigurationError, KillSwitchActive
 from tenantry.limits.kill_switches import KillSwitches
 
 from .crowd import Crowd, crowd
+from .places import EVERYWHERE
 from .stage import Base, Effect, Guards, effect
 
 EXACT = [Place("postgresql-rows", "sync"), Place("sqlite-file", "sync")]
 POSTGRESQL = [place for place in PLACES if place.postgresql and place.cell.endswith("rows")]
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_a_switch_stops_its_workflow_or_the_whole_tenant_and_no_other(ground: Ground, place: Place) -> None:
     switches: KillSwitches = ground.made(place).switches
     with ground.session(place) as door:
@@ -56,7 +57,7 @@ def test_a_switch_stops_its_workflow_or_the_whole_tenant_and_no_other(ground: Gr
     ]
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_a_switch_expires_and_is_prolonged_but_never_shortened(ground: Ground, place: Place) -> None:
     switches = ground.made(place).switches
     table = Base.metadata.tables["kill_switches"]
@@ -80,7 +81,7 @@ def test_a_switch_expires_and_is_prolonged_but_never_shortened(ground: Ground, p
         assert door.run(lambda session: session.scalar(select(func.count()).select_from(table))) == 1
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_a_guarded_session_does_nothing_more_and_a_guarded_function_does_not_begin(
     ground: Ground, place: Place
 ) -> None:
