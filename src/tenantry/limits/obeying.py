@@ -8,8 +8,6 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from tenantry.errors import TenantryError
-
 
 def ask_at_begin(session: Session, ask: Callable[[Connection], Any]) -> None:
     """Has *ask* called with the connection when a transaction of *session* begins; what it refuses runs no statement.
@@ -22,14 +20,15 @@ def ask_at_begin(session: Session, ask: Callable[[Connection], Any]) -> None:
             return
         try:
             ask(connection)
-        except TenantryError as error:
+        except BaseException as error:
+            # Whatever went wrong, nobody said yes.
             _refuse(connection, error)
             raise
 
     event.listen(session, "after_begin", begun)
 
 
-def _refuse(connection: Connection, error: TenantryError) -> None:
+def _refuse(connection: Connection, error: BaseException) -> None:
     def refuse(*_: Any) -> None:
         raise error
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from cells import PLACES, SYNC_PLACES, Ground, Place
-from sqlalchemy import func, select, text, update
+from sqlalchemy import MetaData, func, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from tenantry.errors import ConfigurationError, KillSwitchActive
 from tenantry.limits.kill_switches import KillSwitches
@@ -130,6 +131,18 @@ def test_a_guarded_session_does_nothing_more_and_a_guarded_function_does_not_beg
         door.call(guards.switches.deactivate, workflow="sync")
         work(door.session) if place.door == "sync" else ground.runner.run(work_async(door.session))
     assert ran == [1]
+
+
+@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+def test_a_session_that_cannot_ask_does_nothing_either(ground: Ground, place: Place) -> None:
+    tenancy = ground.tenancy(place)
+    missing = KillSwitches(tenancy)
+    # As where the application's migrations have not made the table yet.
+    missing._table = missing._table.to_metadata(MetaData(), name="never_made")
+    with missing.session(f"near-{place.cell}") as db:
+        for _ in range(2):
+            with pytest.raises(DBAPIError, match="never_made"):
+                db.execute(text("SELECT 1"))
 
 
 @pytest.mark.parametrize("place", POSTGRESQL, ids=str)
