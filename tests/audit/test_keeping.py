@@ -137,6 +137,20 @@ def test_a_suspended_tenants_failure_is_told(tmp_path: Any, caplog: pytest.LogCa
     tenancy.close()
 
 
+def test_what_a_commit_of_unknown_outcome_wrote_after_all_is_not_written_again(tmp_path: Any) -> None:
+    tenancy, audit = opened(f"sqlite:///{tmp_path}")
+    with tenancy.session("in-rows") as session:
+        audit.record(session, **EVENT, status="denied")
+        audit.entries(session)
+        drafts = [*audit.recorder.pending(session)._drafts]
+        session.commit()
+        # As if the connection had been lost while this was confirmed.
+        audit.recorder.keep(session, drafts)
+        assert len(audit.entries(session)) == 1
+    assert audit.verify("in-rows") == []
+    tenancy.close()
+
+
 class Full:
     """A store that takes nothing."""
 

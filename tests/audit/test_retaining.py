@@ -131,6 +131,40 @@ def test_anchors_of_what_was_purged_are_not_missed_and_still_bind(tmp_path: Any)
     tenancy.close()
 
 
+def test_nothing_is_anchored_that_was_rolled_back(tmp_path: Any) -> None:
+    anchors = AnchorFiles(tmp_path / "anchors")
+    tenancy = Tenancy(f"sqlite:///{tmp_path}/data", models=Base)
+    audit = Audit(tenancy, anchors=anchors, anchor_every=1)
+    tenancy.install()
+    tenancy.tenants.create("acme")
+    event = {"event_type": "a.b", "category": "c", "description": "d"}
+    with tenancy.session("acme") as session:
+        tenant = session.tenant.id
+        for released in (False, True):
+            savepoint = session.begin_nested()
+            audit.record(session, **event)
+            # Seals what is in the savepoint.
+            audit.entries(session)
+            if released:
+                savepoint.commit()
+            else:
+                savepoint.rollback()
+                session.commit()
+        assert list(anchors.anchors(tenant)) == []
+        session.rollback()
+        assert list(anchors.anchors(tenant)) == []
+        audit.record(session, **event)
+        savepoint = session.begin_nested()
+        audit.record(session, **event)
+        audit.entries(session)
+        savepoint.rollback()
+        session.commit()
+        (entry,) = audit.entries(session)
+    assert [(anchor.seq, anchor.digest) for anchor in anchors.anchors(tenant)] == [(1, entry.digest)]
+    assert audit.verify("acme") == []
+    tenancy.close()
+
+
 def test_without_a_place_for_anchors_there_are_none(ground: Ground) -> None:
     with pytest.raises(errors.ConfigurationError, match="nowhere to keep anchors"):
         ground.made(SYNC_PLACES[0]).anchor("near-postgresql-rows")
