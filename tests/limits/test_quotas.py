@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cells import PLACES, SYNC_PLACES, Ground, Place, opened
+from cells import PLACES, SYNC_PLACES, Ground, Place
 from sqlalchemy import delete, func, insert, literal, select, text, update
 
 from tenantry import errors
@@ -14,17 +14,11 @@ from tenantry.ids import uuid7
 from tenantry.limits import Quota, Quotas, QuotaUsage, Recount
 from tenantry.session.core import TenantSession
 
-from .quota_models import Base, Country, Document, Folder, Note, Seat, quotas_of, used
-from .rates_crowd import Crowd, crowd
+from .crowd import Crowd, crowd, places_of
+from .models import Country, Document, Folder, Note, Seat, used
 
 Write = Callable[[TenantSession, int], Any]
 TABLE: Any = Document.__table__
-
-
-@pytest.fixture(scope="module")
-def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with opened(postgres, tmp_path_factory.mktemp("quotas"), Base, quotas_of) as ground:
-        yield ground
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +33,7 @@ def empty(request: pytest.FixtureRequest) -> None:
                 for model in (Document, Folder, Seat, Note):
                     door.session.execute(delete(model.__table__))
                 for name in ("documents", "storage", "seats"):
-                    ground.made(sync).set(door.session, name, None)
+                    ground.made(sync).quotas.set(door.session, name, None)
                 door.commit()
 
 
@@ -118,7 +112,7 @@ WRITES = [
 
 def usage(ground: Ground, place: Place, side: str = "near") -> dict[str, int]:
     with ground.session(place, side) as door:
-        return used(door.call(ground.made(place).usage))
+        return used(door.call(ground.made(place).quotas.usage))
 
 
 def counted(ground: Ground, place: Place) -> int:
@@ -151,7 +145,7 @@ def test_nobody_gets_beyond_a_quota(ground: Ground, place: Place, write: Write) 
             door.commit()
     assert counted(ground, place) == 5
     assert usage(ground, place) == {"documents": 5, "storage": 50}
-    assert not door.ground.made(place).recount(f"near-{place.cell}")
+    assert not door.ground.made(place).quotas.recount(f"near-{place.cell}")
 
 
 @pytest.mark.parametrize("place", FEW, ids=str)
@@ -205,7 +199,7 @@ def test_storage_and_seats_follow_what_the_rows_say(ground: Ground, place: Place
 
 @pytest.mark.parametrize("place", FEW, ids=str)
 def test_a_tenant_may_have_a_limit_of_its_own(ground: Ground, place: Place) -> None:
-    quotas = ground.made(place)
+    quotas = ground.made(place).quotas
     with ground.session(place) as door:
         door.call(quotas.set, "documents", 7)
         door.run(lambda session: by_objects(session, 7))
@@ -231,7 +225,7 @@ def test_a_tenant_may_have_a_limit_of_its_own(ground: Ground, place: Place) -> N
 
 @pytest.mark.parametrize("place", FEW, ids=str)
 def test_asking_early_settles_once(ground: Ground, place: Place) -> None:
-    quotas = ground.made(place)
+    quotas = ground.made(place).quotas
     with ground.session(place) as door:
         door.run(lambda session: by_objects(session, 3))
         door.call(quotas.check)
@@ -248,7 +242,7 @@ def test_asking_early_settles_once(ground: Ground, place: Place) -> None:
 
 @pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
 def test_a_savepoint_that_is_rolled_back_takes_its_count_with_it(ground: Ground, place: Place) -> None:
-    quotas = ground.made(place)
+    quotas = ground.made(place).quotas
     with ground.session(place) as door:
         session = door.session
         by_objects(session, 2)
@@ -296,7 +290,7 @@ def test_a_row_that_is_written_over_is_counted_once(ground: Ground, place: Place
 
 @pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
 def test_a_recount_finds_what_nobody_counted(ground: Ground, place: Place) -> None:
-    key, quotas = f"near-{place.cell}", ground.made(place)
+    key, quotas = f"near-{place.cell}", ground.made(place).quotas
     with ground.session(place) as door:
         by_objects(door.session, 2)
         door.commit()
@@ -316,13 +310,13 @@ def test_a_recount_finds_what_nobody_counted(ground: Ground, place: Place) -> No
 def test_reading_changes_and_locks_nothing(ground: Ground, place: Place) -> None:
     with ground.session(place, read_only=True) as door:
         assert door.run(lambda session: session.scalars(select(Document)).all()) == []
-        assert used(door.call(ground.made(place).usage)) == {}
+        assert used(door.call(ground.made(place).quotas.usage)) == {}
         door.commit()
 
 
 def test_names_and_limits_that_are_none_are_refused(ground: Ground) -> None:
     place = SYNC_PLACES[0]
-    quotas = ground.made(place)
+    quotas = ground.made(place).quotas
     with pytest.raises(errors.ConfigurationError, match="There is no quota 'rows'"):
         quotas.set(f"near-{place.cell}", "rows", 1)
     with pytest.raises(errors.ConfigurationError, match="is no limit"):
@@ -335,35 +329,28 @@ def test_names_and_limits_that_are_none_are_refused(ground: Ground) -> None:
             Quotas(ground.tenancy(place), impossible)
 
 
-def places_of(ground: Ground) -> dict[str, Any]:
-    """Returns where the clients of other processes find the cells of both databases."""
-    urls = {"postgresql": ground.urls["app_url"], "sqlite": ground.sqlite_url}
-    return {name: {"url": url} for name, url in urls.items()}
-
-
 def run(ground: Ground, clients: Crowd, cell: str, *, limit: int, threads: int, asks: int) -> tuple[int, int]:
     """Lets the clients loose on an empty tenant; returns what was written and what the counter says."""
     place = Place(cell, "sync")
     with ground.session(place) as door:
         door.session.execute(delete(Document))
-        ground.made(place).set(door.session, "documents", limit)
+        ground.made(place).quotas.set(door.session, "documents", limit)
         door.commit()
-    told = clients.storm(place=cell.split("-")[0], key=f"near-{cell}", threads=threads, asks=asks)
-    assert told["written"] == counted(ground, place)
-    return told["written"], usage(ground, place)["documents"]
+    told = clients.storm(place=cell.split("-")[0], key=f"near-{cell}", kind="rows", threads=threads, asks=asks)
+    assert told["granted"] == counted(ground, place)
+    return told["granted"], usage(ground, place)["documents"]
 
 
-def test_clients_of_several_processes_fill_it_exactly(ground: Ground) -> None:
-    with crowd(places_of(ground), processes=2, program="quotas_clients") as clients:
-        for cell in ("postgresql-rows", "sqlite-file"):
-            assert run(ground, clients, cell, limit=30, threads=8, asks=3) == (30, 30)
-            assert run(ground, clients, cell, limit=60, threads=8, asks=3) == (48, 48)
+def test_clients_of_several_processes_fill_it_exactly(ground: Ground, clients: Crowd) -> None:
+    for cell in ("postgresql-rows", "sqlite-file"):
+        assert run(ground, clients, cell, limit=30, threads=8, asks=3) == (30, 30)
+        assert run(ground, clients, cell, limit=60, threads=8, asks=3) == (48, 48)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("cell", ["postgresql-rows", "postgresql-schema", "sqlite-file", "sqlite-rows"])
 def test_sixteen_clients_fill_it_exactly_in_every_of_20_runs(ground: Ground, cell: str) -> None:
-    with crowd(places_of(ground), processes=4, program="quotas_clients") as clients:
+    with crowd(places_of(ground), processes=4) as clients:
         found = [run(ground, clients, cell, limit=80, threads=4, asks=8) for _ in range(20)]
     over = sum(max(written - 80, 0) for written, _ in found)
     lost = sum(max(80 - written, 0) for written, _ in found)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from cells import PLACES, SYNC_PLACES, Ground, Place, opened
+from cells import PLACES, SYNC_PLACES, Ground, Place
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import DeclarativeBase
 
 from tenantry import Tenancy, errors
 from tenantry.events import Step, listen
@@ -23,23 +21,11 @@ from tenantry.limits.rate_statements import Ask
 from tenantry.limits.rates import rule_in_settings
 from tenantry.limits.rules import State, decision
 
-from .rates_clients import LONG, rule_of
-from .rates_crowd import crowd
+from .clients import LONG, rule_of
+from .crowd import Crowd, crowd, places_of
+from .models import RULES, Base
 
-RULES = {"api": Limit(3, per=LONG), "mail": TokenBucket(1, burst=3, per=10**6)}
 KINDS = ["window", "bucket"]
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-@pytest.fixture(scope="module")
-def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with opened(
-        postgres, tmp_path_factory.mktemp("rates"), Base, lambda tenancy: Rates(tenancy, limits=RULES)
-    ) as ground:
-        yield ground
 
 
 @pytest.fixture
@@ -50,7 +36,7 @@ def fresh() -> str:
 
 def by_key(ground: Ground, place: Place, name: str, *args: Any, side: str = "near", **kwargs: Any) -> Any:
     """Calls a method of the place's rates with the tenant's key."""
-    rates, slug = ground.made(place), f"{side}-{place.cell}"
+    rates, slug = ground.made(place).rates, f"{side}-{place.cell}"
     if place.door == "sync":
         return getattr(rates, name)(slug, *args, **kwargs)
     return ground.runner.run(getattr(rates.aio, name)(slug, *args, **kwargs))
@@ -83,7 +69,7 @@ def test_a_failed_action_still_counts_unless_it_is_part_of_the_transaction(
     ground: Ground, place: Place, fresh: str
 ) -> None:
     rule = Limit(5, per=LONG)
-    rates = ground.made(place)
+    rates = ground.made(place).rates
     with ground.session(place) as door:
         assert door.call(rates.consume, fresh, limit=rule, cost=2).remaining == 3
         assert door.call(rates.consume, fresh, limit=rule).remaining == 2
@@ -144,7 +130,7 @@ def test_a_tenants_own_limit_goes_before_the_declared_one(ground: Ground, place:
     settings = {"rate_limits": {"api": {"count": 7, "per": LONG}, "mail": {"rate": 1, "burst": 9}, "odd": {"cnt": 1}}}
     isolation = tenancy.tenants.get(f"near-{place.cell}").isolation
     tenant = tenancy.tenants.create(fresh.replace("resource ", "own-"), isolation=isolation, settings=settings)
-    rates = ground.made(place)
+    rates = ground.made(place).rates
     assert (rates.peek(tenant, "api").limit, rates.peek(tenant, "mail").limit) == (7, 9)
     assert rates.peek(tenant, "api", limit=Limit(1)).limit == 1
     with pytest.raises(errors.ConfigurationError, match="name no limit for 'odd'"):
@@ -177,7 +163,7 @@ def test_what_says_nothing_any_more_is_pruned(ground: Ground, place: Place, fres
 @pytest.mark.parametrize("kind", KINDS)
 def test_time_does_not_go_back(ground: Ground, place: Place, kind: str, fresh: str) -> None:
     rule = Limit(2, per=1) if kind == "window" else TokenBucket(1, burst=2)
-    rates, ask = ground.made(place), Ask(uuid7(), fresh, rule)
+    rates, ask = ground.made(place).rates, Ask(uuid7(), fresh, rule)
     with ground.session(place) as door:
         for _ in range(3):
             rates.consume(door.session, fresh, limit=rule)
@@ -223,7 +209,7 @@ def test_a_bucket_does_as_its_model(
 ) -> None:
     table = ground.tenancy(place).metadata.tables["rate_limits"]
     columns = [table.c[name] for name in ("used", "until", "seen", "granted")]
-    rates, model = ground.made(place), Model(rule)
+    rates, model = ground.made(place).rates, Model(rule)
     with ground.session(place) as door:
         for cost, aged in steps:
             # That time passes is the same as that the row grows older.
@@ -239,7 +225,7 @@ def test_a_bucket_does_as_its_model(
 def test_a_refused_call_is_granted_when_it_was_told_to_come_back(ground: Ground, place: Place, fresh: str) -> None:
     rule = TokenBucket(50, burst=4)
     table = ground.tenancy(place).metadata.tables["rate_limits"]
-    rates = ground.made(place)
+    rates = ground.made(place).rates
     with ground.session(place) as door:
         rates.consume(door.session, fresh, cost=4, limit=rule)
         refused = rates.consume(door.session, fresh, cost=3, limit=rule)
@@ -274,7 +260,7 @@ def test_calls_that_cannot_be_counted_are_refused(ground: Ground) -> None:
         with pytest.raises(errors.ConfigurationError, match="cannot be counted"):
             by_key(ground, place, "consume", resource, cost=cost, limit=Limit(1))
     with pytest.raises(errors.TenantNotFound):
-        ground.made(place).consume("nobody", "api")
+        ground.made(place).rates.consume("nobody", "api")
     assert not by_key(ground, place, "consume", "api", cost=10**30, limit=Limit(1, per=LONG))
     assert not by_key(ground, place, "consume", "api", limit=Limit(0))
     assert not by_key(ground, place, "consume", "api", limit=TokenBucket(1, burst=0))
@@ -329,7 +315,7 @@ AWAITED = [place for place in PLACES if place.door != "sync" and place.cell in (
 @pytest.mark.parametrize("place", AWAITED, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_tasks_of_one_loop_get_exactly_as_much(ground: Ground, place: Place, kind: str, fresh: str) -> None:
-    rates, key, rule = ground.made(place), f"near-{place.cell}", rule_of(kind, 20)
+    rates, key, rule = ground.made(place).rates, f"near-{place.cell}", rule_of(kind, 20)
 
     async def client() -> int:
         return sum([bool(await rates.aio.consume(key, fresh, limit=rule)) for _ in range(2)])
@@ -342,7 +328,7 @@ def test_tasks_of_one_loop_get_exactly_as_much(ground: Ground, place: Place, kin
 
 @pytest.mark.parametrize("place", AWAITED, ids=str)
 def test_a_call_that_is_cancelled_leaves_nothing_behind(ground: Ground, place: Place, fresh: str) -> None:
-    rates, key, rule = ground.made(place), f"near-{place.cell}", Limit(1000, per=LONG)
+    rates, key, rule = ground.made(place).rates, f"near-{place.cell}", Limit(1000, per=LONG)
 
     async def interrupted() -> tuple[int, int]:
         calls = [asyncio.ensure_future(rates.aio.consume(key, fresh, limit=rule)) for _ in range(60)]
@@ -362,18 +348,11 @@ def test_a_call_that_is_cancelled_leaves_nothing_behind(ground: Ground, place: P
     assert again == [1000 - taken - number for number in range(1, 21)]
 
 
-def places_of(ground: Ground) -> dict[str, Any]:
-    """Returns where the clients of other processes find the cells of both databases."""
-    urls = {"postgresql": ground.urls["app_url"], "sqlite": ground.sqlite_url}
-    return {name: {"url": url} for name, url in urls.items()}
-
-
-def test_clients_of_several_processes_get_exactly_as_much(ground: Ground, fresh: str) -> None:
-    with crowd(places_of(ground), processes=2) as clients:
-        for cell, kind in [("postgresql-rows", "window"), ("postgresql-rows", "bucket"), ("sqlite-file", "bucket")]:
-            job = {"place": cell.split("-")[0], "key": f"near-{cell}", "kind": kind, "threads": 8, "asks": 3}
-            assert clients.storm(resource=fresh, count=30, **job) == {"granted": 30, "refused": 18}
-            assert clients.storm(resource=f"{fresh}!", count=500, **job) == {"granted": 48}
+def test_clients_of_several_processes_get_exactly_as_much(clients: Crowd, fresh: str) -> None:
+    for cell, kind in [("postgresql-rows", "window"), ("postgresql-rows", "bucket"), ("sqlite-file", "bucket")]:
+        job = {"place": cell.split("-")[0], "key": f"near-{cell}", "kind": kind, "threads": 8, "asks": 3}
+        assert clients.storm(resource=fresh, count=30, **job) == {"granted": 30, "refused": 18}
+        assert clients.storm(resource=f"{fresh}!", count=500, **job) == {"granted": 48}
 
 
 @pytest.mark.soak

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from sqlalchemy.orm import DeclarativeBase
 
 from tenantry import Tenancy, errors
 from tenantry.ids import uuid7
@@ -16,19 +15,16 @@ from tenantry.limits import Limit, Rates, TokenBucket
 from tenantry.limits.rate_statements import Ask
 from tenantry.limits.redis import RedisStore
 
-from .rates_clients import LONG
-from .rates_crowd import crowd
+from .clients import LONG
+from .crowd import crowd
+from .models import RULES, Base
 from .redis_server import PROGRAM, RedisServer, redis_server
-from .test_rates import BUCKETS, RULES, STEPS, Model
+from .test_rates import BUCKETS, STEPS, Model
 
 pytestmark = [
     pytest.mark.redis,
     pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed here"),
 ]
-
-
-class Base(DeclarativeBase):
-    pass
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["single", "cluster"])

@@ -1,4 +1,4 @@
-"""Models with quotas on them: rows, seats, storage, and rows that go with the row they belong to."""
+"""Models with quotas on them, and what limits their tenants."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from tenantry import Tenancy
-from tenantry.limits import Quota, Quotas
+from tenantry.limits import Limit, Quota, Quotas, Rates, TokenBucket
 from tenantry.models import Shared, SoftDelete, TenantOwned
+
+RULES = {"api": Limit(3, per=10**9), "mail": TokenBucket(1, burst=3, per=10**6)}
 
 
 class Base(DeclarativeBase):
@@ -57,6 +59,15 @@ def quotas_of(tenancy: Tenancy) -> Quotas:
         Quota("seats", Seat, where=Seat.active, limit=3),
         Quota("notes", Note, limit=2),
     )
+
+
+class Limited:
+    """A tenancy with rates and quotas."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self.tenancy = tenancy
+        self.rates = Rates(tenancy, limits=RULES)
+        self.quotas = quotas_of(tenancy)
 
 
 def used(quotas: Any) -> dict[str, int]:

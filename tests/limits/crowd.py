@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from cells import Ground
+
 SECONDS_TO_END = 60
 
 
@@ -27,11 +29,17 @@ class Crowd:
         return sum((Counter(_hear(member)) for member in self._members), Counter[str]())
 
 
+def places_of(ground: Ground) -> dict[str, Any]:
+    """Returns where the clients of other processes find the cells of both databases."""
+    urls = {"postgresql": ground.urls["app_url"], "sqlite": ground.sqlite_url}
+    return {name: {"url": url} for name, url in urls.items()}
+
+
 @contextmanager
-def crowd(places: dict[str, Any], *, processes: int, program: str = "rates_clients") -> Iterator[Crowd]:
+def crowd(places: dict[str, Any], *, processes: int) -> Iterator[Crowd]:
     """Lends a crowd that knows these places; its processes are gone afterwards."""
     with ExitStack() as ends:
-        members = [_started(ends, program) for _ in range(processes)]
+        members = [_started(ends) for _ in range(processes)]
         for member in members:
             _say(member, places)
         for member in members:
@@ -39,9 +47,9 @@ def crowd(places: dict[str, Any], *, processes: int, program: str = "rates_clien
         yield Crowd(members)
 
 
-def _started(ends: ExitStack, program: str) -> subprocess.Popen[str]:
+def _started(ends: ExitStack) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", f"limits.{program}"],
+        [sys.executable, "-m", "limits.clients"],
         cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
