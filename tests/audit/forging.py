@@ -31,9 +31,12 @@ class Forger:
             make_url(url).set(drivername="postgresql+psycopg" if "postgres" in url else "sqlite")
         )
         self._log = self.tables.entries.name
+        spelled = tenant.id.hex if url.startswith("sqlite") else str(tenant.id)
+        self._mine = f"tenant_id = '{spelled}'"
+        self._touched: list[tuple[int, int]] = []
         with self.writing() as connection:
-            connection.execute(text(f"CREATE TABLE pristine_log AS SELECT * FROM {self._log}"))
-            connection.execute(text("CREATE TABLE pristine_head AS SELECT * FROM audit_heads"))
+            connection.execute(text(f"CREATE TABLE pristine_log AS SELECT * FROM {self._log} WHERE {self._mine}"))
+            connection.execute(text(f"CREATE TABLE pristine_head AS SELECT * FROM audit_heads WHERE {self._mine}"))
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -46,15 +49,17 @@ class Forger:
             yield connection
 
     def restore(self) -> None:
-        """Puts back what is different from what it was."""
-        own = "tenant_id, seq"
+        """Puts back what was there before."""
         with self.writing() as connection:
-            strangers = f"SELECT {own} FROM (SELECT * FROM {self._log} EXCEPT SELECT * FROM pristine_log) AS strange"
-            connection.execute(text(f"DELETE FROM {self._log} WHERE ({own}) IN ({strangers})"))
-            missing = f"SELECT * FROM pristine_log EXCEPT SELECT * FROM {self._log}"
-            connection.execute(text(f"INSERT INTO {self._log} {missing}"))
-            connection.execute(text("DELETE FROM audit_heads"))
+            for first, last in self._touched:
+                self._delete(connection, first, last)
+            # A place may have been touched twice.
+            places = " OR ".join(f"seq BETWEEN {first} AND {last}" for first, last in self._touched) or "false"
+            back = f"SELECT * FROM pristine_log WHERE {places}"
+            connection.execute(text(f"INSERT INTO {self._log} {back}"))
+            connection.execute(text(f"DELETE FROM audit_heads WHERE {self._mine}"))
             connection.execute(text("INSERT INTO audit_heads SELECT * FROM pristine_head"))
+        self._touched.clear()
 
     def __enter__(self) -> Forger:
         return self
@@ -77,13 +82,19 @@ class Forger:
 
     def change(self, connection: Connection, place: int, **values: Any) -> None:
         entries = self.tables.entries
+        self._touched += [(seq, seq) for seq in {place, values.get("seq", place)}]
         connection.execute(update(entries).where(self._own(), entries.c.seq == place).values(**values))
 
     def cut(self, connection: Connection, first: int, last: int) -> None:
+        self._touched.append((first, last))
+        self._delete(connection, first, last)
+
+    def _delete(self, connection: Connection, first: int, last: int) -> None:
         entries = self.tables.entries
         connection.execute(delete(entries).where(self._own(), entries.c.seq.between(first, last)))
 
     def add(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        self._touched.append((rows[0]["seq"], rows[-1]["seq"]))
         connection.execute(insert(self.tables.entries), rows)
 
     def move_head(self, connection: Connection, row: dict[str, Any]) -> None:

@@ -115,15 +115,15 @@ def test_twelve_kinds_of_forgery_are_found(chains: Chains, database: str, anchor
 
 @pytest.mark.soak
 @pytest.mark.parametrize("database", BOTH)
-def test_twelve_hundred_forgeries_of_a_chain_of_ten_thousand_are_found(
+def test_six_hundred_forgeries_of_a_chain_of_ten_thousand_are_found_on_each_database(
     chains: Chains, database: str, anchors: AnchorFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begun = time.monotonic()
-    found = forge(chains.begin(database, anchors=anchors, anchor_every=10_000), length=10_000, times=100)
+    found = forge(chains.begin(database, anchors=anchors, anchor_every=10_000), length=10_000, times=50)
     with capsys.disabled():
-        print(f"\n{database}: {found.total()} of 1200 forgeries of 10,000 entries found, ", end="")
+        print(f"\n{database}: {found.total()} of 600 forgeries of 10,000 entries found, ", end="")
         print(f"{time.monotonic() - begun:.0f} s: {dict(found)}")
-    assert found == Counter(dict.fromkeys(MUTATIONS, 100))
+    assert found == Counter(dict.fromkeys(MUTATIONS, 50))
 
 
 @pytest.mark.soak
@@ -247,14 +247,12 @@ def test_another_tenants_entries_do_not_fit(chains: Chains) -> None:
     one, two = chains.begin("postgresql"), chains.begin("postgresql")
     for chain in (one, two):
         chain.record(range(1))
-    with one.forger() as forger:
-        with forger.writing() as connection:
-            for table in (forger.tables.entries, forger.tables.heads):
-                connection.execute(table.delete().where(table.c.tenant_id == two.tenant.id))
-                moved = table.update().where(table.c.tenant_id == one.tenant.id).values(tenant_id=two.tenant.id)
-                connection.execute(moved)
-        assert two.codes() == {"A002"}
-        forger.restore()
+    with one.forger() as forger, forger.writing() as connection:
+        for table in (forger.tables.entries, forger.tables.heads):
+            connection.execute(table.delete().where(table.c.tenant_id == two.tenant.id))
+            moved = table.update().where(table.c.tenant_id == one.tenant.id).values(tenant_id=two.tenant.id)
+            connection.execute(moved)
+    assert two.codes() == {"A002"}
 
 
 NUMBERS = [0, -0.0, 1.0, 0.1, 1e16, 1e20, 1.7976931348623157e308, 5e-324, 123456789.123, 2**70, -1e-7]

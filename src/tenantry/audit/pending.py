@@ -137,6 +137,7 @@ def _seal_at_commit(session: Session) -> None:
     """Flushes, and seals what was recorded and what that captured, while it can still fail the commit."""
     if session.in_nested_transaction():
         return
+    # Before it is sealed: what a flush locks is locked before the end of the chain.
     session.flush()
     book = _book_of(session)
     for pending in tuple(book.pending.values()):
