@@ -15,7 +15,7 @@ from psycopg import sql
 
 from tenantry import Tenancy
 from tenantry.embedded import PostgresServer
-from tenantry.models import Ownership, Platform, Shared, TenantOwned, TenantRecord, owned_tables
+from tenantry.models import AppendOnly, Ownership, Platform, Shared, TenantOwned, TenantRecord, owned_tables
 from tenantry.packs.helpdesk import HelpdeskBase
 
 LIBRARY_SCHEMAS = ["public", "tenantry", "tenantry_shared", "tenantry_extensions"]
@@ -66,7 +66,7 @@ def development_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session", params=["helpdesk", "kinds"])
 def installation(request: pytest.FixtureRequest, development_server: PostgresServer) -> Installation:
-    """The helpdesk as the demonstration installs it; and models of every ownership, with links and inheritance."""
+    """The helpdesk as the demonstration installs it; and models of every kind, with links and inheritance."""
     models = HelpdeskBase if request.param == "helpdesk" else _every_kind().Base
     url = development_server.url(request.param)
     tenancy = Tenancy(url, models=models)
@@ -86,7 +86,12 @@ def installation(request: pytest.FixtureRequest, development_server: PostgresSer
 
 def _every_kind() -> SimpleNamespace:
     key = "tenantry_shared.products.code"
-    return declared.declare(TenantOwned, TenantRecord, shared=Shared, platform=Platform, product_key=key)
+    names = declared.declare(TenantOwned, TenantRecord, shared=Shared, platform=Platform, product_key=key)
+
+    class Entry(AppendOnly, TenantOwned, names.Base):  # type: ignore[misc, name-defined]  # made here
+        __tablename__ = "entries"
+
+    return names
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import Any
 
 import psycopg
 import pytest
+
+from tenantry import Config
+from tenantry.isolation.appending import function_body
 
 from .conftest import Installation
 from .pgrls import JUDGES, SETTINGS, Judgement, ask, command
@@ -82,6 +86,22 @@ def test_tables_exempted_from_the_linter_are_closed_by_grants(installation: Inst
                 [rights, table],
             ).fetchall()
             assert held == ([("SELECT",)] if _is_shared(connection, table) else []), table
+
+
+def test_no_trigger_stands_on_a_tenants_table_but_those_that_keep_its_rows(installation: Installation) -> None:
+    question = """
+        SELECT DISTINCT t.tgname::text, t.tgfoid::regproc::text, p.prosecdef, p.prosrc FROM pg_trigger t
+        JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_proc p ON p.oid = t.tgfoid
+        WHERE NOT t.tgisinternal AND n.nspname = ANY(%s)"""
+    with psycopg.connect(installation.url) as connection:
+        found = connection.execute(question, [installation.judged]).fetchall()
+    names = ("tenantry_append_only", "tenantry_append_only_truncate") if installation.database == "kinds" else ()
+    body = function_body(Config())
+    ours = {(name, "tenantry_extensions.tenantry_keep_rows", False, body) for name in names}
+    assert set(found) == ours
+    # It reads no table: whoever runs it, no policy is in question.
+    assert not re.search(r"\b(from|join|into|select|execute)\b", body, re.IGNORECASE)
 
 
 def _is_shared(connection: psycopg.Connection, table: str) -> bool:
