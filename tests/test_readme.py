@@ -23,3 +23,8 @@ def test_every_make_target_it_names_exists():
     named = re.findall(r"make (\w+)", README.read_text(encoding="utf-8"))
     assert named
     assert [target for target in named if f"\n{target}:" not in makefile] == []
+
+
+def test_every_page_it_leads_to_exists_and_every_page_is_led_to():
+    named = set(re.findall(r"\((docs/[a-z-]+\.md)\)", README.read_text(encoding="utf-8")))
+    assert named == {f"docs/{page.name}" for page in (README.parent / "docs").glob("*.md")}
