@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 from sqlalchemy.util.queue import Empty
@@ -30,6 +31,29 @@ class Pool(QueuePool):
         """Closes what is idle now, and from now on what comes back: nobody looks into this pool any more."""
         self.retired = True
         self.close_idle()
+
+    def lend(self) -> ConnectionPoolEntry:
+        """Returns a connection for one message that leaves nothing behind, without what SQLAlchemy does for longer use.
+
+        Whoever borrows gives it back whatever happens, by ``take_back`` or ``take_back_broken``.
+
+        Raises: as checking a connection out does.
+        """
+        entry: Any = self._do_get()
+        try:
+            entry.get_connection()
+        except BaseException as error:
+            self.take_back_broken(entry, error)
+            raise
+        return entry
+
+    def take_back(self, entry: ConnectionPoolEntry) -> None:
+        """Takes a connection back that is as it was lent."""
+        self._do_return_conn(entry)
+
+    def take_back_broken(self, entry: Any, error: BaseException) -> None:
+        """Takes the place of a connection back of which nobody knows the state; the connection is closed."""
+        entry._checkin_failed(error, _fairy_was_created=False)
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         super()._do_return_conn(record)

@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 
 from tenantry.isolation.binding import Binding
+from tenantry.isolation.engines import pool_of
+from tenantry.isolation.queues import Pool
 
 try:
     import psycopg
     from psycopg import generators
-    from psycopg.pq import Escaping, ExecStatus
+    from psycopg.pq import Escaping, ExecStatus, TransactionStatus
 except ImportError:  # a tenancy with another driver never comes here
     psycopg = None  # type: ignore[assignment]
 
@@ -77,13 +79,17 @@ def run(engine: Engine, binding: Binding, short: Short, values: tuple[Value, ...
 
     Raises: SQLAlchemy's errors.
     """
-    pooled = engine.raw_connection()
+    pool = pool_of(engine)
     try:
-        return _run(engine, pooled, binding, short, values, durable)
+        entry = _lent(pool)
+    except psycopg.Error as error:
+        raise _typed(engine, error, lost=True) from error
+    try:
+        row = _run(engine, entry, binding, short, values, durable)
     except BaseException as error:
-        _give_up(engine, pooled, error)
-    finally:
-        pooled.close()
+        _give_up(engine, pool, entry, error)
+    pool.take_back(entry)
+    return row
 
 
 async def run_async(
@@ -96,9 +102,23 @@ async def run_async(
     return await greenlet_spawn(run, engine.sync_engine, binding, short, values, durable=durable)
 
 
+def _lent(pool: Pool) -> ConnectionPoolEntry:
+    """Returns a connection that nobody else left anything on; any other is closed, as at every check-out."""
+    while True:
+        entry = pool.lend()
+        if _is_clean(entry):
+            return entry
+        pool.take_back_broken(entry, DisconnectionError("the pooled connection was not as it was lent"))
+
+
+def _is_clean(entry: ConnectionPoolEntry) -> bool:
+    driver: Any = entry.driver_connection
+    return driver.pgconn.transaction_status == TransactionStatus.IDLE and not driver.residue
+
+
 def _run(
     engine: Engine,
-    pooled: PoolProxiedConnection,
+    entry: ConnectionPoolEntry,
     binding: Binding,
     short: Short,
     values: tuple[Value, ...],
@@ -107,24 +127,24 @@ def _run(
     settings = _settings(binding, durable)
     if binding.prepared:
         try:
-            return _send(engine, pooled, _kept_call(pooled, settings, short, values))
+            return _send(engine, entry, _kept_call(entry, settings, short, values))
         except psycopg.Error as error:
             if error.sqlstate not in _NOT_AS_NOTED:
                 raise
-            _kept(pooled).discard(short.name)
-    text = short.written_out([_literal(value, pooled) for value in values])
-    return _send(engine, pooled, _encoded(pooled, f"{settings}; {text}"))
+            _kept(entry).discard(short.name)
+    text = short.written_out([_literal(value, entry) for value in values])
+    return _send(engine, entry, _encoded(entry, f"{settings}; {text}"))
 
 
-def _kept_call(pooled: PoolProxiedConnection, settings: str, short: Short, values: tuple[Value, ...]) -> bytes:
-    kept = _kept(pooled)
+def _kept_call(entry: ConnectionPoolEntry, settings: str, short: Short, values: tuple[Value, ...]) -> bytes:
+    kept = _kept(entry)
     if short.name in kept and (message := _plain_call(settings, short, values)) is not None:
         return message
-    call = short.called([_literal(value, pooled) for value in values])
+    call = short.called([_literal(value, entry) for value in values])
     if short.name in kept:
-        return _encoded(pooled, f"{settings}; {call}")
+        return _encoded(entry, f"{settings}; {call}")
     kept.add(short.name)
-    return _encoded(pooled, f"{settings}; {short.prepared()}; {call}")
+    return _encoded(entry, f"{settings}; {short.prepared()}; {call}")
 
 
 # The same is asked again and again, and writing it out takes as long as a fifth of the answer.
@@ -141,8 +161,8 @@ def _settings(binding: Binding, durable: bool) -> str:
     return binding.preamble if durable else f"{binding.preamble}; {UNSYNCED}"
 
 
-def _kept(pooled: PoolProxiedConnection) -> set[str]:
-    names: set[str] = pooled.info.setdefault(_KEPT, set())
+def _kept(entry: ConnectionPoolEntry) -> set[str]:
+    names: set[str] = entry.info.setdefault(_KEPT, set())
     return names
 
 
@@ -152,25 +172,25 @@ def _plain_literal(value: Value) -> str | None:
     return f"'{value}'" if _PLAIN.fullmatch(str(value)) else None
 
 
-def _literal(value: Value, pooled: PoolProxiedConnection) -> str:
+def _literal(value: Value, entry: ConnectionPoolEntry) -> str:
     plain = _plain_literal(value)
     if plain is not None:
         return plain
-    driver: Any = pooled.driver_connection
+    driver: Any = entry.driver_connection
     encoding = driver.info.encoding
     # The server's own rules of quoting, whatever its settings.
     return Escaping(driver.pgconn).escape_literal(str(value).encode(encoding)).decode(encoding)
 
 
-def _encoded(pooled: PoolProxiedConnection, message: str) -> bytes:
-    driver: Any = pooled.driver_connection
+def _encoded(entry: ConnectionPoolEntry, message: str) -> bytes:
+    driver: Any = entry.driver_connection
     return message.encode(driver.info.encoding)
 
 
-def _send(engine: Engine, pooled: PoolProxiedConnection, message: bytes) -> Row:
-    driver: Any = pooled.driver_connection
+def _send(engine: Engine, entry: ConnectionPoolEntry, message: bytes) -> Row:
+    driver: Any = entry.driver_connection
     if engine.dialect.is_async:
-        adapted: Any = pooled.dbapi_connection
+        adapted: Any = entry.dbapi_connection
         result = adapted.run_async(lambda connection: _exchange(connection, message))
     else:
         result = driver.pgconn.exec_(message)
@@ -190,14 +210,18 @@ async def _exchange(connection: Any, message: bytes) -> Any:
     return results[-1]
 
 
-def _give_up(engine: Engine, pooled: PoolProxiedConnection, error: BaseException) -> NoReturn:
-    """Drops a connection of which nobody knows the state, and raises the driver's error as SQLAlchemy types it."""
-    driver: Any = pooled.driver_connection
-    lost = driver.closed or not isinstance(error, psycopg.Error)
+def _give_up(engine: Engine, pool: Pool, entry: ConnectionPoolEntry, error: BaseException) -> NoReturn:
+    """Gives a connection back after an error, or closes it where nobody knows its state, and raises the error."""
+    lost = not isinstance(error, psycopg.Error) or not _is_clean(entry)
     if lost:
-        pooled.invalidate(error)
+        pool.take_back_broken(entry, error)
+    else:
+        pool.take_back(entry)
     if not isinstance(error, psycopg.Error):
         raise error
-    raise DBAPIError.instance(
-        None, None, error, psycopg.Error, connection_invalidated=lost, dialect=engine.dialect
-    ) from error
+    raise _typed(engine, error, lost=lost) from error
+
+
+def _typed(engine: Engine, error: Exception, *, lost: bool) -> BaseException:
+    """Returns the driver's error as SQLAlchemy types it."""
+    return DBAPIError.instance(None, None, error, psycopg.Error, connection_invalidated=lost, dialect=engine.dialect)
