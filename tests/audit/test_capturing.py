@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cells import PLACES, SYNC_PLACES, Ground, Place
 from sqlalchemy import ForeignKey, delete, event, insert, select, text, update
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, ORMExecuteState, Session, mapped_column, with_loader_criteria
 
 from tenantry import Tenancy, errors
 from tenantry.audit import Audit, Entry
@@ -225,6 +225,31 @@ def test_what_could_not_be_told_is_refused(ground: Ground, place: Place, how: st
     with ground.session(place) as door:
         assert door.session.get_one(Person, row).name == "Ann"
     assert len(changes_of(ground, place, row)) == 1
+
+
+def test_a_statement_that_changes_what_its_conditions_do_not_show_is_refused_and_undone(tmp_path: Any) -> None:
+    tenancy = Tenancy(f"sqlite:///{tmp_path}", models=Base)
+    audit = audited(tenancy)
+    tenancy.install()
+    tenancy.tenants.create("acme")
+
+    def hide(state: ORMExecuteState) -> None:
+        if state.is_select:
+            state.statement = state.statement.options(with_loader_criteria(Pet, Pet.name != "Rex"))
+
+    with tenancy.session("acme") as session:
+        session.add(Person(name="Ann", pets=[Pet(name="Rex"), Pet(name="Tom")]))
+        session.commit()
+        event.listen(session, "do_orm_execute", hide)
+        for statement in (update(Pet).values(name="x"), delete(Pet).returning(Pet.id)):
+            with pytest.raises(errors.CaptureRefused, match="other rows than"):
+                session.execute(statement)
+        # Whoever goes on after the error finds nothing done.
+        session.commit()
+        event.remove(session, "do_orm_execute", hide)
+        assert sorted(session.scalars(select(Pet.name))) == ["Rex", "Tom"]
+        assert len(audit.entries(session)) == 3
+    tenancy.close()
 
 
 def test_too_many_rows_at_once_are_refused(tmp_path: Any) -> None:

@@ -137,7 +137,9 @@ def test_a_suspended_tenants_failure_is_told(tmp_path: Any, caplog: pytest.LogCa
     tenancy.close()
 
 
-def test_what_a_commit_of_unknown_outcome_wrote_after_all_is_not_written_again(tmp_path: Any) -> None:
+def test_what_a_commit_of_unknown_outcome_wrote_after_all_is_not_written_again(
+    tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     tenancy, audit = opened(f"sqlite:///{tmp_path}")
     with tenancy.session("in-rows") as session:
         audit.record(session, **EVENT, status="denied")
@@ -147,6 +149,7 @@ def test_what_a_commit_of_unknown_outcome_wrote_after_all_is_not_written_again(t
         # As if the connection had been lost while this was confirmed.
         audit.recorder.keep(session, drafts)
         assert len(audit.entries(session)) == 1
+    assert not caplog.records
     assert audit.verify("in-rows") == []
     tenancy.close()
 

@@ -10,7 +10,7 @@ import tracemalloc
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +217,36 @@ def test_every_finding_has_its_code(chains: Chains, database: str, anchors: Anch
             assert chain.tenant.slug in findings[code].object
             forger.restore()
     assert chain.codes() == set()
+
+
+def test_a_digest_is_over_every_field(chains: Chains) -> None:
+    chain = chains.begin("sqlite")
+    chain.record(range(2))
+    with chain.tenancy.session(chain.tenant) as session:
+        (_, entry) = chain.audit.entries(session)
+    row = asdict(entry)
+
+    def digest(**values: Any) -> str:
+        changed = {**row, **values}
+        whole = {**changed, "content_digest": content_digest(changed)}
+        return entry_digest(Keys(), changed["tenant_id"], whole)
+
+    assert digest() == entry.digest
+    others = {
+        "seq": 3,
+        "id": uuid.uuid4(),
+        "tenant_id": uuid.uuid4(),
+        "recorded_at": datetime.datetime.now(datetime.UTC),
+    }
+    derived = {"content_digest", "digest", "key_id"}
+    for name in row.keys() - derived:
+        assert digest(**{name: others.get(name, "something else")}) != entry.digest, name
+    # Nothing moves from one field into the next unnoticed.
+    assert digest(event_type="invoice.paidb", category="illing") != digest(
+        event_type="invoice.paid", category="billing"
+    )
+    assert digest(actor=None, impersonator="user-1") != digest(actor="user-1", impersonator=None)
+    assert digest(actor="") != digest(actor=None)
 
 
 def test_the_docs_list_the_codes() -> None:
