@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 from sqlalchemy.util.queue import Empty
@@ -39,9 +38,9 @@ class Pool(QueuePool):
 
         Raises: as checking a connection out does.
         """
-        entry: Any = self._do_get()
+        entry = self._do_get()
         try:
-            entry.get_connection()
+            entry.get_connection()  # type: ignore[attr-defined]  # of SQLAlchemy's own entries
         except BaseException as error:
             self.take_back_broken(entry, error)
             raise
@@ -51,9 +50,9 @@ class Pool(QueuePool):
         """Takes a connection back that is as it was lent."""
         self._do_return_conn(entry)
 
-    def take_back_broken(self, entry: Any, error: BaseException) -> None:
+    def take_back_broken(self, entry: ConnectionPoolEntry, error: BaseException) -> None:
         """Takes the place of a connection back of which nobody knows the state; the connection is closed."""
-        entry._checkin_failed(error, _fairy_was_created=False)
+        entry._checkin_failed(error, _fairy_was_created=False)  # type: ignore[attr-defined]  # as above
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         super()._do_return_conn(record)
