@@ -76,7 +76,8 @@ def _bare(url: str) -> Turn:
 
 @contextlib.contextmanager
 def _tenancy() -> Iterator[Tenancy]:
-    with PostgresServer() as server:
+    # In a directory, since a temporary server waits for no disk.
+    with tempfile.TemporaryDirectory() as directory, PostgresServer(directory) as server:
         owner_url = server.url("limits")
         owner = Tenancy(owner_url, models=_Base)
         Rates(owner)
