@@ -5,47 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from tenantry.audit.anchors import Anchor
 from tenantry.audit.core import TWO_YEARS, Audit
 from tenantry.audit.retaining import Purged
-from tenantry.errors import ExtraMissing
+from tenantry.session.aio import AsyncTenantSession, Face, through
 from tenantry.session.core import TenantSession
 from tenantry.types import Finding, TenantKey
 
-try:
-    from tenantry.session.aio import AsyncTenantSession, awaited
-except ImportError as error:
-    raise ExtraMissing(module="The asynchronous door", extra="asyncpg") from error
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _awaited(
-    method: Callable[Concatenate[Audit, TenantSession, P], R],
-) -> Callable[Concatenate[AsyncAudit, AsyncTenantSession, P], Coroutine[Any, Any, R]]:
-    """Returns *method* with the same parameters for an async session."""
-    run = awaited(method)
-
-    @functools.wraps(method)
-    async def through(self: AsyncAudit, session: AsyncTenantSession, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await run(self.audit, session, *args, **kwargs)
-
-    return through
-
-
-class AsyncAudit:
+class AsyncAudit(Face[Audit]):
     """An audit for async sessions; make it through ``audit.aio``."""
-
-    def __init__(self, audit: Audit) -> None:
-        self.audit = audit
-
-    def __repr__(self) -> str:
-        return f"{self.audit!r}.aio"
 
     @contextlib.asynccontextmanager
     async def action(self, session: AsyncTenantSession, /, **event: Any) -> AsyncIterator[dict[str, Any]]:
@@ -54,7 +26,7 @@ class AsyncAudit:
         Raises: as ``Audit.action``.
         """
         # Recording sends nothing: what is recorded is sealed at the commit.
-        with self.audit.action(session.sync_session, **event) as details:
+        with self.behind.action(session.sync_session, **event) as details:
             yield details
 
     async def verify(self, where: AsyncTenantSession | TenantKey, /, *, at_most: int = 100) -> list[Finding]:
@@ -64,12 +36,12 @@ class AsyncAudit:
         """
 
         def verify(session: TenantSession) -> list[Finding]:
-            return self.audit.verify(session, at_most=at_most)
+            return self.behind.verify(session, at_most=at_most)
 
         if isinstance(where, AsyncTenantSession):
             return await where.run_sync(verify)  # type: ignore[arg-type]  # it is a TenantSession
-        level = await asyncio.to_thread(self.audit.snapshot_level, where)
-        async with self.audit.tenancy.aio.session(where, read_only=True, isolation_level=level) as session:
+        level = await asyncio.to_thread(self.behind.snapshot_level, where)
+        async with self.behind.tenancy.aio.session(where, read_only=True, isolation_level=level) as session:
             return await session.run_sync(verify)  # type: ignore[arg-type]  # as above
 
     async def anchor(self, key: TenantKey, /) -> Anchor | None:
@@ -77,7 +49,7 @@ class AsyncAudit:
 
         Raises: as ``Audit.anchor``.
         """
-        return await asyncio.to_thread(self.audit.anchor, key)
+        return await asyncio.to_thread(self.behind.anchor, key)
 
     async def purge(
         self,
@@ -91,17 +63,17 @@ class AsyncAudit:
 
         Raises: as ``Audit.purge``.
         """
-        return await asyncio.to_thread(self.audit.purge, key, older_than=older_than, reason=reason)
+        return await asyncio.to_thread(self.behind.purge, key, older_than=older_than, reason=reason)
 
     async def redact(self, key: TenantKey, seqs: Sequence[int], /, *, reason: str) -> int:
         """Takes the content out of entries, in a thread, and records that.
 
         Raises: as ``Audit.redact``.
         """
-        return await asyncio.to_thread(self.audit.redact, key, seqs, reason=reason)
+        return await asyncio.to_thread(self.behind.redact, key, seqs, reason=reason)
 
-    record = _awaited(Audit.record)
-    entries = _awaited(Audit.entries)
-    log_event = _awaited(Audit.log_event)
-    get_tenant_logs = _awaited(Audit.get_tenant_logs)
-    get_recent_failures = _awaited(Audit.get_recent_failures)
+    record = through(Audit.record)
+    entries = through(Audit.entries)
+    log_event = through(Audit.log_event)
+    get_tenant_logs = through(Audit.get_tenant_logs)
+    get_recent_failures = through(Audit.get_recent_failures)

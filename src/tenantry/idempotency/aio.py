@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
-from tenantry.errors import ExtraMissing
 from tenantry.idempotency.core import Answer, Call, Idempotency
-from tenantry.session.core import TenantSession
-
-try:
-    from tenantry.session.aio import AsyncTenantSession, awaited
-except ImportError as error:
-    raise ExtraMissing(module="The asynchronous door", extra="asyncpg") from error
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from tenantry.session.aio import AsyncTenantSession, Face, through
 
 
-def _awaited(
-    method: Callable[Concatenate[Idempotency, TenantSession, P], R],
-) -> Callable[Concatenate[AsyncIdempotency, AsyncTenantSession, P], Coroutine[Any, Any, R]]:
-    """Returns *method* with the same parameters for an async session."""
-    run = awaited(method)
-
-    @functools.wraps(method)
-    async def through(self: AsyncIdempotency, session: AsyncTenantSession, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await run(self.idempotency, session, *args, **kwargs)
-
-    return through
-
-
-class AsyncIdempotency:
+class AsyncIdempotency(Face[Idempotency]):
     """The awaited face of an ``Idempotency``; reach it through ``idempotency.aio``."""
 
-    def __init__(self, idempotency: Idempotency) -> None:
-        self.idempotency = idempotency
-
-    def __repr__(self) -> str:
-        return f"{self.idempotency!r}.aio"
-
-    create_idempotent = _awaited(Idempotency.create_idempotent)
-    find = _awaited(Idempotency.find)
-    forget = _awaited(Idempotency.forget)
-    purge = _awaited(Idempotency.purge)
-    _begin = _awaited(Idempotency.begin)
+    create_idempotent = through(Idempotency.create_idempotent)
+    find = through(Idempotency.find)
+    forget = through(Idempotency.forget)
+    purge = through(Idempotency.purge)
+    _begin = through(Idempotency.begin)
 
     @contextlib.asynccontextmanager
     async def once(
@@ -59,7 +30,7 @@ class AsyncIdempotency:
         call = await self._begin(session, key, payload=payload, scope=scope, wait=wait)
         try:
             yield call
-            await session.run_sync(lambda inner: call.end(self.idempotency.keys, inner))  # type: ignore[arg-type]  # it is a TenantSession
+            await session.run_sync(lambda inner: call.end(self.behind.keys, inner))  # type: ignore[arg-type]  # it is a TenantSession
         except BaseException:
             await session.run_sync(lambda _: call.abandon())
             raise

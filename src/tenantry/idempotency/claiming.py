@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, DateTime, Table, delete, func, insert, literal, null, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, insert, literal, null, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
@@ -22,7 +22,9 @@ from tenantry.errors import (
     InvalidIdempotencyKey,
 )
 from tenantry.models import TENANT_COLUMN
+from tenantry.models.columns import utc_now
 from tenantry.models.payloads import digest_of
+from tenantry.session.clock import moment, on_postgresql
 from tenantry.session.core import TenantSession
 
 _LONGEST: Final = 255
@@ -89,7 +91,7 @@ class Keys:
     def find(self, session: TenantSession, ask: Ask) -> Kept | None:
         """Returns the digest and the answer that count under a key."""
         found = select(self.table.c.digest, self.table.c.answer).where(self._named(session, ask))
-        row = session.execute(found.where(self.table.c.expires_at > _now(session))).one_or_none()
+        row = session.execute(found.where(self.table.c.expires_at > moment(session))).one_or_none()
         return None if row is None else Kept(row.digest, row.answer)
 
     def answer(self, session: TenantSession, ask: Ask, answer: Any) -> None:
@@ -105,13 +107,13 @@ class Keys:
     def purge(self, session: TenantSession, limit: int) -> int:
         """Removes expired keys and returns how many."""
         mine = self.table.c[TENANT_COLUMN] == session.tenant.id
-        expired = select(self.table.c.scope, self.table.c.key).where(mine, self.table.c.expires_at <= _now(session))
+        expired = select(self.table.c.scope, self.table.c.key).where(mine, self.table.c.expires_at <= moment(session))
         found = session.execute(expired.order_by(self.table.c.expires_at).limit(limit)).all()
         asks = [Ask(row.scope, row.key, "") for row in found]
         return sum(self._purge_one(session, ask) for ask in asks)
 
     def _claim(self, session: TenantSession, ask: Ask) -> bool:
-        if not _on_postgresql(session):
+        if not on_postgresql(session):
             return self._claim_alone(session, ask)
         # The lock tells a transaction at work from one that has ended, without waiting as the insert itself would.
         row = self._row(session, ask)
@@ -123,7 +125,7 @@ class Keys:
         statement = inserted.on_conflict_do_update(
             index_elements=list(self.table.primary_key),
             set_={**{name: row[name] for name in ("digest", *_TIMES)}, "answer": null()},
-            where=self.table.c.expires_at <= _now(session),
+            where=self.table.c.expires_at <= moment(session),
         )
         return session.execute(statement.returning(self.table.c.key)).first() is not None
 
@@ -131,7 +133,7 @@ class Keys:
         # A writing transaction of SQLite has the file to itself, and its views know no ON CONFLICT.
         found = select(self.table.c.expires_at).where(self._named(session, ask))
         expires_at = session.scalars(found).one_or_none()
-        if expires_at is not None and expires_at > _now(session):
+        if expires_at is not None and expires_at > utc_now():
             return False
         if expires_at is not None:
             self.forget(session, ask)
@@ -139,9 +141,12 @@ class Keys:
         return True
 
     def _row(self, session: TenantSession, ask: Ask) -> dict[str, Any]:
-        now = _now(session)
         named = {TENANT_COLUMN: session.tenant.id, "scope": ask.scope, "key": ask.key, "digest": ask.digest}
-        return {**named, "created_at": now, "expires_at": now + self._expires_after}
+        return {
+            **named,
+            "created_at": moment(session),
+            "expires_at": moment(session, later=self._expires_after.total_seconds()),
+        }
 
     def _named(self, session: TenantSession, ask: Ask) -> ColumnElement[bool]:
         columns = self.table.c
@@ -150,7 +155,7 @@ class Keys:
 
     def _purge_one(self, session: TenantSession, ask: Ask) -> int:
         # Looked at again: by now another transaction may have taken the key anew.
-        still = self._named(session, ask) & (self.table.c.expires_at <= _now(session))
+        still = self._named(session, ask) & (self.table.c.expires_at <= moment(session))
         return len(session.execute(delete(self.table).where(still).returning(self.table.c.key)).all())
 
 
@@ -190,16 +195,5 @@ def _checked(part: str, text: str) -> str:
 
 def _pause(session: TenantSession) -> None:
     # The database sleeps, and so this waits on an event loop too without holding it up; nobody is waited for on SQLite.
-    if _on_postgresql(session):
+    if on_postgresql(session):
         session.execute(select(func.pg_sleep(_BETWEEN_LOOKS)))
-
-
-def _on_postgresql(session: TenantSession) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
-
-
-def _now(session: TenantSession) -> Any:
-    """Returns the database's own time, so that machines whose clocks differ agree; SQLite's is this machine's."""
-    if _on_postgresql(session):
-        return func.clock_timestamp(type_=DateTime(timezone=True))
-    return datetime.datetime.now(datetime.UTC)

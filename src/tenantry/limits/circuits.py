@@ -25,8 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from tenantry.errors import ConfigurationError
-from tenantry.limits.moments import moment, on_postgresql
 from tenantry.models.columns import UTCDateTime
+from tenantry.session.clock import moment, on_postgresql
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.types import TenantKey

@@ -6,15 +6,10 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tenantry.errors import ExtraMissing
 from tenantry.limits.fair_share import FairShare
 from tenantry.limits.metering import TransactionBudget
+from tenantry.session.aio import AsyncTenantSession
 from tenantry.types import TenantKey
-
-try:
-    from tenantry.session.aio import AsyncTenantSession
-except ImportError as error:
-    raise ExtraMissing(module="The asynchronous door", extra="asyncpg") from error
 
 
 class AsyncFairShare:

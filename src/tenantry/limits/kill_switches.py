@@ -35,9 +35,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from tenantry.errors import ConfigurationError, KillSwitchActive
-from tenantry.limits.moments import moment, on_postgresql, seconds_until
 from tenantry.limits.obeying import ask_at_begin
-from tenantry.models.columns import UTCDateTime
+from tenantry.models.columns import UTCDateTime, utc_now
+from tenantry.session.clock import moment, on_postgresql
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.types import TenantKey
@@ -228,7 +228,7 @@ class KillSwitches:
                 what=_called(found.workflow),
                 reason=found.reason if found.reason.endswith((".", "!", "?")) else f"{found.reason}.",
                 workflow=found.workflow or None,
-                retry_after=seconds_until(found.expires_at),
+                retry_after=_seconds_until(found.expires_at),
             )
 
     def _share(self, session: TenantSession, on: TenantSession | Connection, workflow: str | None) -> bool:
@@ -351,3 +351,8 @@ def _actor(session: TenantSession, by: object) -> str | None:
 
 def _switch(row: Row[Any]) -> KillSwitch:
     return KillSwitch(row.workflow or None, row.reason, row.activated_by, row.activated_at, row.expires_at)
+
+
+def _seconds_until(moment: datetime.datetime | None) -> float | None:
+    """Returns how long it is until then, never less than nought, and None for never."""
+    return None if moment is None else max(0.0, (moment - utc_now()).total_seconds())

@@ -3,45 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any
 
-from tenantry.errors import ExtraMissing
 from tenantry.limits.kill_switches import KillSwitches
-from tenantry.session.core import TenantSession
+from tenantry.session.aio import AsyncTenantSession, Face, through
 from tenantry.types import TenantKey
 
-try:
-    from tenantry.session.aio import AsyncTenantSession, awaited
-except ImportError as error:
-    raise ExtraMissing(module="The asynchronous door", extra="asyncpg") from error
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _awaited(
-    method: Callable[Concatenate[KillSwitches, TenantSession, P], R],
-) -> Callable[Concatenate[AsyncKillSwitches, AsyncTenantSession, P], Coroutine[Any, Any, R]]:
-    """Returns *method* with the same parameters for an async session."""
-    run = awaited(method)
-
-    @functools.wraps(method)
-    async def through(self: AsyncKillSwitches, session: AsyncTenantSession, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await run(self.switches, session, *args, **kwargs)
-
-    return through
-
-
-class AsyncKillSwitches:
+class AsyncKillSwitches(Face[KillSwitches]):
     """The awaited face of ``KillSwitches``; make it through ``switches.aio``."""
-
-    def __init__(self, switches: KillSwitches) -> None:
-        self.switches = switches
-
-    def __repr__(self) -> str:
-        return f"{self.switches!r}.aio"
 
     @contextlib.asynccontextmanager
     async def session(
@@ -51,8 +22,8 @@ class AsyncKillSwitches:
 
         Raises: as ``KillSwitches.session``.
         """
-        async with self.switches.tenancy.aio.session(key, **options) as session:
-            self.switches.watch(session.sync_session, workflow)
+        async with self.behind.tenancy.aio.session(key, **options) as session:
+            self.behind.watch(session.sync_session, workflow)
             yield session
 
     @contextlib.asynccontextmanager
@@ -69,12 +40,12 @@ class AsyncKillSwitches:
 
     async def drain(self, key: TenantKey, *, workflow: str | None = None, seconds: float = 5.0) -> bool:
         """Waits as ``KillSwitches.drain`` does, without blocking the event loop."""
-        async with self.switches.tenancy.aio.session(key) as session:
+        async with self.behind.tenancy.aio.session(key) as session:
             return await self._drained(session, workflow, seconds)
 
-    activate = _awaited(KillSwitches.activate)
-    active = _awaited(KillSwitches.active)
-    deactivate = _awaited(KillSwitches.deactivate)
-    guard = _awaited(KillSwitches.guard)
-    is_active = _awaited(KillSwitches.is_active)
-    _drained = _awaited(KillSwitches._drained)
+    activate = through(KillSwitches.activate)
+    active = through(KillSwitches.active)
+    deactivate = through(KillSwitches.deactivate)
+    guard = through(KillSwitches.guard)
+    is_active = through(KillSwitches.is_active)
+    _drained = through(KillSwitches._drained)

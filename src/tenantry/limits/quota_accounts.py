@@ -24,6 +24,7 @@ from tenantry.errors import QuotaExceeded
 from tenantry.isolation.binding import READ_ONLY_OPTION
 from tenantry.isolation.residue import may_leave_residue
 from tenantry.models import TENANT_COLUMN, SoftDelete
+from tenantry.session.clock import on_postgresql
 from tenantry.session.core import TenantSession
 
 _INFO: Final = "tenantry_quotas"
@@ -147,7 +148,7 @@ class Counted:
     def ensure(self, session: TenantSession) -> None:
         """Makes the counter's row if there is none."""
         row = {TENANT_COLUMN: session.tenant.id, "name": self.quota.name, "used": None, "allowed": None}
-        if session.get_bind().dialect.name == "postgresql":
+        if on_postgresql(session):
             session.execute(postgresql.insert(self.table).values(**row).on_conflict_do_nothing())
         elif session.execute(select(self.table.c.name).where(self._mine(session))).one_or_none() is None:
             session.execute(insert(self.table).values(**row))

@@ -17,10 +17,10 @@ from tenantry.errors import ConfigurationError, EventNotParked, HandlerMissing, 
 from tenantry.ids import uuid7
 from tenantry.models import TENANT_COLUMN
 from tenantry.models.payloads import plain_json
-from tenantry.outbox.clock import moment
 from tenantry.outbox.engines import Engine
 from tenantry.outbox.events import ENDED, PENDING, Event, EventState, Tables, event_columns, stream_columns
 from tenantry.outbox.hints import Hints
+from tenantry.session.clock import moment
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 
@@ -133,7 +133,7 @@ class Outbox:
         """Removes up to *limit* of the tenant's delivered and discarded events and returns how many."""
         columns = self.tables.events.c
         mine = columns[TENANT_COLUMN] == session.tenant.id
-        past = moment(session, -older_than.total_seconds())
+        past = moment(session, later=-older_than.total_seconds())
         old = select(columns.id).where(mine, columns.state.in_(ENDED), columns.ended_at <= past).limit(limit)
         return len(
             session.execute(delete(self.tables.events).where(mine, columns.id.in_(old)).returning(columns.id)).all()

@@ -13,8 +13,8 @@ from sqlalchemy.dialects import postgresql
 
 from tenantry.errors import StreamLost
 from tenantry.models import TENANT_COLUMN
-from tenantry.outbox.clock import moment
 from tenantry.outbox.events import ENDED, PENDING, STREAM, Event, EventState, Tables
+from tenantry.session.clock import moment, on_postgresql
 from tenantry.session.core import TenantSession
 
 
@@ -61,12 +61,12 @@ class Streams:
 
         Raises: StreamLost when another has taken over.
         """
-        if not self._hold(session, lease, lease_until=moment(session, lease.seconds)):
+        if not self._hold(session, lease, lease_until=moment(session, later=lease.seconds)):
             raise StreamLost(tenant=session.tenant.id)
 
     def release(self, session: TenantSession, lease: Lease, *, due_in: float | None = None) -> None:
         """Lets go of a stream that is still held; it is due again after so many seconds."""
-        due_at = None if due_in is None else moment(session, due_in)
+        due_at = None if due_in is None else moment(session, later=due_in)
         self._hold(session, lease, holder=None, lease_until=None, due_at=due_at)
 
     def number(self, session: TenantSession, *, limit: int) -> None:
@@ -106,12 +106,12 @@ class Streams:
         # Not waiting for a handler that has the stream's row locked in its transaction.
         found = select(columns[TENANT_COLUMN]).where(mine, free).with_for_update(skip_locked=True)
         taken = update(self._streams).where(mine, columns[TENANT_COLUMN].in_(found))
-        values = {"holder": lease.token, "lease_until": moment(session, lease.seconds), "due_at": None}
+        values = {"holder": lease.token, "lease_until": moment(session, later=lease.seconds), "due_at": None}
         return _found(session, taken.values(**values).returning(columns.number))
 
     def _begin(self, session: TenantSession) -> bool:
         row = {TENANT_COLUMN: session.tenant.id, "name": STREAM, "number": 0}
-        if session.get_bind().dialect.name == "postgresql":
+        if on_postgresql(session):
             begun = postgresql.insert(self._streams).values(row).on_conflict_do_nothing()
             return _found(session, begun.returning(self._streams.c.number))
         if _found(session, select(self._streams.c.number).where(self._mine(self._streams, session))):

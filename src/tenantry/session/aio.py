@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-
+from tenantry.errors import ExtraMissing
 from tenantry.session.core import BoundSession, TenantSession
 from tenantry.types import Tenant
+
+try:
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+except ImportError as error:
+    raise ExtraMissing(module="The asynchronous door", extra="asyncpg") from error
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,13 +46,23 @@ class AsyncTenantSession(AsyncBoundSession):
         return self.sync_session.tenant
 
 
-def awaited(
+class Face(Generic[Owner]):
+    """The awaited face of an object whose methods take a session first; ``through`` makes its methods."""
+
+    def __init__(self, behind: Owner) -> None:
+        self.behind = behind
+
+    def __repr__(self) -> str:
+        return f"{self.behind!r}.aio"
+
+
+def through(
     method: Callable[Concatenate[Owner, TenantSession, P], R],
-) -> Callable[Concatenate[Owner, AsyncTenantSession, P], Coroutine[Any, Any, R]]:
-    """Returns *method*, whose first argument is a session, with the same parameters for an async session."""
+) -> Callable[Concatenate[Face[Owner], AsyncTenantSession, P], Coroutine[Any, Any, R]]:
+    """Returns *method* of what stands behind a face, with the same parameters for an async session."""
 
     @functools.wraps(method)
-    async def run(self: Owner, session: AsyncTenantSession, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await session.run_sync(lambda inner: method(self, inner, *args, **kwargs))  # type: ignore[arg-type]  # it is a TenantSession
+    async def run(self: Face[Owner], session: AsyncTenantSession, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await session.run_sync(lambda inner: method(self.behind, inner, *args, **kwargs))  # type: ignore[arg-type]  # it is a TenantSession
 
     return run

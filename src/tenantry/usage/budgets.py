@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Select, case, func, insert, literal, or_, 
 from sqlalchemy.dialects import postgresql
 
 from tenantry.errors import BudgetExceeded
+from tenantry.session.clock import on_postgresql
 from tenantry.session.core import TenantSession
-from tenantry.usage.clock import Clock, on_postgresql
+from tenantry.usage.clock import Clock
 from tenantry.usage.money import Money, rounded
 from tenantry.usage.tables import Tables
 

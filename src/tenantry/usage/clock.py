@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from tenantry.errors import ConfigurationError, InvalidUsage
 from tenantry.models.columns import UTCDateTime, utc_now
+from tenantry.session.clock import on_postgresql
 
 EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 # Every zone's distance from UTC is a multiple of it.
@@ -91,8 +92,3 @@ class Clock:
     def day(self, slot: int) -> datetime.date:
         """Returns the day in which a slot lies."""
         return (EPOCH + datetime.timedelta(seconds=slot * self.slot)).astimezone(self.zone).date()
-
-
-def on_postgresql(session: Session) -> bool:
-    """Whether the session's rows are in PostgreSQL."""
-    return session.get_bind().dialect.name == "postgresql"

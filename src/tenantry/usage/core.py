@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, delete, insert, literal, select
 from tenantry.errors import InvalidUsage
 from tenantry.ids import uuid7
 from tenantry.models.columns import UTCDateTime
+from tenantry.session.clock import on_postgresql
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.usage.budgets import NOUGHT, PERIODS, Amount, Budget, Budgets, OnThreshold
-from tenantry.usage.clock import Clock, on_postgresql
+from tenantry.usage.clock import Clock
 from tenantry.usage.money import LARGEST, rounded
 from tenantry.usage.prices import Prices, price_of
 from tenantry.usage.tables import declare

@@ -1,4 +1,4 @@
-"""The time by the database's clock, as an expression inside a statement."""
+"""The database's own time, so that machines whose clocks differ agree; SQLite's is this machine's."""
 
 from __future__ import annotations
 
@@ -16,13 +16,8 @@ def on_postgresql(session: Session) -> bool:
 
 
 def moment(session: Session, *, later: float = 0.0) -> ColumnElement[datetime.datetime]:
-    """Returns the time at which the database reads it, some seconds later; on SQLite, this machine's."""
+    """Returns the time at which the database reads it, so many seconds later, as a part of a statement."""
     shift = datetime.timedelta(seconds=later)
     if on_postgresql(session):
         return type_coerce(func.clock_timestamp() + literal(shift, Interval()), UTCDateTime())
     return literal(utc_now() + shift, UTCDateTime())
-
-
-def seconds_until(moment: datetime.datetime | None) -> float | None:
-    """Returns how long it is until then, never less than nought, and None for never."""
-    return None if moment is None else max(0.0, (moment - utc_now()).total_seconds())
