@@ -20,6 +20,9 @@ from tenantry.models.columns import utc_now
 
 from .models import Base, Leaf, Page, Person, Pet, audited
 
+# For what does not depend on how far apart tenants stand.
+ENOUGH = [place for place in SYNC_PLACES if place.cell in ("postgresql-rows", "sqlite-file", "sqlite-rows")]
+
 
 def changes_of(ground: Ground, place: Place, row: uuid.UUID) -> list[Entry]:
     """Returns what is recorded of one row, oldest first."""
@@ -92,7 +95,7 @@ def test_a_bulk_statement_is_told_row_by_row(ground: Ground, place: Place) -> No
     assert [entry.event_type for entry in changes_of(ground, place, ids[3])] == ["people.created", "people.deleted"]
 
 
-@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+@pytest.mark.parametrize("place", ENOUGH, ids=str)
 def test_a_bulk_statement_with_parameters_returning_and_a_sub_select(ground: Ground, place: Place) -> None:
     mark = uuid.uuid4().hex
     with ground.session(place) as door:
@@ -108,7 +111,7 @@ def test_a_bulk_statement_with_parameters_returning_and_a_sub_select(ground: Gro
     assert [entry.event_type for entry in changes_of(ground, place, row)] == ["people.created", "people.updated"]
 
 
-@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+@pytest.mark.parametrize("place", ENOUGH, ids=str)
 def test_the_value_before_is_the_databases_and_not_what_a_session_remembers(ground: Ground, place: Place) -> None:
     with ground.session(place) as door:
         row = newcomer(door.session, "first")
@@ -130,7 +133,7 @@ def test_the_value_before_is_the_databases_and_not_what_a_session_remembers(grou
     assert third.changes["name"] == {"before": "second", "after": "third"}
 
 
-@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+@pytest.mark.parametrize("place", ENOUGH, ids=str)
 def test_orphans_expressions_and_untouched_rows(ground: Ground, place: Place) -> None:
     with ground.session(place) as door:
         session = door.session
@@ -152,7 +155,7 @@ def test_orphans_expressions_and_untouched_rows(ground: Ground, place: Place) ->
     assert [entry.event_type for entry in changes_of(ground, place, rex)] == ["pets.created", "pets.deleted"]
 
 
-@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+@pytest.mark.parametrize("place", ENOUGH, ids=str)
 def test_what_is_hidden_and_shown_again_is_told_as_changes_of_the_stamp(ground: Ground, place: Place) -> None:
     mark = uuid.uuid4().hex
     with ground.session(place) as door:
@@ -184,7 +187,7 @@ def test_what_is_hidden_and_shown_again_is_told_as_changes_of_the_stamp(ground: 
     assert [sorted(entry.changes) for entry in entries[3:5]] == [["deleted_at"]] * 2
 
 
-@pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
+@pytest.mark.parametrize("place", ENOUGH, ids=str)
 def test_what_rolls_back_is_not_told(ground: Ground, place: Place) -> None:
     with ground.session(place) as door:
         session = door.session
