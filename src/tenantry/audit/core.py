@@ -8,7 +8,7 @@ import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import inspect
+from sqlalchemy import ColumnElement, inspect
 from sqlalchemy.orm import Mapper
 
 from tenantry.audit import querying, verifying
@@ -24,6 +24,7 @@ from tenantry.audit.watching import watch, watch_model
 from tenantry.errors import AuditRefused, ConfigurationError, CrossTenant
 from tenantry.isolation.sqlite import SqliteServer
 from tenantry.models import is_walled
+from tenantry.session.clock import moment
 from tenantry.session.core import TenantSession
 from tenantry.types import Finding, TenantKey
 
@@ -180,7 +181,7 @@ class Audit:
         resource: Resource | None = None,
         actor: object = None,
         correlation_id: object = None,
-        since: datetime.datetime | None = None,
+        since: datetime.datetime | ColumnElement[datetime.datetime] | None = None,
         until: datetime.datetime | None = None,
         after: int | None = None,
         limit: int = 100,
@@ -241,7 +242,7 @@ class Audit:
         Raises: CrossTenant for another tenant than the session's.
         """
         _check_tenant(db, tenant_id)
-        since = querying.now(db) - datetime.timedelta(days=days)
+        since = moment(db, later=-86_400 * days)
         return self.entries(db, since=since, limit=limit, newest_first=True)
 
     def get_recent_failures(
@@ -252,7 +253,7 @@ class Audit:
         Raises: CrossTenant for another tenant than the session's.
         """
         _check_tenant(db, tenant_id)
-        since = querying.now(db) - datetime.timedelta(hours=hours)
+        since = moment(db, later=-3_600 * hours)
         return self.entries(db, since=since, failed=True, limit=limit, newest_first=True)
 
     def verify(self, where: TenantSession | TenantKey, /, *, at_most: int = 100) -> list[Finding]:

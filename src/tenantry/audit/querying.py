@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy import ColumnElement, literal_column, select
 
 from tenantry.audit.entries import NAMES, SUCCESS, Entry, Head, Resource, Tables, entry_of
-from tenantry.models.columns import utc_now
 from tenantry.session.core import TenantSession
 
 
@@ -25,7 +24,7 @@ class Filters:
     resource: Resource | None
     actor: object
     correlation_id: object
-    since: datetime.datetime | None
+    since: datetime.datetime | ColumnElement[datetime.datetime] | None
     until: datetime.datetime | None
     after: int | None
     newest_first: bool
@@ -63,11 +62,3 @@ def head(session: TenantSession, tables: Tables) -> Head | None:
     asked = select(heads.seq, heads.digest, heads.recorded_at).where(tables.own_head(session.tenant.id))
     row = session.execute(asked).one_or_none()
     return None if row is None else Head(row.seq, row.digest, row.recorded_at)
-
-
-def now(session: TenantSession) -> datetime.datetime:
-    """Returns the database's time; on SQLite that is this machine's."""
-    if session.get_bind().dialect.name != "postgresql":
-        return utc_now()
-    found: datetime.datetime = session.execute(select(func.clock_timestamp())).scalar_one()
-    return found
