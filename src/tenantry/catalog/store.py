@@ -31,8 +31,8 @@ from tenantry.catalog.tables import (
 from tenantry.errors import CatalogMissing, IdentityTaken, TenantExists, TenantLimitReached, TenantNotFound
 from tenantry.types import Isolation, Tenant, TenantStatus
 
-_NO_CEILING: Final = 2**31 - 1
 _LIMIT_STATE: Final = "TN003"
+OVERTAKEN_STATE: Final = "TN004"
 _running: Final = and_(journal.c.kind == "create", journal.c.state == "running")
 _UNDEFINED_SCHEMA: Final = ("3F000", "42883", "42P01")
 
@@ -54,6 +54,12 @@ class Enrolled:
     tenant: Tenant
     placed: bool
     others: bool
+
+
+def opening_statement(tenant: uuid.UUID) -> str:
+    """Returns the statement by which PostgreSQL's catalog opens a tenant, or fails with ``OVERTAKEN_STATE``."""
+    refusal = f"RAISE EXCEPTION 'another process has the tenant' USING ERRCODE = '{OVERTAKEN_STATE}'"
+    return f"DO $open$ BEGIN IF NOT {CATALOG_SCHEMA}.activate('{tenant}') THEN {refusal}; END IF; END $open$"
 
 
 class Store(Protocol):
@@ -129,12 +135,11 @@ class PostgresStore:
             "holder": this_process(),
             "lease": LEASE_SECONDS,
         }
-        limit = _NO_CEILING if ceiling is None else ceiling
         parameters |= {"tenant": json.dumps(document), "names": json.dumps([list(pair) for pair in names])}
         try:
-            return self._call(connection, statement, ceiling=limit, **parameters)
+            return self._call(connection, statement, ceiling=ceiling, **parameters)
         except DBAPIError as error:
-            raise _registration_error(error, tenant, names, limit) from error
+            raise _registration_error(error, tenant, names, ceiling) from error
 
     def advance(self, connection: Connection, tenant: uuid.UUID, step: str, *, seen: str | None = None) -> bool:
         statement = "select {0}.advance(cast(:tenant as uuid), :step, :holder, :lease, :seen)"
@@ -378,8 +383,10 @@ def _tenant(row: Mapping[Any, Any]) -> Tenant:
     )
 
 
-def _registration_error(error: DBAPIError, tenant: Tenant, names: Sequence[tuple[str, str]], limit: int) -> Exception:
-    if _sqlstate(error) == _LIMIT_STATE:
+def _registration_error(
+    error: DBAPIError, tenant: Tenant, names: Sequence[tuple[str, str]], limit: int | None
+) -> Exception:
+    if limit is not None and _sqlstate(error) == _LIMIT_STATE:
         return TenantLimitReached(limit=limit)
     if not isinstance(error, IntegrityError):
         return error

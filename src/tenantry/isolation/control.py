@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 from typing import Final
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import ProgrammingError
 
-from tenantry.catalog.store import PostgresStore, SqliteStore, Store, catalog_version
+from tenantry.catalog.store import PostgresStore, SqliteStore, Store, catalog_version, opening_statement
 from tenantry.catalog.tables import VERSION
 from tenantry.catalog.upgrades import check_version
 from tenantry.errors import CatalogMissing
@@ -94,6 +95,11 @@ class Control:
             if not self._current:
                 self._check_current(connection)
             yield connection
+
+    def opening(self, tenant: uuid.UUID) -> list[str]:
+        """Returns what opens a tenant inside a transaction of the owner's, on the PostgreSQL server of the catalog."""
+        setting = self._servers.main.config.context_setting
+        return [f"SET LOCAL {setting} = 'catalog'", opening_statement(tenant)]
 
     def record_operator(self, reason: str, server: str) -> None:
         """Puts a look across tenants on the record, in a transaction of its own, before it happens."""

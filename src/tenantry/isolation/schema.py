@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,13 +52,21 @@ class PostgresSchema:
         return physical_name(tenant)
 
     def create(self, tenant: uuid.UUID, *, head: str | None = None) -> None:
-        script = self._server.blueprint(head).schema(self.place(tenant))
+        self.create_with(tenant, head=head)
+
+    def create_with(self, tenant: uuid.UUID, *, head: str | None, then: Sequence[str] = ()) -> bool:
+        """Makes the placement and runs *then* in one transaction; False, and nothing done, where it stands already.
+
+        Raises: as ``create``, and psycopg's errors for *then*.
+        """
+        script = "; ".join([self._server.blueprint(head).schema(self.place(tenant)), *then])
         try:
             self._server.replay(script, self._path(tenant), action="Creating a tenant's schema")
         except Exception as error:
-            # One transaction makes it, whole or not at all.
             if getattr(error, "sqlstate", None) != _DUPLICATE_SCHEMA:
                 raise
+            return False
+        return True
 
     def drop(self, tenant: uuid.UUID, *, force: bool = False) -> Mapping[str, int]:
         with patiently(tenant), self._dropping() as cursor:

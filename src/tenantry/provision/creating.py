@@ -21,7 +21,8 @@ from tenantry.isolation.contents import delete_rows
 from tenantry.isolation.control import Control
 from tenantry.isolation.postgres import OWNER, PostgresServer
 from tenantry.isolation.purging import emptying
-from tenantry.isolation.servers import Servers
+from tenantry.isolation.schema import PostgresSchema
+from tenantry.isolation.servers import MAIN, Servers
 from tenantry.provision.heads import Scripts
 from tenantry.provision.seeding import Seeding
 from tenantry.settings import Config
@@ -139,7 +140,7 @@ class Creating:
 
     def _finish(self, case: _Case, record: object | None) -> Tenant:
         tenant = case.tenant
-        if case.step != ACTIVE:
+        if case.step != ACTIVE and not self._place_and_open(case, record):
             if not self._place(case):
                 self._advance(tenant, WAITING)
                 return tenant
@@ -147,6 +148,25 @@ class Creating:
             self._open(tenant)
         announce("create", "done", tenant=tenant.id)
         return replace(tenant, status=TenantStatus.ACTIVE)
+
+    def _place_and_open(self, case: _Case, record: object | None) -> bool:
+        """Makes a schema and opens its tenant in one transaction, where the catalog is there and nothing comes between.
+
+        Raises: CreationInProgress where another process has taken over.
+        """
+        tenant = case.tenant
+        strategy = self._strategy(tenant)
+        begun = case.step not in (REGISTERED, WAITING) or record is not None or bool(self._seeding.seeds)
+        if begun or not isinstance(strategy, PostgresSchema) or tenant.server != MAIN or not self._may_place(tenant):
+            return False
+        announce("create", "place", tenant=tenant.id)
+        announce("create", "activate", tenant=tenant.id)
+        try:
+            return strategy.create_with(tenant.id, head=self._head(tenant), then=self._control.opening(tenant.id))
+        except Exception as error:
+            if getattr(error, "sqlstate", None) != store.OVERTAKEN_STATE:
+                raise
+            raise CreationInProgress(slug=tenant.slug) from error
 
     def _place(self, case: _Case) -> bool:
         """Makes the placement, unless it stands; False where it is another process's to make."""
