@@ -148,7 +148,7 @@ def test_a_half_made_data_directory_is_made_anew(place):
 
 
 def test_a_program_killed_while_it_makes_the_data_directory_is_recovered_from(place):
-    for tenth in range(1, 9):
+    for tenth in (1, 3, 6):
         directory = place / f"pg{tenth}"
         with program(SERVE + WAIT, directory) as process:
             eventually(directory.exists)

@@ -74,7 +74,8 @@ async def test_stream_with_the_other_tenant_in_between(session, world):
 
 @route
 async def test_gathered_sessions(session, world):
-    sides = [world.a, world.b] * 8
+    # Writers of the control wait for each other on SQLite, whose drivers then sleep.
+    sides = [world.a, world.b] * (8 if world.walled else 2)
     return await asyncio.gather(*[_visit(world, side, pause=0.001 * (number % 3)) for number, side in enumerate(sides)])
 
 
@@ -130,7 +131,7 @@ async def test_task_cancelled_in_a_transaction(session, world):
 @route
 async def test_tasks_cancelled_at_many_moments(session, world):
     seen = []
-    for moment in range(12):
+    for moment in range(12 if world.walled else 6):
         task = asyncio.create_task(_visit(world, world.b))
         for _ in range(moment):
             await asyncio.sleep(0)

@@ -235,6 +235,7 @@ def test_three_hundred_files_fit_under_a_low_limit_of_open_files(many_files: Sql
     assert seen["errors"] == []
 
 
+@pytest.mark.soak
 def test_without_the_bound_the_files_run_out(many_files: SqliteInstallation) -> None:
     """The control: an engine for every tenant does not fit."""
     seen = run_visitor(many_files.directory, tenants=300, files=256, engine_limit=300)

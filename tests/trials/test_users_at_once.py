@@ -189,6 +189,7 @@ def test_forked_children_and_their_parent_use_the_database_at_once(fresh: Postgr
     assert seen == {"right": 5 * 50, "wrong": 0, "errors": []}
 
 
+@pytest.mark.soak
 def test_children_that_keep_their_parents_connections_are_seen_to_fail(fresh: PostgresInstallation) -> None:
     """The control: without the library's care at a fork, processes get into each other's answers."""
     slugs = mixed(fresh)

@@ -168,7 +168,8 @@ def test_killed_at_each_stage(openers: dict[str, Opener], killer: Killer, name: 
         trial.check(tenancy)
     chosen = [number for number in first_of_each(steps) if steps[number] in EACH[name]]
     assert len(chosen) == len(EACH[name])
-    for turn, number in enumerate(chosen):
+    # Every other one, each case beginning elsewhere; the soak takes every step of every case.
+    for turn, number in enumerate(chosen[NAMES.index(name) % 2 :: 2]):
         trial = openers[name]()
         before = trial.old.shape()
         assert killer.advance(**trial.job(step=number))[0] == -signal.SIGKILL, steps[number]
