@@ -39,7 +39,6 @@ _AFTER: Final = "b2"
 _JOBS: Final = 4
 # As many as there are contestants, so that each takes each place in turn; a fleet's own cost is one for each run.
 _BLOCKS: Final = 4
-_ROUNDS: Final = 2
 _NOTHING_ROUNDS: Final = 5
 
 # Brings a block of homes from one revision to the next.
@@ -109,7 +108,7 @@ def _compare(title: str, stage: _Stage, contestants: dict[str, Contestant]) -> N
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     names = list(contestants)
     size = max(1, len(stage.homes) // _BLOCKS)
-    for number in [*range(len(stage.homes) // size)] * _ROUNDS:
+    for number in range(len(stage.homes) // size):
         block = stage.homes[number * size : (number + 1) * size]
         for name in names[number % len(names) :] + names[: number % len(names)]:
             begun = time.perf_counter()
