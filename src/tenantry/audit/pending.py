@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -132,7 +134,6 @@ def _book_of(session: Session) -> Book:
     return book
 
 
-@event.listens_for(TenantSession, "before_commit")
 def _seal_at_commit(session: Session) -> None:
     """Flushes, and seals what was recorded and what that captured, while it can still fail the commit."""
     if session.in_nested_transaction():
@@ -145,7 +146,6 @@ def _seal_at_commit(session: Session) -> None:
     book.committing = True
 
 
-@event.listens_for(TenantSession, "after_flush_postexec")
 def _seal_after_flush(session: Session, _: UOWTransaction) -> None:
     # Another listener of the commit may add rows, which are flushed after ours has sealed.
     book = _book_of(session)
@@ -154,13 +154,11 @@ def _seal_after_flush(session: Session, _: UOWTransaction) -> None:
             pending.seal()
 
 
-@event.listens_for(TenantSession, "after_commit")
 def _note_commit(session: Session) -> None:
     for pending in _book_of(session).pending.values():
         pending.committed()
 
 
-@event.listens_for(TenantSession, "after_transaction_end")
 def _end(session: Session, transaction: SessionTransaction) -> None:
     if transaction.nested:
         for pending in _book_of(session).pending.values():
@@ -168,3 +166,18 @@ def _end(session: Session, transaction: SessionTransaction) -> None:
     elif transaction.parent is None:
         for pending in session.info.pop(_BOOK, Book()).pending.values():
             pending.leave()
+
+
+_LISTENERS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
+    ("before_commit", _seal_at_commit),
+    ("after_flush_postexec", _seal_after_flush),
+    ("after_commit", _note_commit),
+    ("after_transaction_end", _end),
+)
+
+
+@functools.cache
+def attend() -> None:
+    """Has sessions seal what is pending, from the first audit on: a program that makes none pays nothing."""
+    for name, listener in _LISTENERS:
+        event.listen(TenantSession, name, listener)

@@ -13,7 +13,7 @@ from tenantry.audit.digests import Keys
 from tenantry.audit.drafting import drafted
 from tenantry.audit.entries import Draft, Head, Tables
 from tenantry.audit.keeping import Lost, keep, tell_lost, write_anchor
-from tenantry.audit.pending import Pending, pending_of
+from tenantry.audit.pending import Pending, attend, pending_of
 from tenantry.audit.redacting import Redactor
 from tenantry.audit.sealing import Chain
 from tenantry.session.core import TenantSession
@@ -42,6 +42,7 @@ class Recorder:
         self._lost = lost
         self._models: dict[Mapper[Any], Captured] = {}
         self._found: dict[Mapper[Any], Captured | None] = {}
+        attend()
 
     def pending(self, session: TenantSession) -> Pending:
         """Returns what the session's transaction has recorded and not sealed yet."""

@@ -73,6 +73,7 @@ class Book:
 
     def declare(self, quota: Quota, counters: Table) -> None:
         """Adds a quota, or puts it in the place of one of the same name."""
+        attend()
         self.quotas[quota.name] = quota
         self._counters[quota.name] = counters
         self._reached[quota.name] = _reached(self._metadata, {table.name for table in tables_of(quota.model)})
@@ -291,7 +292,6 @@ def _acts(action: str | None) -> bool:
     return (action or "NO ACTION").upper() not in _HARMLESS_ACTIONS
 
 
-@event.listens_for(TenantSession, "after_begin")
 def _watch(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     account = account_of(session)
     if account is None or transaction.nested or connection.get_execution_options().get(READ_ONLY_OPTION):
@@ -306,20 +306,17 @@ def _watch(session: Session, transaction: SessionTransaction, connection: Connec
     event.listen(connection, "before_cursor_execute", watch)
 
 
-@event.listens_for(TenantSession, "before_flush")
 def _begin_flush(session: Session, flush: UOWTransaction, _: object) -> None:
     # Known by its life: a flush that finds nothing to do ends without a word.
     if (account := account_of(session)) is not None:
         account.flush = weakref.ref(flush)
 
 
-@event.listens_for(TenantSession, "after_flush")
 def _end_flush(session: Session, flush: UOWTransaction) -> None:
     if isinstance(session, TenantSession) and (account := account_of(session)) is not None:
         account.note(session, flush)
 
 
-@event.listens_for(TenantSession, "before_commit")
 def _settle(session: Session) -> None:
     account = account_of(session)
     if account is None or not isinstance(session, TenantSession) or session.in_nested_transaction():
@@ -328,7 +325,6 @@ def _settle(session: Session) -> None:
     account.settle(session)
 
 
-@event.listens_for(TenantSession, "after_soft_rollback")
 def _roll_back(session: Session, transaction: SessionTransaction) -> None:
     account = account_of(session)
     if account is None:
@@ -340,6 +336,22 @@ def _roll_back(session: Session, transaction: SessionTransaction) -> None:
         account.undone()
 
 
-@event.listens_for(TenantSession, "after_commit")
 def _close(session: Session) -> None:
     session.info.pop(_INFO, None)
+
+
+_LISTENERS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
+    ("after_begin", _watch),
+    ("before_flush", _begin_flush),
+    ("after_flush", _end_flush),
+    ("before_commit", _settle),
+    ("after_soft_rollback", _roll_back),
+    ("after_commit", _close),
+)
+
+
+@functools.cache
+def attend() -> None:
+    """Has sessions keep accounts, from the first quota on: a program that has none pays nothing."""
+    for name, listener in _LISTENERS:
+        event.listen(TenantSession, name, listener)
