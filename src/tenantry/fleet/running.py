@@ -33,7 +33,8 @@ Backup = Callable[[Tenant], object]
 
 _LARGEST_BATCH: Final = 100
 # Below this, claiming costs more than a thread that ends a little later than the others.
-_FAIR_BATCH: Final = 10
+_FAIR_BATCH: Final = 16
+_GROWTH: Final = 4
 # A batch that takes longer is halved: what is claimed by a slow worker keeps nobody else waiting.
 _BATCH_SECONDS: Final = 0.5
 _FIRST_DELAY: Final = 0.2
@@ -241,10 +242,11 @@ class Part:
             claims.record(connection, self._share, results)
 
     def _next_size(self, size: int, seconds: float) -> int:
+        if seconds >= _BATCH_SECONDS:
+            return max(size // 2, 1)
         # Half of a thread's share of what is left, so that all end together.
         fair = max((self._total - self._done - self._failed) // (2 * self._jobs), _FAIR_BATCH)
-        wanted = min(size * 2, _LARGEST_BATCH) if seconds < _BATCH_SECONDS else max(size // 2, 1)
-        return min(wanted, fair)
+        return min(size * _GROWTH, fair, _LARGEST_BATCH)
 
     def _work_through(self, works: Sequence[Work]) -> Iterator[Result]:
         """Yields what may be recorded with the batch; what others must know of is recorded at once."""
