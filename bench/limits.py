@@ -19,7 +19,9 @@ from bench.samples import summarise, table
 from bench.sessions import Turn, timed
 from tenantry import Config, Tenancy
 from tenantry.embedded import PostgresServer
+from tenantry.isolation import short
 from tenantry.limits import Rates, TokenBucket
+from tenantry.limits.rate_statements import Ask, Statements
 from tenantry.limits.redis import SCRIPT, RedisStore
 
 # Never empty, so that every call is granted and written down.
@@ -47,8 +49,12 @@ def report(rounds: int) -> None:
         print(table("A token taken from a bucket, by the same rule", samples))
         print(f"\nPostgreSQL {_times(samples)} as Redis, with synchronous_commit = off;", end=" ")
         print("Redis writes nothing to disk here (no save, no append-only file).")
-        beside = timed({"the Redis script alone, by redis-py": _bare(url)} | ours, rounds)
-        print(table("The same beside the script without a face", beside))
+        alone = {"the Redis script alone, by redis-py": _bare(url)}
+        faceless = timed(alone | {"the PostgreSQL statement alone, behind the wall": _bare_statement(tenancy)}, rounds)
+        print(table("Script beside statement, without Rates before either", faceless))
+        print(f"\nThe statement {_times(faceless)} as the script.")
+        beside = timed(alone | ours, rounds)
+        print(table("Rates on PostgreSQL beside the script alone", beside))
         print(f"\nPostgreSQL {_times(beside)} as the bare script.")
         print(table("With every token safe on disk", timed(ours | durable, rounds)), flush=True)
 
@@ -70,6 +76,17 @@ def _bare(url: str) -> Turn:
 
     def turn(_: int) -> None:
         assert script(keys=["bench"], args=[weight, room, 0, 0])[3] == 1
+
+    return turn
+
+
+def _bare_statement(tenancy: Tenancy) -> Turn:
+    route = tenancy.router.route("acme")
+    ask = Ask(route.tenant.id, "bench", _RULE)
+    one, engine = Statements(tenancy.metadata.tables["rate_limits"]).short(ask), route.engine()
+
+    def turn(_: int) -> None:
+        assert short.run(engine, route.binding, one, ask.values, durable=False)[3] == b"t"
 
     return turn
 
