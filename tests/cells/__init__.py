@@ -123,7 +123,7 @@ class Ground:
         names = {role: f"cells_{role}_{uuid.uuid4().hex[:8]}" for role in ("app", "operator", "platform")}
         urls = {f"{role}_url": owner.create_login(name, role=role) for role, name in names.items()}
         owner.close()
-        self._ends.callback(_drop_roles, postgres, list(names.values()))
+        self._ends.callback(drop_roles, postgres, list(names.values()))
         return urls
 
 
@@ -166,7 +166,8 @@ def opened(postgres: Any, directory: Path, models: Any, make: Callable[[Tenancy]
         ground.close()
 
 
-def _drop_roles(postgres: Any, names: list[str]) -> None:
+def drop_roles(postgres: Any, names: list[str]) -> None:
+    """Drops logins that were made for a run."""
     with postgres.admin() as connection:
         for name in names:
             connection.execute(f'DROP ROLE "{name}"')

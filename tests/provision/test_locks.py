@@ -56,9 +56,10 @@ def make_migrate_and_drop(scripts: Path, tenants: int, *, tables: int) -> None:
 def add_a_column(scripts: Path, tables: int) -> None:
     """Writes a revision that changes every table of a tenant."""
     names = ", ".join(f'"table_{number:03}"' for number in range(tables))
-    body = f'    for name in ({names}):\n        op.add_column(name, sa.Column("later", sa.Text()))'
+    each = f"    for name in ({names}):\n        op."
     head = 'import sqlalchemy as sa\nfrom alembic import op\n\nrevision = "0002"\ndown_revision = "0001"\n'
-    text = f"{head}\n\ndef upgrade():\n{body}\n\n\ndef downgrade():\n    raise NotImplementedError\n"
+    up, down = f'{each}add_column(name, sa.Column("later", sa.Text()))', f'{each}drop_column(name, "later")'
+    text = f"{head}\n\ndef upgrade():\n{up}\n\n\ndef downgrade():\n{down}\n"
     (scripts / "versions" / "0002.py").write_text(text)
 
 

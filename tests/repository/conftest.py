@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cells import PLACES, Place
 
 from .doors import Door, Ground, opened
-from .places import PLACES, Place
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from cells import CELLS, Place, drop_roles
 from sqlalchemy.orm import Session
 
 from tenantry import Tenancy
@@ -17,15 +18,6 @@ from tenantry.ids import uuid7
 from tenantry.repository.refining import Refining
 
 from .models import FACES, Base, Company, Country, Ticket
-from .places import CELLS, Place
-
-ISOLATIONS = {
-    "postgresql-rows": "rows",
-    "postgresql-schema": "schema",
-    "postgresql-database": "database",
-    "sqlite-file": "database",
-    "sqlite-rows": "rows",
-}
 
 # number, subject, status, priority: enough to tell orders and filters apart; three have no priority.
 ROWS = (
@@ -88,14 +80,14 @@ class Ground:
         names = {role: f"repository_{role}_{uuid.uuid4().hex[:8]}" for role in ("app", "operator", "platform")}
         urls = {f"{role}_url": owner.create_login(name, role=role) for role, name in names.items()}
         owner.close()
-        self._ends.callback(_drop_roles, server, list(names.values()))
+        self._ends.callback(drop_roles, server, list(names.values()))
         return urls
 
     def _settle(self, cell: str) -> uuid.UUID:
         place = Place(cell, "sync")
         for side in ("near", "far"):
             tenancy, slug = self.tenancy(place), f"{side}-{cell}"
-            tenancy.tenants.create(slug, isolation=ISOLATIONS[cell], record={"name": slug})
+            tenancy.tenants.create(slug, isolation=CELLS[cell], record={"name": slug})
             with tenancy.transaction(slug) as session:
                 company = session.get(Company, session.tenant.id)
                 # Ids of one millisecond have no order of their own.
@@ -187,9 +179,3 @@ def opened(ground: Ground, place: Place, side: str = "near", *, read_only: bool 
 
 async def _collected(rows: Any) -> list[Any]:
     return [row async for row in rows]
-
-
-def _drop_roles(server: Any, names: list[str]) -> None:
-    with server.admin() as connection:
-        for name in names:
-            connection.execute(f'DROP ROLE "{name}"')

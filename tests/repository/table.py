@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-
-from .places import PLACES
+from cells import PLACES
 
 RECORD = "repository_method"
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import pytest
+from cells import Place
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,6 @@ from tenantry.repository import Query, Repository, building
 
 from .doors import Ground, opened
 from .models import AsyncTickets, Company, Ticket, Tickets
-from .places import Place
 
 ROOT = Path(__file__).parents[2]
 M = TypeVar("M")

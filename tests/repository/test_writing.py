@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from cells import Place
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -22,7 +23,6 @@ from tenantry.errors import (
 
 from .doors import Door, Ground, opened
 from .models import Ticket, Tickets
-from .places import Place
 
 KEY = ["queue", "number"]
 

@@ -105,8 +105,7 @@ def python_type(kind: TypeEngine[Any]) -> type[Any] | None:
     """Returns what values of a column are in Python, or None if its type does not say."""
     try:
         return _plain(kind).python_type
-    except NotImplementedError:
-        # How a type of SQLAlchemy's answers that has no one class in Python, such as a dialect's own.
+    except NotImplementedError:  # SQLAlchemy's own answer for a type that has no one class in Python
         return None
 
 
