@@ -1,0 +1,19 @@
+"""The fence and the move: a tenant that is carried from one placement to another."""
+
+from __future__ import annotations
+
+from tenantry.errors.base import TenantryError
+
+
+class TenantMoved(TenantryError):
+    """Tenant {tenant} lives elsewhere by now, so the old place refused. Open a new session and do the work again:
+    it finds the new place."""
+
+
+class TenantMoving(TenantryError, TimeoutError):
+    """Tenant {tenant} is behind a fence, and its writers were held for too long. Nothing was changed; try again in
+    {retry_after} s."""
+
+
+class MoveRefused(TenantryError):
+    """Tenant {tenant} cannot be moved: {reason}"""
