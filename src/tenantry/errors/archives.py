@@ -6,4 +6,4 @@ from tenantry.errors.base import TenantryError
 
 
 class ArchiveError(TenantryError):
-    """{what} {fix}"""
+    """The archive: {what} {fix}"""

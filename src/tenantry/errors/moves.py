@@ -11,8 +11,8 @@ class TenantMoved(TenantryError):
 
 
 class TenantMoving(TenantryError, TimeoutError):
-    """Tenant {tenant} is behind a fence, and its writers were held for too long. Nothing was changed; try again in
-    {retry_after} s."""
+    """Tenant {tenant} is behind a fence, and its writers were held for too long. Nothing was changed. Wait
+    {retry_after} s and begin the transaction again."""
 
 
 class MoveRefused(TenantryError):
