@@ -8,24 +8,27 @@ from typing import Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Float,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 
 CATALOG_SCHEMA: Final = "tenantry"
-VERSION: Final = 2
+VERSION: Final = 3
 OLDEST_READABLE: Final = VERSION - 1
 # The version that brought the journal of the fleet, and the placements kept ready.
 FLEET_SINCE: Final = 2
@@ -188,4 +191,95 @@ fleet_work = Table(
     Column("worker", Uuid),
     Column("lease_until", Moment),
     Index("ix_fleet_work_waiting", "run_id", "state", "stage", "number"),
+)
+
+# What follows names tenants that may be gone, or not be here: none of it refers to the list of tenants.
+archives = Table(
+    "archives",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    # Where it is kept, without a password, and under which name there.
+    Column("store", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    # The moment whose rows it holds.
+    Column("taken_at", Moment, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("revision", Text),
+    # The data key it is encrypted under; None when it is only signed.
+    Column("key_id", Uuid),
+    Column("verified_at", Moment),
+    # Why the last look at it failed.
+    Column("error", Text),
+    # Kept whatever the retention says.
+    Column("pinned", Boolean, nullable=False, default=False),
+    Column("detail", Document, nullable=False, default=dict),
+    Column("created_at", Moment, nullable=False, default=now),
+    Column("updated_at", Moment, nullable=False, default=now, onupdate=now),
+    UniqueConstraint("store", "name"),
+    Index("ix_archives_tenant", "tenant_id", "taken_at"),
+)
+
+tenant_keys = Table(
+    "tenant_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    # The data key, wrapped by the key of that name; None once it is destroyed.
+    Column("wrapped", LargeBinary),
+    Column("wrapped_by", Text, nullable=False),
+    Column("created_at", Moment, nullable=False, default=now),
+    Column("destroyed_at", Moment),
+)
+Index(
+    "ix_tenant_keys_current",
+    tenant_keys.c.tenant_id,
+    unique=True,
+    postgresql_where=tenant_keys.c.state == literal_column("'current'"),
+    sqlite_where=tenant_keys.c.state == literal_column("'current'"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    # The nil UUID stands for every tenant that has no schedule of its own.
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("state", Text, nullable=False),
+    # Whether it was asked for by name, or came with the schedule of every tenant.
+    Column("own", Boolean, nullable=False),
+    Column("store", Text, nullable=False),
+    # Both in seconds.
+    Column("every", Float, nullable=False),
+    Column("jitter", Float, nullable=False),
+    Column("options", Document, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("began_at", Moment),
+    Column("ended_at", Moment),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("error", Text),
+    Column("holder", Text),
+    # One turn; a process may have several in hand.
+    Column("worker", Uuid),
+    Column("lease_until", Moment),
+    Column("created_at", Moment, nullable=False, default=now),
+    Column("updated_at", Moment, nullable=False, default=now, onupdate=now),
+    Index("ix_schedules_due", "state", "due_at"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False, index=True),
+    # An HMAC of the person, and the name of the key that made it; None when the whole tenant was erased.
+    Column("subject", Text),
+    Column("keyed_by", Text),
+    Column("state", Text, nullable=False),
+    Column("certificate", Document),
+    Column("detail", Document, nullable=False, default=dict),
+    Column("created_at", Moment, nullable=False, default=now),
+    Column("updated_at", Moment, nullable=False, default=now, onupdate=now),
 )

@@ -1,7 +1,7 @@
 """The catalog's own versions: library N reads catalog N-1 for sessions, and brings it to N at install().
 
-Version 2 added the journal of the fleet and the placements kept ready. What was added stands in ``tables.py`` and is
-made where it is missing.
+Version 2 added the journal of the fleet and the placements kept ready; version 3 the archives, the tenants' data keys,
+the schedules and the erasures. What was added stands in ``tables.py`` and is made where it is missing.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import CheckConstraint, Column, MetaData, PrimaryKeyConstraint, Table, and_
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, declared_attr
 from sqlalchemy.orm.base import opt_manager_of_class
 from sqlalchemy.schema import conv
 
-from tenantry.models import keys, sqlmodels
+from tenantry.models import keys, sqlmodels, subjects
 from tenantry.models.naming import shortened
 from tenantry.models.ownership import MARK, SHARED_SCHEMA, TENANT_COLUMN, Ownership, is_walled
 from tenantry.models.serialisation import to_dict
@@ -33,6 +33,11 @@ class Owned:
     """What the four mixins have in common: a mark on the table, and ``to_dict()``."""
 
     __tenantry_ownership__: ClassVar[Ownership]
+
+    def __init_subclass__(cls, *, subject: str | Iterable[str] = (), **options: Any) -> None:
+        sqlmodels.take_keywords(cls)
+        super().__init_subclass__(**options)
+        subjects.declare(cls, subject)
 
     @classmethod
     def __table_cls__(cls, name: str, metadata: MetaData, *items: Any, **options: Any) -> Table:
