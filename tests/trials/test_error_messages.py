@@ -51,6 +51,7 @@ EXAMPLES: dict[str, Any] = {
     "newest": 2,
     "next_step": "Finish its creation with `tenantry fleet work`.",
     "oldest": 1,
+    "operation": uuid.UUID(int=11),
     "or_wait": ", or wait until the next month",
     "period": "month",
     "place": "ac.jsonl, line 3",

@@ -5,7 +5,7 @@ HTTP status codes are mapped in ``web``, not here.
 
 from __future__ import annotations
 
-from tenantry.errors.archives import ArchiveError
+from tenantry.errors.archives import ArchiveError, OperationInProgress, OperationLost, OperationUnknown
 from tenantry.errors.base import (
     TenantryError,
 )
@@ -162,6 +162,9 @@ __all__ = [
     "MigrationsMissing",
     "ModelsRefused",
     "MoveRefused",
+    "OperationInProgress",
+    "OperationLost",
+    "OperationUnknown",
     "OrphansFound",
     "OutcomeUnknown",
     "PayloadRefused",
