@@ -74,6 +74,7 @@ EXAMPLES: dict[str, Any] = {
     "state": "done",
     "status": "suspended",
     "step": "77aa",
+    "store": "DirectoryStore('backups')",
     "table": "tickets",
     "target": "head",
     "tenant": uuid.UUID(int=7),

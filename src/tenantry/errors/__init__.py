@@ -9,6 +9,16 @@ from tenantry.errors.archives import ArchiveError, OperationInProgress, Operatio
 from tenantry.errors.base import (
     TenantryError,
 )
+from tenantry.errors.containers import (
+    ArchiveDamaged,
+    ArchiveExists,
+    ArchiveForeign,
+    ArchiveKeyMissing,
+    ArchiveSealed,
+    ArchiveUnknown,
+    StoreFull,
+    StoreUnavailable,
+)
 from tenantry.errors.embedding import (
     EmbeddedServerError,
 )
@@ -118,7 +128,13 @@ __all__ = [
     "AdoptionRefused",
     "AnchorUnreadable",
     "AppendOnlyViolation",
+    "ArchiveDamaged",
     "ArchiveError",
+    "ArchiveExists",
+    "ArchiveForeign",
+    "ArchiveKeyMissing",
+    "ArchiveSealed",
+    "ArchiveUnknown",
     "AuditRefused",
     "BudgetExceeded",
     "CanaryRefused",
@@ -187,6 +203,8 @@ __all__ = [
     "SeveralFound",
     "SeveralHeads",
     "StatementRefused",
+    "StoreFull",
+    "StoreUnavailable",
     "StreamLost",
     "SurprisingErase",
     "TenantBusy",
