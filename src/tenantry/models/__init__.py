@@ -21,6 +21,7 @@ from tenantry.models.ownership import (
 )
 from tenantry.models.soft_delete import SoftDelete
 from tenantry.models.stamping import stamp
+from tenantry.models.subjects import subject_columns, subject_tables
 
 __all__ = [
     "APPEND_ONLY",
@@ -51,5 +52,7 @@ __all__ = [
     "references",
     "sqlite_triggers",
     "stamp",
+    "subject_columns",
+    "subject_tables",
     "tenant_table",
 ]

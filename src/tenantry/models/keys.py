@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import Column, ForeignKey, MetaData, Table, Uuid
@@ -9,6 +10,7 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import MappedColumn, mapped_column
 
 from tenantry.ids import uuid7
+from tenantry.models import subjects
 from tenantry.models.ownership import MARK, TENANT_COLUMN, Ownership
 
 # In Column.info: the id is ours, so construction may fill it.
@@ -59,14 +61,23 @@ def references(target: str, *, ondelete: str | None = None, **options: Any) -> M
     return mapped_column(ForeignKey(target, ondelete=ondelete), **options)
 
 
-def tenant_table(name: str, metadata: MetaData, *columns: MappedColumn[Any] | Column[Any], **options: Any) -> Table:
+def tenant_table(
+    name: str,
+    metadata: MetaData,
+    *columns: MappedColumn[Any] | Column[Any],
+    subject: str | Iterable[str] = (),
+    **options: Any,
+) -> Table:
     """Returns a tenant-owned table of links for ``secondary=``; its references are its primary key.
 
     A reference without a name is called after its target: ``references("companies.id")`` becomes ``company_id``.
+    *subject* names the columns that say whose personal data a row is.
     """
     own = [_link_column(column) for column in columns]
     info = {**options.pop("info", {}), MARK: Ownership.TENANT}
-    return Table(name, metadata, tenant_column(), *own, info=info, **options)
+    table = Table(name, metadata, tenant_column(), *own, info=info, **options)
+    subjects.declare_columns(table, subject)
+    return table
 
 
 def _link_column(given: MappedColumn[Any] | Column[Any]) -> Column[Any]:

@@ -35,9 +35,9 @@ class Owned:
     __tenantry_ownership__: ClassVar[Ownership]
 
     def __init_subclass__(cls, *, subject: str | Iterable[str] = (), **options: Any) -> None:
-        sqlmodels.take_keywords(cls)
-        super().__init_subclass__(**options)
+        sqlmodels.take_subject(cls)
         subjects.declare(cls, subject)
+        super().__init_subclass__(**options)
 
     @classmethod
     def __table_cls__(cls, name: str, metadata: MetaData, *items: Any, **options: Any) -> Table:
@@ -75,7 +75,10 @@ class Walled(Owned):
 
 
 class TenantOwned(Walled):
-    """A tenant's rows: the class gets ``tenant_id``, and an ``id`` unless it declares its own key."""
+    """A tenant's rows: the class gets ``tenant_id``, and an ``id`` unless it declares its own key.
+
+    ``subject="requester_email"`` says which attribute, or attributes, name the person whose data a row is.
+    """
 
     __tenantry_ownership__ = Ownership.TENANT
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from tenantry.ids import uuid7
+from tenantry.models import subjects
 from tenantry.models.keys import tenant_of_row
 from tenantry.models.ownership import TENANT_COLUMN, Ownership
 
@@ -31,6 +34,23 @@ def add_key_fields(cls: type) -> None:
     for name, field in fields.items():
         setattr(cls, name, field)
     cls.__annotations__ = {**dict.fromkeys(fields, uuid.UUID | None), **own}
+
+
+def take_subject(cls: type) -> None:
+    """Gives an SQLModel class a metaclass that knows ``subject=``; SQLModel's own drops keywords without a word."""
+    if is_sqlmodel(cls) and not hasattr(type(cls), subjects.DECLARED):
+        cls.__class__ = _knowing_subjects(type(cls))  # type: ignore[assignment]  # a class's class is its metaclass
+
+
+@functools.cache
+def _knowing_subjects(metaclass: Any) -> type:
+    def begin(
+        cls: type, name: str, bases: Any, names: Any, *, subject: str | Iterable[str] = (), **options: Any
+    ) -> None:
+        subjects.declare(cls, subject)
+        metaclass.__init__(cls, name, bases, names, **options)
+
+    return type(metaclass.__name__, (metaclass,), {"__init__": begin, subjects.DECLARED: ()})
 
 
 def _key_fields(cls: type) -> dict[str, Any]:
