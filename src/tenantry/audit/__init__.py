@@ -4,6 +4,7 @@ from tenantry.audit.anchors import Anchor, AnchorFiles, AnchorStore
 from tenantry.audit.core import Audit
 from tenantry.audit.entries import Entry
 from tenantry.audit.redacting import IpAddresses, Redactor
+from tenantry.audit.restoring import audits_of
 from tenantry.audit.retaining import Purged
 from tenantry.audit.verifying import CODES
 
@@ -17,4 +18,5 @@ __all__ = [
     "IpAddresses",
     "Purged",
     "Redactor",
+    "audits_of",
 ]

@@ -19,6 +19,7 @@ from tenantry.audit.keeping import Lost
 from tenantry.audit.querying import Filters
 from tenantry.audit.recorder import Recorder
 from tenantry.audit.redacting import Redactor
+from tenantry.audit.restoring import know
 from tenantry.audit.retaining import Purged, purge, redact
 from tenantry.audit.watching import watch, watch_model
 from tenantry.errors import AuditRefused, ConfigurationError, CrossTenant
@@ -68,6 +69,7 @@ class Audit:
             lost=lost,
             most=most_captured,
         )
+        know(self)
 
     def __repr__(self) -> str:
         return f"Audit({self.recorder.tables.entries.name!r})"

@@ -43,6 +43,7 @@ SUCCESS: Final = "success"
 # What the audit says of itself.
 PURGED: Final = "audit.purged"
 REDACTED: Final = "audit.redacted"
+RESTORED: Final = "audit.restored"
 OWN_CATEGORY: Final = "audit"
 EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

@@ -11,7 +11,7 @@ from sqlalchemy import Column, MetaData, Row, Table, insert, select
 
 from tenantry.audit.digests import CONTENT
 from tenantry.audit.drafting import drafted
-from tenantry.audit.entries import OWN_CATEGORY, PURGED, REDACTED, Draft, Tables
+from tenantry.audit.entries import OWN_CATEGORY, PURGED, REDACTED, RESTORED, Draft, Head, Tables
 from tenantry.audit.recorder import Recorder
 from tenantry.audit.sealing import Chain
 from tenantry.errors import AuditRefused
@@ -45,7 +45,7 @@ def purge(
     Raises: as ``Tenancy.purging``.
     """
     with tenancy.purging(key, reason=f"audit retention: {reason}") as opened:
-        chain = _chain(recorder, opened)
+        chain = chain_of(recorder, opened)
         _, now = chain.lock()
         before = older_than if isinstance(older_than, datetime.datetime) else now - older_than
         entries = chain.tables.entries.c
@@ -58,7 +58,7 @@ def purge(
             return Purged(0, 0)
         count = opened.delete(recorder.tables.entries, recorder.tables.entries.c.seq <= last.seq)
         said = {"through": last.seq, "digest": last.digest, "count": count, "before": before}
-        _append(recorder, chain, PURGED, f"Purged {count} entries", {**said, "reason": reason})
+        append(recorder, chain, PURGED, f"Purged {count} entries", {**said, "reason": reason})
     return Purged(count, last.seq)
 
 
@@ -68,7 +68,7 @@ def redact(recorder: Recorder, tenancy: Tenancy, key: TenantKey, seqs: Sequence[
     Raises: AuditRefused for entries that the audit made of itself, and as ``Tenancy.purging``.
     """
     with tenancy.purging(key, reason=f"audit redaction: {reason}") as opened:
-        chain = _chain(recorder, opened)
+        chain = chain_of(recorder, opened)
         chain.lock()
         entries = chain.tables.entries
         wanted = select(entries).where(entries.c.tenant_id == opened.tenant, entries.c.seq.in_(seqs))
@@ -80,17 +80,20 @@ def redact(recorder: Recorder, tenancy: Tenancy, key: TenantKey, seqs: Sequence[
         # Nobody may update the table, a purge included: the rows go, and come back without their content.
         opened.delete(recorder.tables.entries, recorder.tables.entries.c.seq.in_(found))
         opened.connection.execute(insert(entries), [{**row._asdict(), **_GONE} for row in rows])
-        _append(recorder, chain, REDACTED, f"Redacted {len(found)} entries", {"entries": found, "reason": reason})
+        append(recorder, chain, REDACTED, f"Redacted {len(found)} entries", {"entries": found, "reason": reason})
     return len(found)
 
 
 def _check_own(rows: Sequence[Row[Any]]) -> None:
     for row in rows:
-        if row.event_type in (PURGED, REDACTED):
+        if row.event_type in (PURGED, REDACTED, RESTORED):
             raise AuditRefused(reason=f"entry {row.seq} says what the audit did to itself. Leave it out.")
 
 
-def _append(recorder: Recorder, chain: Chain, event_type: str, description: str, details: dict[str, Any]) -> None:
+def append(
+    recorder: Recorder, chain: Chain, event_type: str, description: str, details: dict[str, Any]
+) -> tuple[Head, Head]:
+    """Writes what the audit says of itself, and returns where the chain ended before and where it ends now."""
     values = drafted(
         {},
         replace(recorder.redactor, also=None),
@@ -99,10 +102,10 @@ def _append(recorder: Recorder, chain: Chain, event_type: str, description: str,
         description=description,
         details=details,
     )
-    chain.seal([Draft(values, kept=False, scope=None)])
+    return chain.seal([Draft(values, kept=False, scope=None)])
 
 
-def _chain(recorder: Recorder, opened: Purge) -> Chain:
+def chain_of(recorder: Recorder, opened: Purge) -> Chain:
     """Returns the chain as a purge reaches it: past the views of SQLite, by the tables that the rows are stored in."""
     tables = Tables(
         _stored(opened, recorder.tables.entries), _stored(opened, recorder.tables.heads), recorder.tables.chain

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, Select, func, select
 
 from tenantry.audit.anchors import Anchor
 from tenantry.audit.digests import GENESIS, Keys, content_digest, entry_digest
-from tenantry.audit.entries import EPOCH, NAMES, PURGED, REDACTED, Head, Tables
+from tenantry.audit.entries import EPOCH, NAMES, PURGED, REDACTED, RESTORED, Head, Tables
+from tenantry.audit.restoring import Restored, restores_of
 from tenantry.session.core import TenantSession
 from tenantry.types import Finding
 
@@ -47,9 +49,8 @@ class Reading:
         self._keys = keys
         self._tenant = session.tenant.id
         self._name = f"{tables.entries.name} of {session.tenant.slug}"
-        self._anchors: dict[int, set[str]] = {}
-        for anchor in anchors:
-            self._anchors.setdefault(anchor.seq, set()).add(anchor.digest)
+        self._restores = self._list_restores()
+        self._anchors = self._held(list(anchors))
         self._redacted = frozenset(self._list_redacted())
         self._signed = False
         self._last = Head(0, GENESIS, EPOCH)
@@ -63,6 +64,19 @@ class Reading:
         yield from self._judge_end(head, newest)
         for seq in sorted(self._anchors):
             yield self._finding("A007", f"An anchor holds entry {seq}, which the chain does not have.")
+
+    def _held(self, anchors: Sequence[Anchor]) -> dict[int, set[str]]:
+        """Returns the anchors that the chain has to meet, by entry.
+
+        A restore excuses those of the entries that it replaced; where anchors are kept, only one that is among them.
+        """
+        pairs = {(anchor.seq, anchor.digest) for anchor in anchors}
+        vouched = [one for one in self._restores if (one.seq, one.digest) in pairs]
+        held: dict[int, set[str]] = {}
+        for anchor in anchors:
+            if not any(one.excuses((anchor.seq, anchor.digest), anchor.recorded_at) for one in vouched):
+                held.setdefault(anchor.seq, set()).add(anchor.digest)
+        return held
 
     def _ends(self) -> tuple[Head | None, int]:
         # Both in one statement: what commits between two would look like a forgery.
@@ -133,7 +147,7 @@ class Reading:
         if self._signed and not row.key_id:
             yield self._finding("A008", f"Entry {row.seq} is not signed, but earlier ones are.")
         self._signed = self._signed or bool(row.key_id)
-        if entry_digest(self._keys, self._tenant, values) != row.digest:
+        if entry_digest(self._keys, self._owner(row.seq), values) != row.digest:
             yield self._finding("A002", f"Entry {row.seq} has another digest than it should.")
 
     def _judge_end(self, head: Head | None, newest: int) -> Iterator[Finding]:
@@ -147,6 +161,16 @@ class Reading:
             yield self._finding("A006", f"Its head says otherwise than its last entry, {head.seq}.")
         if self._keys.current and not self._signed and self._last.seq:
             yield self._finding("A008", "None of its entries is signed, although keys were given.")
+
+    def _owner(self, seq: int) -> uuid.UUID:
+        """Returns whose chain an entry was written to: of a restored one, the tenant's that the archive was of."""
+        return next((one.tenant for one in self._restores if seq <= one.through), self._tenant)
+
+    def _list_restores(self) -> Sequence[Restored]:
+        entries = self._tables.entries.c
+        columns = (entries.seq, entries.digest, entries.previous_digest, entries.recorded_at, entries.details)
+        own = entries.tenant_id == self._tenant, entries.event_type == RESTORED
+        return restores_of(self._session.execute(select(*columns).where(*own).order_by(entries.seq)))
 
     def _list_redacted(self) -> Iterator[int]:
         for details in self._session.scalars(self._own(REDACTED)):
