@@ -52,6 +52,7 @@ EXAMPLES: dict[str, Any] = {
     "next_step": "Finish its creation with `tenantry fleet work`.",
     "oldest": 1,
     "operation": uuid.UUID(int=11),
+    "owner": uuid.UUID(int=13),
     "or_wait": ", or wait until the next month",
     "period": "month",
     "place": "ac.jsonl, line 3",
