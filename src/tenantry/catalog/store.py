@@ -17,7 +17,6 @@ from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, held, this_proces
 from tenantry.catalog.lifecycle import before, check_step
 from tenantry.catalog.tables import (
     CATALOG_SCHEMA,
-    FLEET_SINCE,
     fleet_work,
     identities,
     journal,
@@ -67,9 +66,6 @@ class Store(Protocol):
 
     def resolve(self, connection: Connection, kind: str, value: str) -> Tenant | None: ...
     def version(self, connection: Connection) -> int: ...
-    def register(
-        self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
-    ) -> None: ...
     def enrol(
         self,
         connection: Connection,
@@ -96,12 +92,6 @@ class PostgresStore:
     def version(self, connection: Connection) -> int:
         return int(self._call(connection, "select {0}.catalog_version()").scalar_one())
 
-    def register(
-        self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
-    ) -> None:
-        statement = "select {0}.register(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling)"
-        self._registered(connection, statement, tenant, names, ceiling)
-
     def enrol(
         self,
         connection: Connection,
@@ -112,19 +102,16 @@ class PostgresStore:
         head: str | None,
     ) -> Enrolled:
         statement = "select * from {0}.enrol(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling, :head)"
-        row = self._registered(connection, statement, tenant, names, ceiling, head=head).one()
+        pairs = json.dumps([list(pair) for pair in names])
+        asked = {"tenant": json.dumps(self._document(tenant)), "names": pairs, "ceiling": ceiling, "head": head}
+        try:
+            row = self._call(connection, statement, **asked).one()
+        except DBAPIError as error:
+            raise _registration_error(error, tenant, names, ceiling) from error
         return Enrolled(replace(tenant, id=row.id, physical=row.physical), row.placed, row.others)
 
-    def _registered(
-        self,
-        connection: Connection,
-        statement: str,
-        tenant: Tenant,
-        names: Sequence[tuple[str, str]],
-        ceiling: int | None,
-        **parameters: Any,
-    ) -> Any:
-        document = {
+    def _document(self, tenant: Tenant) -> dict[str, Any]:
+        return {
             "id": str(tenant.id),
             "slug": tenant.slug,
             "name": tenant.name,
@@ -135,11 +122,6 @@ class PostgresStore:
             "holder": this_process(),
             "lease": LEASE_SECONDS,
         }
-        parameters |= {"tenant": json.dumps(document), "names": json.dumps([list(pair) for pair in names])}
-        try:
-            return self._call(connection, statement, ceiling=ceiling, **parameters)
-        except DBAPIError as error:
-            raise _registration_error(error, tenant, names, ceiling) from error
 
     def advance(self, connection: Connection, tenant: uuid.UUID, step: str, *, seen: str | None = None) -> bool:
         statement = "select {0}.advance(cast(:tenant as uuid), :step, :holder, :lease, :seen)"
@@ -178,8 +160,8 @@ class SqliteStore:
     def version(self, connection: Connection) -> int:
         return catalog_version(connection)
 
-    def register(
-        self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
+    def _register(
+        self, connection: Connection, tenant: Tenant, names: Sequence[tuple[str, str]], ceiling: int | None
     ) -> None:
         # BEGIN IMMEDIATE has taken the write lock: nobody else can register between the count and the insert.
         alive = select(func.count()).select_from(tenants).where(tenants.c.status != TenantStatus.ERASED)
@@ -219,7 +201,7 @@ class SqliteStore:
     ) -> Enrolled:
         taken = warming.take(connection, tenant.server, tenant.isolation, head)
         enrolled = tenant if taken is None else replace(tenant, id=taken[0], physical=taken[1])
-        self.register(connection, enrolled, names=names, ceiling=ceiling)
+        self._register(connection, enrolled, names, ceiling)
         if taken is not None:
             self.advance(connection, enrolled.id, "placed")
         others = and_(_running, journal.c.step != "waiting", journal.c.id != enrolled.id)
@@ -327,9 +309,8 @@ def identities_of(connection: Connection, tenant: Tenant) -> list[tuple[str, str
 def bury(connection: Connection, tenant: Tenant) -> None:
     """Leaves of an erased tenant only its identifier, so that it is never given out again; names become free."""
     connection.execute(delete(identities).where(identities.c.tenant_id == tenant.id))
-    if catalog_version(connection) >= FLEET_SINCE:
-        # What the database said of it may hold its names.
-        connection.execute(update(fleet_work).where(fleet_work.c.tenant_id == tenant.id).values(error=None))
+    # What the database said of it may hold its names.
+    connection.execute(update(fleet_work).where(fleet_work.c.tenant_id == tenant.id).values(error=None))
     gone = {"slug": f"erased-{tenant.id.hex}", "name": "", "settings": {}}
     connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(**gone))
 

@@ -30,9 +30,8 @@ from sqlalchemy.engine import Dialect
 CATALOG_SCHEMA: Final = "tenantry"
 VERSION: Final = 3
 OLDEST_READABLE: Final = VERSION - 1
-# The version that brought the journal of the fleet, and the placements kept ready.
-FLEET_SINCE: Final = 2
-WARM_SINCE: Final = 2
+# The version that brought the archives, the tenants' data keys, the schedules and the erasures.
+ARCHIVES_SINCE: Final = 3
 
 
 class Moment(TypeDecorator[datetime.datetime]):

@@ -29,7 +29,7 @@ class Control:
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
-        self._seen = 0
+        self._seen = False
         self._current = False
 
     @property
@@ -55,10 +55,6 @@ class Control:
             if not self._seen:
                 await connection.run_sync(self._see)
             return await connection.run_sync(lambda sync: self.store.resolve(sync, *key))
-
-    def knows(self, since: int) -> bool:
-        """Whether the catalog, once it was opened, holds what version *since* brought."""
-        return self._seen >= since
 
     @contextlib.contextmanager
     def app(self, action: str) -> Iterator[Connection]:
@@ -127,6 +123,5 @@ class Control:
         self._current = True
 
     def _see(self, connection: Connection) -> None:
-        version = self.store.version(connection)
-        check_version(version)
-        self._seen = version
+        check_version(self.store.version(connection))
+        self._seen = True

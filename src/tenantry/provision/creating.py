@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from tenantry.catalog import store
 from tenantry.catalog.holder import this_process
-from tenantry.catalog.tables import WARM_SINCE
 from tenantry.errors import CreationInProgress, LoginRequired, TenantExists, TenantLimitReached
 from tenantry.events import announce
 from tenantry.isolation.base import Strategy
@@ -108,9 +107,6 @@ class Creating:
 
     def _enrol(self, connection: Connection, wanted: Tenant, names: _Names, *, opened: bool) -> _Case:
         catalog, ceiling = self._control.store, self._config.max_tenants
-        if not self._control.knows(WARM_SINCE):
-            catalog.register(connection, wanted, names=names, ceiling=ceiling)
-            return _Case(wanted, REGISTERED, others=True)
         head = self._head(wanted)
         enrolled = catalog.enrol(connection, wanted, names=names, ceiling=ceiling, head=head)
         if enrolled.placed and opened:

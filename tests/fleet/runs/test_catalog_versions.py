@@ -1,4 +1,4 @@
-"""A catalog from before the fleet serves sessions, is upgraded at install with what it holds, and newer ones stay."""
+"""The catalog of the version before serves sessions, older ones are upgraded with what they hold, newer ones stay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from tenantry import Tenancy
-from tenantry.catalog.tables import VERSION
+from tenantry.catalog.tables import OLDEST_READABLE, VERSION, metadata
 from tenantry.errors import CatalogMissing, CatalogVersionMismatch, LoginRequired
 from tenantry.fleet import Fleet
 from tenantry.ids import physical_file
@@ -26,7 +26,7 @@ TABLES = ("tenants", "placements", "identities", "servers", "journal", "operator
 
 
 class Old:
-    """An installation whose catalog is at version 1, with one tenant and a row of its."""
+    """An installation whose catalog is of an older version, with one tenant and a row of its."""
 
     tenant = uuid.UUID("01990000-0000-7000-8000-000000000001")
 
@@ -41,7 +41,7 @@ class Old:
             yield tenancy
 
     def rows(self) -> dict[str, list[Any]]:
-        """Returns what the tables of version 1 hold."""
+        """Returns what the tables hold that every version has."""
         return {table: sorted(self.run(f"SELECT * FROM {self.schema}{table}"), key=str) for table in TABLES}
 
     def version(self, version: int | None = None) -> str:
@@ -59,14 +59,16 @@ class Old:
 
 @pytest.fixture(params=["postgresql", "sqlite"])
 def old(request: pytest.FixtureRequest, postgres: Any, tmp_path: Path) -> Iterator[Old]:
+    """Of the version that a test asks for, or of the one before this library's."""
+    version = request.node.callspec.params.get("version", OLDEST_READABLE)
     if request.param == "sqlite":
-        yield old_sqlite(tmp_path / "data")
+        yield old_sqlite(tmp_path / "data", version)
         return
     with postgres.lend_database() as url:
-        yield old_postgres(postgres, url)
+        yield old_postgres(postgres, url, version)
 
 
-def old_postgres(postgres: Any, url: str) -> Old:
+def old_postgres(postgres: Any, url: str, version: int = OLDEST_READABLE) -> Old:
     with contextlib.closing(Tenancy(url, models=Base, owner_url=url)) as tenancy:
         tenancy.install(create_tables=True)
         app_url = tenancy.create_login(f"app_{uuid.uuid4().hex[:8]}")
@@ -78,13 +80,13 @@ def old_postgres(postgres: Any, url: str) -> Old:
             return cursor.fetchall() if cursor.description else []
 
     run("DROP SCHEMA tenantry CASCADE")
-    run(Path(__file__).with_name("catalog_1.sql").read_text())
+    run(Path(__file__).with_name(f"catalog_{version}.sql").read_text())
     old = Old(lambda: Tenancy(app_url, models=Base, owner_url=url), run, "tenantry.")
     old.fill("rows", "", str(Old.tenant))
     return old
 
 
-def old_sqlite(directory: Path) -> Old:
+def old_sqlite(directory: Path, version: int) -> Old:
     with contextlib.closing(Tenancy(f"sqlite:///{directory}", models=Base)) as tenancy:
         tenancy.install(create_tables=True)
         tenancy.servers.main.create_file(physical_file(Old.tenant))
@@ -98,7 +100,7 @@ def old_sqlite(directory: Path) -> Old:
                 return []
             return connection.execute(statements).fetchall()
 
-    run(Path(__file__).with_name("catalog_1_sqlite.sql").read_text())
+    run(Path(__file__).with_name(f"catalog_{version}_sqlite.sql").read_text())
     old = Old(lambda: Tenancy(f"sqlite:///{directory}", models=Base), run, "")
     old.fill("database", physical_file(Old.tenant), Old.tenant.hex)
     return old
@@ -113,14 +115,20 @@ def test_an_older_catalog_serves_sessions(old: Old) -> None:
             assert len(db.scalars(select(Ticket)).all()) == 3
         with pytest.raises(CatalogVersionMismatch, match="tenantry install"):
             Fleet(tenancy, PlainHistory(tenancy)).upgrade()
-    assert old.version() == "1"
+    assert old.version() == str(OLDEST_READABLE)
 
 
-def test_an_older_catalog_is_upgraded_with_what_it_holds(old: Old) -> None:
+@pytest.mark.parametrize("version", range(1, OLDEST_READABLE))
+def test_a_catalog_from_long_ago_serves_nobody_before_its_upgrade(old: Old, version: int) -> None:
+    with old.tenancy() as tenancy, pytest.raises(CatalogVersionMismatch, match="tenantry install"):
+        tenancy.session("acme")
+    assert old.version() == str(version)
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_an_older_catalog_is_upgraded_with_what_it_holds(old: Old, version: int) -> None:
+    before = old.rows()
     with old.tenancy() as tenancy:
-        with tenancy.transaction("acme") as db:
-            db.add(Ticket(subject="written before the upgrade"))
-        before = old.rows()
         tenancy.install()
         tenancy.install()
         assert old.version() == str(VERSION)
@@ -131,8 +139,11 @@ def test_an_older_catalog_is_upgraded_with_what_it_holds(old: Old) -> None:
         fleet = Fleet(tenancy, PlainHistory(tenancy))
         assert fleet.upgrade().ok
         assert tenancy.tenants.create("beta").slug == "beta"
-        with tenancy.session("acme") as db:
-            assert db.scalars(select(Ticket.subject)).all() == ["written before the upgrade"]
+        with tenancy.transaction("acme") as db:
+            db.add(Ticket(subject="written after the upgrade"))
+        with tenancy.catalog("Looking") as connection:
+            for table in metadata.sorted_tables:
+                connection.execute(select(table)).all()
 
 
 def test_a_newer_catalog_is_refused_and_left_alone(old: Old) -> None:
@@ -156,12 +167,13 @@ def test_no_catalog_is_said(postgres: Any, tmp_path: Path) -> None:
                 Fleet(tenancy, PlainHistory(tenancy)).upgrade()
 
 
-def test_a_session_cannot_read_the_journal_of_the_fleet(old: Old) -> None:
+def test_a_session_cannot_read_any_table_of_the_catalog(old: Old) -> None:
     refused = "permission denied" if old.schema else "no such table"
     with old.tenancy() as tenancy:
         tenancy.install()
-        with tenancy.session("acme") as db, pytest.raises(DBAPIError, match=refused):
-            db.connection().exec_driver_sql(f"SELECT * FROM {old.schema}fleet_runs")
+        for table in metadata.sorted_tables:
+            with tenancy.session("acme") as db, pytest.raises(DBAPIError, match=refused):
+                db.connection().exec_driver_sql(f"SELECT * FROM {old.schema}{table.name}")
 
 
 def test_the_run_time_login_alone_has_no_fleet(postgres: Any) -> None:
