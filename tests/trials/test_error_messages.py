@@ -64,6 +64,7 @@ EXAMPLES: dict[str, Any] = {
     "retry_after": 1.5,
     "revision": "3f2a",
     "role": "owner",
+    "rows": 12,
     "run": uuid.UUID(int=9),
     "scripts": "migrations",
     "seconds": 0.25,

@@ -84,7 +84,7 @@ from tenantry.errors.kept import (
     TenantBusy,
     TransactionBudgetExceeded,
 )
-from tenantry.errors.moves import MoveRefused, TenantMoved, TenantMoving
+from tenantry.errors.moves import CopyDiffers, MoveRefused, MoveUnknown, TenantMoved, TenantMoving
 from tenantry.errors.repositories import (
     InvalidFilter,
     InvalidPage,
@@ -161,6 +161,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionBudgetExhausted",
     "ContextLost",
+    "CopyDiffers",
     "CreationInProgress",
     "CrossTenant",
     "Diverged",
@@ -190,6 +191,7 @@ __all__ = [
     "MigrationsMissing",
     "ModelsRefused",
     "MoveRefused",
+    "MoveUnknown",
     "NoArchive",
     "OperationInProgress",
     "OperationLost",

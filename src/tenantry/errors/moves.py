@@ -17,3 +17,12 @@ class TenantMoving(TenantryError, TimeoutError):
 
 class MoveRefused(TenantryError):
     """Tenant {tenant} cannot be moved: {reason}"""
+
+
+class MoveUnknown(TenantryError, LookupError):
+    """Tenant {tenant} has no move in hand. List what there is with `tenantry tenants moves`."""
+
+
+class CopyDiffers(TenantryError):
+    """Tenant {tenant} stays where it is: the two copies of table {table} differ, with {rows} rows in the old place and
+    {found} in the new one. Resume the move, which compares again, or roll it back."""
