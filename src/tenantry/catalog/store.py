@@ -66,6 +66,9 @@ class Store(Protocol):
 
     def resolve(self, connection: Connection, kind: str, value: str) -> Tenant | None: ...
     def version(self, connection: Connection) -> int: ...
+    def register(
+        self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
+    ) -> None: ...
     def enrol(
         self,
         connection: Connection,
@@ -92,6 +95,12 @@ class PostgresStore:
     def version(self, connection: Connection) -> int:
         return int(self._call(connection, "select {0}.catalog_version()").scalar_one())
 
+    def register(
+        self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
+    ) -> None:
+        statement = "select {0}.register(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling)"
+        self._registered(connection, statement, tenant, names, ceiling)
+
     def enrol(
         self,
         connection: Connection,
@@ -102,16 +111,19 @@ class PostgresStore:
         head: str | None,
     ) -> Enrolled:
         statement = "select * from {0}.enrol(cast(:tenant as jsonb), cast(:names as jsonb), :ceiling, :head)"
-        pairs = json.dumps([list(pair) for pair in names])
-        asked = {"tenant": json.dumps(self._document(tenant)), "names": pairs, "ceiling": ceiling, "head": head}
-        try:
-            row = self._call(connection, statement, **asked).one()
-        except DBAPIError as error:
-            raise _registration_error(error, tenant, names, ceiling) from error
+        row = self._registered(connection, statement, tenant, names, ceiling, head=head).one()
         return Enrolled(replace(tenant, id=row.id, physical=row.physical), row.placed, row.others)
 
-    def _document(self, tenant: Tenant) -> dict[str, Any]:
-        return {
+    def _registered(
+        self,
+        connection: Connection,
+        statement: str,
+        tenant: Tenant,
+        names: Sequence[tuple[str, str]],
+        ceiling: int | None,
+        **parameters: Any,
+    ) -> Any:
+        document = {
             "id": str(tenant.id),
             "slug": tenant.slug,
             "name": tenant.name,
@@ -122,6 +134,11 @@ class PostgresStore:
             "holder": this_process(),
             "lease": LEASE_SECONDS,
         }
+        parameters |= {"tenant": json.dumps(document), "names": json.dumps([list(pair) for pair in names])}
+        try:
+            return self._call(connection, statement, ceiling=ceiling, **parameters)
+        except DBAPIError as error:
+            raise _registration_error(error, tenant, names, ceiling) from error
 
     def advance(self, connection: Connection, tenant: uuid.UUID, step: str, *, seen: str | None = None) -> bool:
         statement = "select {0}.advance(cast(:tenant as uuid), :step, :holder, :lease, :seen)"
@@ -160,8 +177,8 @@ class SqliteStore:
     def version(self, connection: Connection) -> int:
         return catalog_version(connection)
 
-    def _register(
-        self, connection: Connection, tenant: Tenant, names: Sequence[tuple[str, str]], ceiling: int | None
+    def register(
+        self, connection: Connection, tenant: Tenant, *, names: Sequence[tuple[str, str]], ceiling: int | None
     ) -> None:
         # BEGIN IMMEDIATE has taken the write lock: nobody else can register between the count and the insert.
         alive = select(func.count()).select_from(tenants).where(tenants.c.status != TenantStatus.ERASED)
@@ -201,7 +218,7 @@ class SqliteStore:
     ) -> Enrolled:
         taken = warming.take(connection, tenant.server, tenant.isolation, head)
         enrolled = tenant if taken is None else replace(tenant, id=taken[0], physical=taken[1])
-        self._register(connection, enrolled, names, ceiling)
+        self.register(connection, enrolled, names=names, ceiling=ceiling)
         if taken is not None:
             self.advance(connection, enrolled.id, "placed")
         others = and_(_running, journal.c.step != "waiting", journal.c.id != enrolled.id)
@@ -225,8 +242,11 @@ class SqliteStore:
         waiting = and_(tenants.c.id == tenant, tenants.c.status == TenantStatus.PROVISIONING)
         if not connection.execute(select(tenants.c.id).where(waiting)).one_or_none():
             return False
-        for table in (identities, placements, journal):
+        for table in (identities, placements):
             connection.execute(delete(table).where(table.c.tenant_id == tenant))
+        # What else the journal tells of it is in somebody's hands: a restore that is taken back.
+        own = and_(journal.c.tenant_id == tenant, journal.c.kind.in_(("create", "seed")))
+        connection.execute(delete(journal).where(own))
         connection.execute(delete(tenants).where(waiting))
         return True
 

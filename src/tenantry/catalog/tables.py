@@ -15,7 +15,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -227,9 +226,8 @@ tenant_keys = Table(
     Column("id", Uuid, primary_key=True),
     Column("tenant_id", Uuid, nullable=False, index=True),
     Column("state", Text, nullable=False),
-    # The data key, wrapped by the key of that name; None once it is destroyed.
-    Column("wrapped", LargeBinary),
-    Column("wrapped_by", Text, nullable=False),
+    # The data key, wrapped by a key of the ring; None once it is destroyed.
+    Column("wrapped", Text),
     Column("created_at", Moment, nullable=False, default=now),
     Column("destroyed_at", Moment),
 )
