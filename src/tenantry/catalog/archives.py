@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from tenantry.catalog.tables import archives, now
 
@@ -60,7 +60,7 @@ def listing(
     states: Collection[str] = STANDING,
 ) -> list[Archived]:
     """Returns the archives of a tenant, of a store, or of both, the newest first."""
-    wanted = [archives.c.state.in_(states)]
+    wanted: list[ColumnElement[bool]] = [archives.c.state.in_(states)]
     if tenant is not None:
         wanted.append(archives.c.tenant_id == tenant)
     if store is not None:
