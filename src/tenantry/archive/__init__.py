@@ -1,0 +1,1 @@
+"""The archive: one tenant backed up, verified, restored, exported and erased."""
