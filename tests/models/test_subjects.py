@@ -14,8 +14,10 @@ from sqlmodel import Field, SQLModel
 from tenantry.errors import ConfigurationError
 from tenantry.models import (
     Platform,
+    Shared,
     SoftDelete,
     TenantOwned,
+    TenantRecord,
     Timestamps,
     references,
     subject_columns,
@@ -160,12 +162,13 @@ def test_a_name_that_is_no_column_is_refused(base: Any) -> None:
         tenant_table("links", MetaData(), Column("email", String, primary_key=True), subject="e-mail")
 
 
-def test_a_table_that_is_no_tenants_has_no_persons() -> None:
-    with pytest.raises(ConfigurationError, match="users is no tenant's"):
+@pytest.mark.parametrize("mixin", [Platform, Shared, TenantRecord])
+def test_a_table_without_a_tenants_rows_has_no_persons(mixin: Any) -> None:
+    with pytest.raises(ConfigurationError, match="users does not hold a tenant's rows"):
 
-        class User(Platform, plain(), subject="email"):
+        class User(mixin, plain(), subject="email"):
             __tablename__ = "users"
-            id: Mapped[int] = mapped_column(primary_key=True)
+            number: Mapped[int] = mapped_column(primary_key=True)
             email: Mapped[str]
 
     assert not subject_columns(Table("bare", MetaData(), Column("email", String)))

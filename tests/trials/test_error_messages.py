@@ -60,6 +60,7 @@ EXAMPLES: dict[str, Any] = {
     "part": "key",
     "quota": "seats",
     "reason": "the disk is full. Free some space.",
+    "references": "notes.ticket_id (2 rows)",
     "resource": "api",
     "retry_after": 1.5,
     "revision": "3f2a",
@@ -88,6 +89,7 @@ EXAMPLES: dict[str, Any] = {
     "waited": 30.0,
     "wanted": "active",
     "what": "context_setting='x' is not a PostgreSQL custom setting.",
+    "when": "2026-11-22",
     "where": " in migrations",
 }
 

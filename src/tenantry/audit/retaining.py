@@ -68,19 +68,27 @@ def redact(recorder: Recorder, tenancy: Tenancy, key: TenantKey, seqs: Sequence[
     Raises: AuditRefused for entries that the audit made of itself, and as ``Tenancy.purging``.
     """
     with tenancy.purging(key, reason=f"audit redaction: {reason}") as opened:
-        chain = chain_of(recorder, opened)
-        chain.lock()
-        entries = chain.tables.entries
-        wanted = select(entries).where(entries.c.tenant_id == opened.tenant, entries.c.seq.in_(seqs))
-        rows = [row for row in opened.connection.execute(wanted.order_by(entries.c.seq)) if row.salt is not None]
-        _check_own(rows)
-        if not rows:
-            return 0
-        found = [row.seq for row in rows]
-        # Nobody may update the table, a purge included: the rows go, and come back without their content.
-        opened.delete(recorder.tables.entries, recorder.tables.entries.c.seq.in_(found))
-        opened.connection.execute(insert(entries), [{**row._asdict(), **_GONE} for row in rows])
-        append(recorder, chain, REDACTED, f"Redacted {len(found)} entries", {"entries": found, "reason": reason})
+        return redact_within(recorder, opened, seqs, reason=reason)
+
+
+def redact_within(recorder: Recorder, opened: Purge, seqs: Sequence[int], *, reason: str) -> int:
+    """Takes the content out of entries, and records that, in the transaction of a purge.
+
+    Raises: AuditRefused for entries that the audit made of itself.
+    """
+    chain = chain_of(recorder, opened)
+    chain.lock()
+    entries = chain.tables.entries
+    wanted = select(entries).where(entries.c.tenant_id == opened.tenant, entries.c.seq.in_(seqs))
+    rows = [row for row in opened.connection.execute(wanted.order_by(entries.c.seq)) if row.salt is not None]
+    _check_own(rows)
+    if not rows:
+        return 0
+    found = [row.seq for row in rows]
+    # Nobody may update the table, a purge included: the rows go, and come back without their content.
+    opened.delete(recorder.tables.entries, recorder.tables.entries.c.seq.in_(found))
+    opened.connection.execute(insert(entries), [{**row._asdict(), **_GONE} for row in rows])
+    append(recorder, chain, REDACTED, f"Redacted {len(found)} entries", {"entries": found, "reason": reason})
     return len(found)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import Column, MetaData, Table, event
-from sqlalchemy.orm import Mapper, class_mapper
+from sqlalchemy.orm import ClassManager, Mapper, class_mapper
 from sqlalchemy.orm.base import opt_manager_of_class
 
 from tenantry.errors import ConfigurationError
-from tenantry.models.ownership import is_walled
+from tenantry.models.ownership import Ownership, ownership
 
 # In Table.info: the names of the columns that name a person.
 SUBJECT: Final = "tenantry_subject"
@@ -25,7 +25,7 @@ def subject_columns(table: Table) -> list[Column[Any]]:
 
 def subject_tables(metadata: MetaData) -> list[Table]:
     """Returns the tables whose rows may be a person's, by name."""
-    found = [table for table in metadata.tables.values() if is_walled(table) and table.info.get(SUBJECT)]
+    found = [table for table in metadata.tables.values() if table.info.get(SUBJECT)]
     return sorted(found, key=lambda table: table.name)
 
 
@@ -34,7 +34,7 @@ def declare(model: type, subject: str | Iterable[str]) -> None:
     if subject:
         # A model's own metaclass would take it for a column or a field.
         type.__setattr__(model, DECLARED, _names(subject))
-    manager = opt_manager_of_class(model)
+    manager: ClassManager[Any] | None = opt_manager_of_class(model)
     if manager is not None and manager.is_mapped:
         # Mapped before the mixin was asked, where the base stands before it.
         _note(class_mapper(model, configure=False), model)
@@ -59,7 +59,7 @@ def _note(mapper: Mapper[Any], model: type) -> None:
 
 
 def _column(mapper: Mapper[Any], name: str) -> Column[Any]:
-    found = mapper.columns.get(name)
+    found: Any = mapper.columns.get(name)
     if found is None:
         found = next((table.c[name] for table in mapper.tables if name in table.c), None)
     if not isinstance(found, Column):
@@ -69,9 +69,9 @@ def _column(mapper: Mapper[Any], name: str) -> Column[Any]:
 
 def _mark(column: Column[Any]) -> None:
     table = column.table
-    if not is_walled(table):
+    if ownership(table) is not Ownership.TENANT:
         raise ConfigurationError(
-            what=f"{table.name} is no tenant's, so no person's rows in it go with a tenant's.",
+            what=f"{table.name} does not hold a tenant's rows, so none of it can be exported or erased as a person's.",
             fix="Leave subject= out, or make it TenantOwned.",
         )
     marked = tuple(table.info.get(SUBJECT, ()))
