@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
+    Connection,
     DateTime,
     Float,
     ForeignKey,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    func,
     literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -49,6 +51,14 @@ class Moment(TypeDecorator[datetime.datetime]):
 def now() -> datetime.datetime:
     """Returns the present as an aware time in UTC."""
     return datetime.datetime.now(datetime.UTC)
+
+
+def moment(connection: Connection, seconds: float = 0.0) -> Any:
+    """Returns the catalog's own time, so that machines whose clocks differ agree; SQLite's is this machine's."""
+    ahead = datetime.timedelta(seconds=seconds)
+    if connection.dialect.name == "postgresql":
+        return func.clock_timestamp(type_=DateTime(timezone=True)) + ahead
+    return now() + ahead
 
 
 Document: Final = JSON().with_variant(JSONB(), "postgresql")

@@ -5,7 +5,13 @@ HTTP status codes are mapped in ``web``, not here.
 
 from __future__ import annotations
 
-from tenantry.errors.archives import ArchiveError, OperationInProgress, OperationLost, OperationUnknown
+from tenantry.errors.archives import (
+    ArchiveError,
+    OperationInProgress,
+    OperationLost,
+    OperationUnknown,
+    ScheduleUnknown,
+)
 from tenantry.errors.base import (
     TenantryError,
 )
@@ -232,6 +238,7 @@ __all__ = [
     "RunClosed",
     "RunInProgress",
     "RunUnknown",
+    "ScheduleUnknown",
     "ScriptRefused",
     "ServerExists",
     "ServerUnknown",

@@ -8,11 +8,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, DateTime, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, select, update
 
 from tenantry.catalog import warming
 from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, this_process
-from tenantry.catalog.tables import fleet_work, now
+from tenantry.catalog.tables import fleet_work, moment, now
 from tenantry.fleet import journal
 from tenantry.fleet.outcomes import Run, RunState, Work, WorkState
 from tenantry.fleet.rings import is_canary_stage, is_gate
@@ -58,7 +58,7 @@ def claim(connection: Connection, share: Share, limit: int) -> Claim:
     if run.state is not RunState.RUNNING:
         return Claim(())
     waiting = _waiting(run)
-    due = select(fleet_work.c.home).where(waiting, fleet_work.c.due_at <= _moment(connection))
+    due = select(fleet_work.c.home).where(waiting, fleet_work.c.due_at <= moment(connection))
     chosen = due.order_by(fleet_work.c.number).limit(limit).with_for_update(skip_locked=True)
     homes = connection.scalars(chosen).all()
     if not homes:
@@ -70,7 +70,7 @@ def claim(connection: Connection, share: Share, limit: int) -> Claim:
         "claimed": fleet_work.c.claimed + 1,
         "holder": this_process(),
         "worker": share.worker,
-        "lease_until": _moment(connection, LEASE_SECONDS),
+        "lease_until": moment(connection, LEASE_SECONDS),
     }
     connection.execute(update(fleet_work).where(taken).values(**held))
     named = journal.named_works().where(taken).order_by(fleet_work.c.number)
@@ -87,7 +87,7 @@ def record(connection: Connection, share: Share, results: Sequence[Result]) -> N
         if result.delay:
             mine = share.held & (fleet_work.c.home == result.work.home.key)
             later = {"state": result.work.state, "error": result.work.error, "seconds": result.work.seconds, **_FREE}
-            later["due_at"] = _moment(connection, result.delay)
+            later["due_at"] = moment(connection, result.delay)
             connection.execute(update(fleet_work).where(mine).values(**later))
         _note_warm(connection, result.work)
     if any(result.work.state is WorkState.FAILED for result in results):
@@ -124,7 +124,7 @@ def forget(connection: Connection, share: Share, work: Work) -> None:
 
 def renew(connection: Connection, share: Share) -> None:
     """Prolongs the lease of everything that is held."""
-    connection.execute(update(fleet_work).where(share.held).values(lease_until=_moment(connection, LEASE_SECONDS)))
+    connection.execute(update(fleet_work).where(share.held).values(lease_until=moment(connection, LEASE_SECONDS)))
 
 
 def sweep(connection: Connection, run_id: uuid.UUID, *, at_work: Collection[uuid.UUID]) -> int:
@@ -133,7 +133,7 @@ def sweep(connection: Connection, run_id: uuid.UUID, *, at_work: Collection[uuid
     *at_work* are the workers of this process that live.
     """
     running = (fleet_work.c.run_id == run_id) & (fleet_work.c.state == WorkState.RUNNING)
-    columns = (fleet_work.c.holder, fleet_work.c.worker, func.max(fleet_work.c.lease_until) < _moment(connection))
+    columns = (fleet_work.c.holder, fleet_work.c.worker, func.max(fleet_work.c.lease_until) < moment(connection))
     swept = 0
     for holder, worker, expired in connection.execute(select(*columns).where(running).group_by(*columns[:2])).all():
         mine = holder == this_process()
@@ -148,7 +148,7 @@ def settle(connection: Connection, run_id: uuid.UUID, works: Sequence[Work]) -> 
     for work in works:
         unknown = (fleet_work.c.run_id == run_id) & (fleet_work.c.home == work.home.key)
         unknown &= fleet_work.c.state == WorkState.UNKNOWN
-        found = {"state": work.state, "after": work.after, "error": work.error, "due_at": _moment(connection), **_FREE}
+        found = {"state": work.state, "after": work.after, "error": work.error, "due_at": moment(connection), **_FREE}
         connection.execute(update(fleet_work).where(unknown).values(**found))
         _note_warm(connection, work)
     if any(work.state is WorkState.FAILED for work in works):
@@ -185,11 +185,3 @@ def _wait(connection: Connection, waiting: ColumnElement[bool]) -> float | None:
     if soonest is None:
         return None
     return min(max((soonest - now()).total_seconds(), _SHORTEST_WAIT), _LONGEST_WAIT)
-
-
-def _moment(connection: Connection, seconds: float = 0.0) -> Any:
-    """Returns the catalog's own time, so that machines whose clocks differ agree; SQLite's is this machine's."""
-    ahead = datetime.timedelta(seconds=seconds)
-    if connection.dialect.name == "postgresql":
-        return func.clock_timestamp(type_=DateTime(timezone=True)) + ahead
-    return now() + ahead
