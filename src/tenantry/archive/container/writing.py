@@ -172,9 +172,8 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except Fault as fault:
-        raise ArchiveError(
-            what=f"This archive could not be read again: {fault}", fix="Mend that; it counts as none."
-        ) from fault
+        what = f"What was written could not be read again: {fault}"
+        raise ArchiveError(what=what, fix="Mend that and begin again; the file counts as none.") from fault
 
 
 @contextlib.contextmanager
