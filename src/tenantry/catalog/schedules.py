@@ -74,7 +74,7 @@ def drop(connection: Connection, tenant: uuid.UUID) -> bool:
 
 
 def set_state(connection: Connection, tenant: uuid.UUID, state: str) -> bool:
-    """Pauses a schedule or lets it go on; False where there is none. That of every tenant takes along who follows it."""
+    """Pauses a schedule, or lets it go on; False where there is none. Who follows that of every tenant goes along."""
     meant = schedules.c.tenant_id == tenant
     if tenant == EVERY_TENANT:
         meant = or_(meant, schedules.c.own.is_(False))
