@@ -1,4 +1,4 @@
-"""A token bucket on PostgreSQL beside the same rule in a script of Redis, call by call in turn."""
+"""A token bucket on PostgreSQL beside the same rule in a script of Redis, in streams of calls by turns."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import redis
 from sqlalchemy.orm import DeclarativeBase
 
+from bench.cores import one_core
 from bench.samples import summarise, table
 from bench.sessions import Turn, timed
 from tenantry import Config, Tenancy
@@ -26,6 +27,8 @@ from tenantry.limits.redis import SCRIPT, RedisStore
 
 # Never empty, so that every call is granted and written down.
 _RULE: Final = TokenBucket(1000, burst=10**9)
+# Each turn is a stream of calls, as a busy program makes them.
+_CALLS: Final = 20
 _SECONDS_TO_START: Final = 20
 _REDIS: Final = "Rates on Redis, a Lua script"
 _POSTGRESQL: Final = "Rates on PostgreSQL, one statement, synchronous_commit = off"
@@ -36,27 +39,28 @@ class _Base(DeclarativeBase):
 
 
 def report(rounds: int) -> None:
-    """Prints one call by each way of counting; how fast the database is, where Redis is there to be compared with."""
-    with _tenancy() as tenancy, _redis() as url:
+    """Prints a stream of calls by each way of counting, all on one core, and how the two databases compare."""
+    rounds = max(50, rounds // 5)
+    with one_core(), _tenancy() as tenancy, _redis() as url:
         ours = {_POSTGRESQL: _turn(Rates(tenancy))}
         durable = {"Rates on PostgreSQL, durable": _turn(Rates(tenancy, durable=True))}
         if url is None:
-            print(table("A token taken from a bucket", timed(ours | durable, rounds)))
+            print(table(f"{_CALLS} tokens taken from a bucket", timed(ours | durable, rounds)))
             print("\nredis-server is not installed, so there was nothing to compare with.", flush=True)
             return
         # Only these two, since a third would warm the caches for the one that comes after it.
         samples = timed({_REDIS: _turn(Rates(tenancy, store=RedisStore(url)))} | ours, rounds)
-        print(table("A token taken from a bucket, by the same rule", samples))
+        print(table(f"{_CALLS} tokens taken from a bucket, by the same rule", samples))
         print(f"\nPostgreSQL {_times(samples)} as Redis, with synchronous_commit = off;", end=" ")
         print("Redis writes nothing to disk here (no save, no append-only file).")
         alone = {"the Redis script alone, by redis-py": _bare(url)}
         faceless = timed(alone | {"the PostgreSQL statement alone, behind the wall": _bare_statement(tenancy)}, rounds)
-        print(table("Script beside statement, without Rates before either", faceless))
+        print(table(f"{_CALLS} times script beside statement, without Rates before either", faceless))
         print(f"\nThe statement {_times(faceless)} as the script.")
         beside = timed(alone | ours, rounds)
-        print(table("Rates on PostgreSQL beside the script alone", beside))
+        print(table(f"{_CALLS} times Rates on PostgreSQL beside the script alone", beside))
         print(f"\nPostgreSQL {_times(beside)} as the bare script.")
-        print(table("With every token safe on disk", timed(ours | durable, rounds)), flush=True)
+        print(table(f"{_CALLS} tokens, each safe on disk", timed(ours | durable, rounds)), flush=True)
 
 
 def _times(samples: dict[str, list[float]]) -> str:
@@ -64,20 +68,20 @@ def _times(samples: dict[str, list[float]]) -> str:
 
 
 def _turn(rates: Rates) -> Turn:
-    def turn(_: int) -> None:
+    def call() -> None:
         assert rates.consume("acme", "bench", limit=_RULE)
 
-    return turn
+    return _stream(call)
 
 
 def _bare(url: str) -> Turn:
     script = redis.Redis.from_url(url).register_script(SCRIPT)
     weight, room = _RULE.weight(1), _RULE.weight(_RULE.capacity)
 
-    def turn(_: int) -> None:
+    def call() -> None:
         assert script(keys=["bench"], args=[weight, room, 0, 0])[3] == 1
 
-    return turn
+    return _stream(call)
 
 
 def _bare_statement(tenancy: Tenancy) -> Turn:
@@ -85,8 +89,16 @@ def _bare_statement(tenancy: Tenancy) -> Turn:
     ask = Ask(route.tenant.id, "bench", _RULE)
     one, engine = Statements(tenancy.metadata.tables["rate_limits"]).short(ask), route.engine()
 
-    def turn(_: int) -> None:
+    def call() -> None:
         assert short.run(engine, route.binding, one, ask.values, durable=False)[3] == b"t"
+
+    return _stream(call)
+
+
+def _stream(call: Callable[[], None]) -> Turn:
+    def turn(_: int) -> None:
+        for _ in range(_CALLS):
+            call()
 
     return turn
 
