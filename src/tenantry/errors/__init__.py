@@ -101,7 +101,7 @@ from tenantry.errors.kept import (
     TenantBusy,
     TransactionBudgetExceeded,
 )
-from tenantry.errors.moves import CopyDiffers, MoveRefused, MoveUnknown, TenantMoved, TenantMoving
+from tenantry.errors.moves import CopyDiffers, FenceBusy, MoveRefused, MoveUnknown, TenantMoved, TenantMoving
 from tenantry.errors.repositories import (
     InvalidFilter,
     InvalidPage,
@@ -191,6 +191,7 @@ __all__ = [
     "EventNotParked",
     "ExportExists",
     "ExtraMissing",
+    "FenceBusy",
     "HandlerMissing",
     "HomeBehind",
     "HomeBusy",

@@ -19,6 +19,11 @@ class MoveRefused(TenantryError):
     """Tenant {tenant} cannot be moved: {reason}"""
 
 
+class FenceBusy(TenantryError, TimeoutError):
+    """Tenant {tenant} could not be fenced within {seconds} s, as sessions hold its rows or its tables. Nothing was
+    changed. End the long transactions there, or try again with more patience."""
+
+
 class MoveUnknown(TenantryError, LookupError):
     """Tenant {tenant} has no move in hand. List what there is with `tenantry tenants moves`."""
 
