@@ -43,7 +43,7 @@ class Limits:
 
     header: int = 4096
     frame: int = 1 << 20
-    manifest: int = 8 << 20
+    manifest: int = 4 << 20
     members: int = 4096
     row: int = 1 << 28
     # 2^23 bytes: what decompression may remember of what it gave.

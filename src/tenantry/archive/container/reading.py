@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from tenantry.archive.container.faults import Fault, told_of
-from tenantry.archive.container.framing import BEGIN, DATA, END, FRAME, MANIFEST, Header, Limits, member_name
-from tenantry.archive.container.manifest import Manifest, TableEntry, manifest_from
-from tenantry.archive.container.measuring import PIECE, Measure, whole_lines
+from tenantry.archive.container.framing import BEGIN, MANIFEST, Header, Limits, member_name
+from tenantry.archive.container.manifest import Manifest, manifest_from
+from tenantry.archive.container.members import Members
 from tenantry.archive.container.scanning import Scan, Scanned, Span
 from tenantry.archive.container.sealing import Clear, Seal, Sealed
 from tenantry.archive.keys import DataKey, KeyRing
-from tenantry.archive.libraries import zstd
 from tenantry.errors import ArchiveError, ArchiveSealed
 
 # Returns the data key of a tenant by its id, or None where it is gone.
@@ -23,24 +22,11 @@ DataKeys = Callable[[uuid.UUID, str], DataKey | None]
 class ArchiveFile:
     """An archive whose signature holds; ``open_archive`` makes one. The file it reads from stays the caller's."""
 
-    def __init__(
-        self,
-        file: BinaryIO,
-        *,
-        name: str,
-        manifest: Manifest,
-        spans: dict[str, Span],
-        header: Header,
-        seal: Seal,
-        limits: Limits,
-    ) -> None:
+    def __init__(self, members: Members, *, name: str, header: Header, manifest: Manifest) -> None:
         self.name = name
         self.header = header
         self.manifest = manifest
-        self._file = file
-        self._spans = spans
-        self._seal = seal
-        self._limits = limits
+        self._members = members
 
     def __repr__(self) -> str:
         return f"ArchiveFile({self.name!r}, tenant={self.manifest.tenant}, rows={self.manifest.rows})"
@@ -61,7 +47,7 @@ class ArchiveFile:
                 fix="Look into its manifest for those it has.",
             ) from None
         with told_of(self.name):
-            yield from self._measured(entry)
+            yield from self._members.rows(entry)
 
     def check(self) -> None:
         """Reads every row once and compares counts, sizes and digests with the manifest.
@@ -71,55 +57,6 @@ class ArchiveFile:
         for entry in self.manifest.tables:
             for _ in self.rows(entry.name):
                 pass
-
-    def _measured(self, entry: TableEntry) -> Iterator[bytes]:
-        measure = Measure(longest_row=self._limits.row)
-        held = b""
-        for chunk in whole_lines(self._unpacked(self._spans[entry.name]), longest_row=self._limits.row):
-            measure.add(chunk)
-            if measure.size > entry.size:
-                raise Fault(f"table {entry.name!r} has more bytes than its manifest says.")
-            if held:
-                yield held
-            held = chunk
-        if measure.result() != entry.measured:
-            raise Fault(f"the rows of table {entry.name!r} are not those of its manifest.")
-        if held:
-            yield held
-
-    def _unpacked(self, span: Span) -> Iterator[bytes]:
-        decompressor = zstd.ZstdDecompressor(
-            options={zstd.DecompressionParameter.window_log_max: self._limits.window_log}
-        )
-        try:
-            for payload in self._payloads(span):
-                yield from _decompressed(decompressor, payload)
-        except (zstd.ZstdError, EOFError) as error:
-            raise Fault("a member does not unpack.") from error
-        if not decompressor.eof or decompressor.unused_data:
-            raise Fault("a member unpacks to something else than its rows.")
-
-    def _payloads(self, span: Span) -> Iterator[bytes]:
-        offset, number = span.offset, span.number
-        while True:
-            # Members may be read in turn, so the place in the file is each one's own.
-            self._file.seek(offset)
-            kind, length = FRAME.unpack(self._exactly(FRAME.size))
-            number += 1
-            offset += FRAME.size + length
-            # The file may have been changed since it was scanned.
-            if offset > span.end or kind not in (DATA, END):
-                raise Fault("it was changed while it was read.")
-            payload = self._seal.open(self._exactly(length), kind=kind, number=number)
-            if kind == END:
-                return
-            yield payload
-
-    def _exactly(self, length: int) -> bytes:
-        found = self._file.read(length)
-        if len(found) < length:
-            raise Fault("it was cut while it was read.")
-        return found
 
 
 def open_archive(
@@ -155,9 +92,8 @@ def open_archive(
         spans = {_name_of(span, seal): span for span in scanned.spans}
         if len(spans) < len(scanned.spans) or list(spans) != [table.name for table in manifest.tables]:
             raise Fault("its manifest names other tables than it has.")
-    archive = ArchiveFile(
-        file, name=name, manifest=manifest, spans=spans, header=scanned.header, seal=seal, limits=limits
-    )
+    members = Members(file, spans, seal, limits)
+    archive = ArchiveFile(members, name=name, header=scanned.header, manifest=manifest)
     if contents:
         archive.check()
     return archive
@@ -198,10 +134,3 @@ def _manifest(scanned: Scanned, seal: Seal) -> Manifest:
 
 def _name_of(span: Span, seal: Seal) -> str:
     return member_name(seal.open(span.name, kind=BEGIN, number=span.number))
-
-
-def _decompressed(decompressor: zstd.ZstdDecompressor, payload: bytes) -> Iterator[bytes]:
-    """Unpacks in pieces of bounded size, however much a few bytes may stand for."""
-    yield decompressor.decompress(payload, max_length=PIECE)
-    while not (decompressor.needs_input or decompressor.eof):
-        yield decompressor.decompress(b"", max_length=PIECE)
