@@ -55,8 +55,11 @@ BEGIN
     VALUES (new_id, new_tenant ->> 'slug', new_tenant ->> 'name', 'provisioning', new_tenant -> 'settings', 1, now(), now());
     INSERT INTO {schema}.placements (tenant_id, epoch, server, isolation, physical)
     VALUES (new_id, 1, new_tenant ->> 'server', new_tenant ->> 'isolation', new_tenant ->> 'physical');
-    INSERT INTO {schema}.identities (kind, value, tenant_id)
-    SELECT i ->> 0, i ->> 1, new_id FROM jsonb_array_elements(new_identities) AS i;
+    -- Each schema that is made has every statement planned anew, so none is run that has nothing to do.
+    IF new_identities <> '[]' THEN
+        INSERT INTO {schema}.identities (kind, value, tenant_id)
+        SELECT i ->> 0, i ->> 1, new_id FROM jsonb_array_elements(new_identities) AS i;
+    END IF;
     INSERT INTO {schema}.journal (id, kind, tenant_id, step, state, holder, lease_until, detail, created_at, updated_at)
     VALUES (new_id, 'create', new_id, 'registered', 'running', new_tenant ->> 'holder',
             now() + make_interval(secs => (new_tenant ->> 'lease')::double precision), '{{}}', now(), now());
@@ -86,7 +89,9 @@ BEGIN
     END IF;
     PERFORM {schema}.register(
         new_tenant || jsonb_build_object('id', id, 'physical', physical), new_identities, ceiling);
-    UPDATE {schema}.journal j SET step = 'placed' WHERE j.id = enrol.id AND j.kind = 'create' AND enrol.placed;
+    IF placed THEN
+        UPDATE {schema}.journal j SET step = 'placed' WHERE j.id = enrol.id AND j.kind = 'create';
+    END IF;
     others := EXISTS (
         SELECT 1 FROM {schema}.journal j
         WHERE j.kind = 'create' AND j.state = 'running' AND j.step <> 'waiting' AND j.id <> enrol.id);
