@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -13,9 +14,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, ExecutionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from tenantry.errors import ContextLost, QueryTimeout, TenantRequired
+from tenantry.errors import ContextLost, QueryTimeout, TenantMoved, TenantRequired
 from tenantry.isolation.binding import READ_ONLY_OPTION, Binding, begin_statement, checked_level
-from tenantry.isolation.sqlite_connection import bind, wall_of
+from tenantry.isolation.departures import tell
+from tenantry.isolation.sqlite_connection import bind, inner_of, wall_of
 from tenantry.settings import Config
 
 if TYPE_CHECKING:
@@ -127,7 +129,29 @@ def _enter_sqlite(connection: Connection, binding: Binding) -> None:
     connection.info[_TENANT] = binding.tenant
     # A reader that turns writer fails at once where another wrote in between (HAZARDS S16).
     begin = "BEGIN" if options.get(READ_ONLY_OPTION) else "BEGIN IMMEDIATE"
-    connection.exec_driver_sql(begin, execution_options={_BEGINS: True})
+    if binding.tenant is None:
+        connection.exec_driver_sql(begin, execution_options={_BEGINS: True})
+    else:
+        _begin_at_tenant(connection, begin, binding.tenant)
+
+
+def _begin_at_tenant(connection: Connection, begin: str, tenant: uuid.UUID) -> None:
+    adapted: Any = connection.connection.dbapi_connection
+    inner: Any = inner_of(adapted)
+    try:
+        if connection.dialect.is_async:
+            # In the connection's own thread, to which aiosqlite has no public way but by statements; as one trip there.
+            adapted.run_async(lambda driver: driver._execute(inner.begin, begin, tenant))
+        else:
+            inner.begin(begin, tenant)
+    except TenantMoved as error:
+        # The file may be one that is gone, and this connection the last that has it open.
+        connection.invalidate()
+        raise tell(error, connection.dialect) from None
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError.instance(begin, None, error, type(error), dialect=connection.dialect) from error
+    except BaseException as error:
+        _give_up(connection, error)
 
 
 _ENTRANCES: Final = {

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, Engine
 from tenantry.errors import ConfigurationError, ExtraMissing, LoginRequired, UnsafeLogin
 from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.blueprints import Blueprint
+from tenantry.isolation.departures import Departed, hook_departures, unheard
 from tenantry.isolation.engines import Engines
 from tenantry.isolation.hooks import bound, bound_async
 from tenantry.isolation.pools import async_postgres_engine, postgres_engine
@@ -55,8 +56,11 @@ class PostgresServer:
 
     kind = "postgresql"
 
-    def __init__(self, name: str, urls: Mapping[str, URL], *, metadata: MetaData, config: Config) -> None:
+    def __init__(
+        self, name: str, urls: Mapping[str, URL], *, metadata: MetaData, config: Config, departed: Departed = unheard
+    ) -> None:
         self.name = name
+        self._departed = departed
         self.metadata = metadata
         self.config = config
         self.engines = Engines(name, config)
@@ -326,11 +330,15 @@ class PostgresServer:
 
     def _make(self, url: URL, *, budgeted: bool = False) -> Engine:
         budget = self.engines.budget if budgeted else None
-        return postgres_engine(url, self.config, budget=budget, make_room=self.engines.make_room)
+        engine = postgres_engine(url, self.config, budget=budget, make_room=self.engines.make_room)
+        hook_departures(engine, self._departed)
+        return engine
 
     def _make_async(self, url: URL, *, prepared: bool, budgeted: bool = False) -> AsyncEngine:
         budget, make_room = self.engines.budget if budgeted else None, self.engines.make_room_async
-        return async_postgres_engine(url, self.config, budget=budget, make_room=make_room, prepared=prepared)
+        engine = async_postgres_engine(url, self.config, budget=budget, make_room=make_room, prepared=prepared)
+        hook_departures(engine.sync_engine, self._departed)
+        return engine
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 from sqlalchemy import MetaData
@@ -12,6 +13,7 @@ from tenantry.errors import ConfigurationError, IsolationUnavailable, ServerExis
 from tenantry.isolation.adopted import AdoptedDatabase
 from tenantry.isolation.base import Strategy
 from tenantry.isolation.database import PostgresDatabase, SqliteFile
+from tenantry.isolation.departures import Departed
 from tenantry.isolation.postgres import APP, PostgresServer
 from tenantry.isolation.rows import PostgresRows, SqliteRows
 from tenantry.isolation.schema import PostgresSchema
@@ -34,6 +36,7 @@ class Servers:
         self._config = config
         self._servers: dict[str, Server] = {}
         self._strategies: dict[tuple[str, Isolation], Strategy] = {}
+        self._told: list[Departed] = []
 
     def __repr__(self) -> str:
         return f"Servers({', '.join(repr(server) for server in self._servers.values())})"
@@ -41,6 +44,10 @@ class Servers:
     def all(self) -> list[Server]:
         """Returns every server, ``main`` first."""
         return list(self._servers.values())
+
+    def on_departure(self, listener: Departed) -> None:
+        """Has *listener* told of each tenant that has left the place where a session looked for it."""
+        self._told.append(listener)
 
     @property
     def main(self) -> Server:
@@ -117,8 +124,13 @@ class Servers:
     def _make(self, name: str, app: URL, others: dict[str, URL]) -> Server:
         if app.get_backend_name() == "sqlite":
             directory = Path(app.database or "")
-            return SqliteServer(name, directory, metadata=self.metadata, config=self._config)
-        return PostgresServer(name, {APP: app, **others}, metadata=self.metadata, config=self._config)
+            return SqliteServer(name, directory, departed=self._tell, metadata=self.metadata, config=self._config)
+        logins = {APP: app, **others}
+        return PostgresServer(name, logins, departed=self._tell, metadata=self.metadata, config=self._config)
+
+    def _tell(self, tenant: uuid.UUID) -> None:
+        for listener in self._told:
+            listener(tenant)
 
 
 def _parse(url: str | URL) -> URL:

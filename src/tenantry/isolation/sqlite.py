@@ -20,8 +20,10 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.sql.compiler import DDLCompiler
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
+from tenantry.ids import physical_file
 from tenantry.isolation.binding import UNBOUND
 from tenantry.isolation.ddl import create_statements
+from tenantry.isolation.departures import Departed, hook_departures, unheard
 from tenantry.isolation.engines import Engines
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.pools import async_sqlite_engine, sqlite_engine
@@ -55,8 +57,11 @@ class SqliteServer:
 
     kind = "sqlite"
 
-    def __init__(self, name: str, directory: Path, *, metadata: MetaData, config: Config) -> None:
+    def __init__(
+        self, name: str, directory: Path, *, metadata: MetaData, config: Config, departed: Departed = unheard
+    ) -> None:
         self.name = name
+        self._departed = departed
         self.metadata = metadata
         self.config = config
         self.engines = Engines(name, config)
@@ -287,15 +292,22 @@ class SqliteServer:
 
     def _make(self, path: Path, factory: ConnectionFactory | None) -> Engine:
         engine = sqlite_engine(str(path), self.config, factory=factory)
+        hook_departures(engine, self._tell)
         if factory is self._walled:
             teach_returning(engine.dialect)
         return engine.execution_options(**ONE_FILE) if self._translates(factory) else engine
 
     def _make_async(self, path: Path, factory: ConnectionFactory | None) -> AsyncEngine:
         engine = async_sqlite_engine(str(path), self.config, factory=factory)
+        hook_departures(engine.sync_engine, self._tell)
         if factory is self._walled:
             teach_returning(engine.dialect)
         return engine.execution_options(**ONE_FILE) if self._translates(factory) else engine
+
+    def _tell(self, tenant: uuid.UUID) -> None:
+        # A file that comes to stand there again is another, whatever name it has.
+        self.engines.forget(physical_file(tenant))
+        self._departed(tenant)
 
     def _translates(self, factory: ConnectionFactory | None) -> bool:
         return factory is None or bool(owned_tables(self.metadata, Ownership.SHARED))

@@ -14,8 +14,9 @@ from typing import Any, Final, Never, Self
 
 from sqlalchemy import MetaData
 
-from tenantry.errors import ConfigurationError
+from tenantry.errors import ConfigurationError, TenantMoved
 from tenantry.isolation.sqlite_clock import INSTRUCTIONS_BETWEEN_LOOKS, Clock, ClockedCursor
+from tenantry.isolation.sqlite_gate import Gate
 from tenantry.isolation.sqlite_stored import quote, shared_tables
 from tenantry.isolation.sqlite_wall import DENIED_FUNCTIONS, HARMLESS, WRITES, Wall, WallScript
 from tenantry.isolation.stamps import VERSION_TABLE
@@ -33,7 +34,7 @@ _DESCRIBING_PRAGMAS: Final = frozenset(
 )
 _READABLE_PRAGMAS: Final = frozenset(
     {"compile_options", "data_version", "encoding", "foreign_keys", "journal_mode", "page_count", "page_size"}
-    | {"read_uncommitted", "user_version"}
+    | {"read_uncommitted", "schema_version", "user_version"}
 )
 
 
@@ -80,10 +81,15 @@ def wall_of(connection: object) -> Wall | None:
 
     The connection may be sqlite3's, aiosqlite's, or SQLAlchemy's adapter or pool entry around either.
     """
+    inner = inner_of(connection)
+    return inner.wall if isinstance(inner, WalledConnection) else None
+
+
+def inner_of(connection: object) -> object:
+    """Returns sqlite3's own connection behind any of those; what runs a statement on aiosqlite's runs in its thread."""
     driver = getattr(connection, "driver_connection", connection)
     # aiosqlite has no public way to the connection that it runs in its thread; binding runs nothing there.
-    inner = getattr(driver, "_conn", driver)
-    return inner.wall if isinstance(inner, WalledConnection) else None
+    return getattr(driver, "_conn", driver)
 
 
 def bind(connection: object, tenant: uuid.UUID | None) -> None:
@@ -107,6 +113,7 @@ class GuardedConnection(sqlite3.Connection):
 
     def __init__(self, *arguments: Any, seconds: float | None, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "isolation_level": None})
+        self.gate = Gate()
         if seconds is not None:
             self.clock = Clock(seconds)
             super().set_progress_handler(self.clock.is_over, INSTRUCTIONS_BETWEEN_LOOKS)
@@ -118,6 +125,20 @@ class GuardedConnection(sqlite3.Connection):
                     fix="Use a standard build of SQLite 3.35 or newer and a file on a local disk.",
                 )
         super().setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+
+    def begin(self, statement: str, tenant: uuid.UUID) -> None:
+        """Begins a transaction of a tenant's, if this is where the tenant is.
+
+        Raises: TenantMoved, and then none was begun; sqlite3.Error.
+        """
+        if self.clock is not None:
+            self.clock.start()
+        # Past the connection's own cursor, which judges what a user says.
+        cursor = sqlite3.Cursor(self)
+        cursor.execute(statement)
+        if self.gate.has_left(cursor, tenant):
+            self.rollback()
+            raise TenantMoved(tenant=tenant)
 
     def close(self) -> None:
         """Closes the connection, and ends its transaction although a cursor may live on.
@@ -283,7 +304,7 @@ class WalledConnection(GuardedConnection):
     def __init__(self, *arguments: Any, script: WallScript, **options: Any) -> None:
         self.wall = Wall(script)
         super().__init__(*arguments, **options)
-        self.wall.raise_on(self)
+        self.wall.raise_on(self, self.gate)
 
     def cursor(self, factory: type[WalledCursor] | None = None) -> WalledCursor:  # type: ignore[override]
         """Returns a cursor of the wall's own kind.

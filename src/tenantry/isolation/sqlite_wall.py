@@ -33,6 +33,7 @@ from typing import Final
 
 from sqlalchemy import Column, MetaData, Table
 
+from tenantry.isolation.sqlite_gate import CHANGES_TABLE, FENCE_TABLE, Gate
 from tenantry.isolation.sqlite_stored import (
     STORED_SUFFIX,
     TRIGGER_PREFIX,
@@ -58,6 +59,7 @@ WRITES: Final = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3
 HARMLESS: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}
 )
+_LOOKS: Final = frozenset({sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_PRAGMA})
 # SQLAlchemy asks for it once per engine; the answer says nothing about anybody.
 _READABLE_PRAGMAS: Final = frozenset({"read_uncommitted"})
 
@@ -104,6 +106,7 @@ class Wall:
         self._hidden: frozenset[str] = frozenset()
         self._unspeakable = _unspeakable(frozenset())
         self._allowed: set[str] = set()
+        self._gate = Gate()
         self.spelled: str | None = None
         self.changed = 0
 
@@ -127,8 +130,9 @@ class Wall:
             raise TypeError(f"a tenant is bound by its UUID, not by a {type(tenant).__name__}")
         self.spelled = tenant.hex
 
-    def raise_on(self, connection: sqlite3.Connection) -> None:
-        """Puts the wall up on a connection that nobody has used yet."""
+    def raise_on(self, connection: sqlite3.Connection, gate: Gate) -> None:
+        """Puts the wall up on a connection that nobody has used yet; *gate* looks past it for the connection itself."""
+        self._gate = gate
         connection.create_function(f"{self._secret}tenant", 0, lambda: self.spelled, deterministic=True)
         connection.create_function(f"{self._secret}count", 1, self._count)
         cursor = sqlite3.Cursor(connection)
@@ -176,6 +180,8 @@ class Wall:
     def _allows(
         self, action: int, first: str | None, second: str | None, database: str | None, on_behalf: str | None
     ) -> bool:
+        if self._gate.looking:
+            return action in _LOOKS
         if action == sqlite3.SQLITE_READ:
             return self._may_read(first or "", second or "", database, on_behalf)
         if action in WRITES:
@@ -213,7 +219,8 @@ class Wall:
     def _may_write(self, table: str, database: str | None, on_behalf: str | None) -> bool:
         if database == "temp":
             return table in self._script.views
-        return database == "main" and table in self._script.keys and self._is_trigger(on_behalf)
+        known = table in self._script.keys or table == CHANGES_TABLE
+        return database == "main" and known and self._is_trigger(on_behalf)
 
     def _is_trigger(self, name: str | None) -> bool:
         return name is not None and name.startswith(self._triggers)
@@ -222,7 +229,8 @@ class Wall:
 @functools.lru_cache(maxsize=64)
 def _unspeakable(hidden: frozenset[str]) -> re.Pattern[str]:
     """Returns what finds a name in a statement that a tenant's statement has no business with, however it is quoted."""
-    known = [STORED_SUFFIX, TRIGGER_PREFIX, r"\bsqlite_", r"\bpragma_"]
+    # The last two may be made while connections live. What the gate has had prepared must not be asked by a user.
+    known = [STORED_SUFFIX, TRIGGER_PREFIX, r"\bsqlite_", r"\bpragma_", FENCE_TABLE, CHANGES_TABLE]
     others = [rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(hidden)]
     return re.compile("|".join([*known, *others]), re.IGNORECASE)
 

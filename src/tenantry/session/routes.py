@@ -56,6 +56,7 @@ class Router:
         self._control = control
         self._servers = servers
         self._kept: Kept[Route] = Kept(ttl=config.route_ttl, limit=config.route_limit)
+        servers.on_departure(self._kept.forget)
 
     def route(self, key: TenantKey) -> Route:
         """Returns the route of an active tenant.
