@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from tenantry.archive.forgetting import Forgetting
 from tenantry.archive.keys import KeyRing
@@ -73,6 +73,11 @@ def close(connection: Connection, erasure: uuid.UUID, certificate: Mapping[str, 
     """Keeps the certificate of an erase that has come to its end."""
     done = {"state": DONE, "certificate": dict(certificate)}
     connection.execute(update(erasures).where(erasures.c.id == erasure).values(**done))
+
+
+def withdraw(connection: Connection, erasure: uuid.UUID) -> None:
+    """Strikes an erase that changed nothing off the log."""
+    connection.execute(delete(erasures).where(erasures.c.id == erasure))
 
 
 def listing(connection: Connection, tenant: uuid.UUID | None = None) -> list[Erasure]:
