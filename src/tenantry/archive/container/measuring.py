@@ -55,7 +55,7 @@ class Measure:
 
 
 def pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yields the same bytes in pieces of a size that is neither slow nor large."""
+    """Yields the same bytes in pieces of ``PIECE`` bytes at most, and not many smaller ones."""
     waiting: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -89,8 +89,5 @@ def whole_lines(chunks: Iterable[bytes], *, longest_row: int) -> Iterator[bytes]
 
 
 def _cut(whole: bytes) -> Iterator[bytes]:
-    if len(whole) < 2 * PIECE:
-        yield whole
-        return
     for start in range(0, len(whole), PIECE):
         yield whole[start : start + PIECE]
