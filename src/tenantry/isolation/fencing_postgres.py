@@ -29,6 +29,8 @@ _TRY: Final = "'300ms'"
 _BETWEEN: Final = 0.1
 # What a connection that was lost leaves open ends after so much silence.
 _SILENCE: Final = "idle_in_transaction_session_timeout = '10min'"
+# What is noted and what is read are to be of one moment: else a row may refer to one that was not there yet.
+_SNAPSHOT: Final = "transaction_isolation = 'repeatable read'"
 
 # Types whose text no setting changes.
 _PLAIN_TYPES: Final = ("uuid", "int2", "int4", "int8", "text", "varchar", "bpchar", "bool", "numeric", "name")
@@ -140,7 +142,7 @@ def closed(server: PostgresServer, tenant: Tenant, *, patience: float, departing
 @contextlib.contextmanager
 def catching(server: PostgresServer, tenant: Tenant) -> Iterator[Connection]:
     """Yields a transaction in which changes can be taken out of the log and rows be read; commits on leaving."""
-    with _working(server, _place_of(server, tenant), _SILENCE) as connection:
+    with _working(server, _place_of(server, tenant), _SILENCE, _SNAPSHOT) as connection:
         yield connection
 
 
