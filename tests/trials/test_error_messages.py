@@ -23,6 +23,7 @@ EXAMPLES: dict[str, Any] = {
     "before": "3f2a",
     "canary": "acme",
     "candidates": "users@v1, users@v2",
+    "column": "subject",
     "count": 2,
     "current": "77aa",
     "error": "23503: insert or update violates a foreign key.",

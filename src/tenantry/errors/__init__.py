@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from tenantry.errors.archives import (
     ArchiveError,
+    BackupFiltered,
     OperationInProgress,
     OperationLost,
     OperationUnknown,
+    PlaceUnfit,
+    RowRefused,
     ScheduleUnknown,
 )
 from tenantry.errors.base import (
@@ -165,6 +168,7 @@ __all__ = [
     "ArchiveUnknown",
     "AuditNotGiven",
     "AuditRefused",
+    "BackupFiltered",
     "BackupRefused",
     "BudgetExceeded",
     "CanaryRefused",
@@ -226,6 +230,7 @@ __all__ = [
     "PersonUnnamed",
     "PersonsUndeclared",
     "PlaceNotEmpty",
+    "PlaceUnfit",
     "PlanInvalid",
     "PriceUnknown",
     "QueryTimeout",
@@ -236,6 +241,7 @@ __all__ = [
     "RestoreRefused",
     "RestoreUnequal",
     "RevisionUnknown",
+    "RowRefused",
     "RunClosed",
     "RunInProgress",
     "RunUnknown",

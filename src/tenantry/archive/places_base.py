@@ -1,0 +1,126 @@
+"""What reads and what writes a tenant's rows, whichever database they stand in."""
+
+from __future__ import annotations
+
+import abc
+import datetime
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import Connection
+
+from tenantry.archive.encoding import digest_of, keys_of
+from tenantry.archive.shapes import TableDigest, TableShape
+from tenantry.types import Tenant
+
+# A row's own key: the texts of its key columns, in the order of the shape.
+Key = Sequence[str]
+
+# How much is handed on at once.
+CHUNK: Final = 1 << 18
+
+
+class Reader(abc.ABC):
+    """One consistent view of a tenant's rows."""
+
+    def __init__(self, tenant: Tenant, tables: Sequence[TableShape], *, spelled: uuid.UUID) -> None:
+        self.tenant = tenant
+        self.tables = tuple(tables)
+        # The id that rows show where they point at the tenant itself.
+        self.spelled = spelled
+        self.revision: str | None = None
+        self.taken_at = datetime.datetime.now(datetime.UTC)
+        self._by_name = {table.name: table for table in self.tables}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} tenant={self.tenant.id}>"
+
+    def shape(self, table: TableShape | str) -> TableShape:
+        """Returns the shape of a table.
+
+        Raises: KeyError for one that is not read here.
+        """
+        return self._by_name[table if isinstance(table, str) else table.name]
+
+    @abc.abstractmethod
+    def rows(self, table: TableShape | str) -> Iterator[bytes]:
+        """Yields the canonical rows of a table in the order of their keys, in chunks of whole lines.
+
+        Raises: RowRefused for a value that has no canonical text.
+        """
+
+    @abc.abstractmethod
+    def rows_of(self, table: TableShape | str, keys: Iterable[Key]) -> Iterator[bytes]:
+        """Yields those rows whose keys are named and that stand, in no order that means anything."""
+
+    def digest(self, table: TableShape | str) -> TableDigest:
+        """Returns what a table amounts to.
+
+        Raises: as ``rows``.
+        """
+        return digest_of(self.rows(table))
+
+
+class Writer(Reader):
+    """One transaction that writes a tenant's rows; it sees what it wrote, and commits on leaving."""
+
+    connection: Connection
+
+    @abc.abstractmethod
+    def fill(self, table: TableShape | str, chunks: Iterable[bytes]) -> int:
+        """Adds canonical rows to a table and returns how many; tables are filled in the order of ``tables``.
+
+        Raises: RowRefused for a value that cannot be kept here exactly, ArchiveError for bytes that are no rows.
+        """
+
+    @abc.abstractmethod
+    def remove(self, table: TableShape | str, keys: Iterable[Key]) -> int:
+        """Removes the named rows and returns how many there were."""
+
+    @abc.abstractmethod
+    def put(self, table: TableShape | str, chunks: Iterable[bytes]) -> int:
+        """Writes rows over those of the same keys, or beside the others, and returns how many.
+
+        Raises: as ``fill``.
+        """
+
+    @abc.abstractmethod
+    def clear(self) -> Mapping[str, int]:
+        """Removes every row of the tenant, and returns how many went, by table."""
+
+    @abc.abstractmethod
+    def settle(self) -> None:
+        """Has the database number new rows from after the highest number that stands."""
+
+    def replace(self, table: TableShape | str, keys: Iterable[Key], chunks: Iterable[bytes]) -> None:
+        """Makes the rows of these keys what *chunks* say: those that are not among them go.
+
+        Where tables refer to each other, several are brought up to date with ``apply``.
+
+        Raises: as ``fill``.
+        """
+        shape, found = self.shape(table), list(chunks)
+        standing = self._keys(shape, found)
+        self.remove(shape, [key for key in keys if tuple(key) not in standing])
+        self.put(shape, found)
+
+    def apply(
+        self, changes: Mapping[str, Iterable[Key]], rows: Callable[[TableShape, Sequence[Key]], Iterable[bytes]]
+    ) -> int:
+        """Makes changed rows what they are elsewhere, *rows* says which still are, and returns how many were named.
+
+        Raises: as ``fill``.
+        """
+        named = {shape: list(changes[shape.name]) for shape in self.tables if changes.get(shape.name)}
+        found = {shape: list(rows(shape, keys)) for shape, keys in named.items()}
+        for shape in reversed(named):
+            standing = self._keys(shape, found[shape])
+            self.remove(shape, [key for key in named[shape] if tuple(key) not in standing])
+        for shape, chunks in found.items():
+            self.put(shape, chunks)
+        return sum(map(len, named.values()))
+
+    @staticmethod
+    def _keys(shape: TableShape, chunks: Iterable[bytes]) -> set[tuple[str, ...]]:
+        return set(keys_of(shape, chunks))
