@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from tenantry.archive.keys import DataKey, KeyRing, wrapped_under
 from tenantry.catalog import data_keys
 from tenantry.catalog.data_keys import WrappedKey
+from tenantry.isolation.sqlite import CATALOG, SqliteServer
+from tenantry.isolation.sqlite_library import LibraryConnection
 from tenantry.tenancy import Tenancy
 
 _ACTION: Final = "Keeping data keys"
@@ -81,7 +86,11 @@ class DataKeys:
         Raises: LoginRequired.
         """
         with self._tenancy.catalog(_ACTION) as connection:
-            return data_keys.destroy(connection, tenant, keys)
+            destroyed = data_keys.destroy(connection, tenant, keys)
+        main = self._tenancy.servers.main
+        if isinstance(main, SqliteServer):
+            empty_log(main.file(CATALOG))
+        return destroyed
 
     def rewrap(self, told: Callable[[int, int], None] | None = None) -> int:
         """Wraps every key by the ring's current one and returns how many were not; the others of the ring may go then.
@@ -101,6 +110,13 @@ class DataKeys:
 
     def _unwrapped(self, key: WrappedKey) -> DataKey:
         return self._ring.unwrap(key.wrapped or "", tenant=key.tenant_id, id=str(key.id))
+
+
+def empty_log(file: Path) -> bool:
+    """Writes a SQLite file's log into it and empties the log, which keeps what was overwritten; False while in use."""
+    with contextlib.closing(sqlite3.connect(file, factory=LibraryConnection, isolation_level=None)) as connection:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def key_facts(tenancy: Tenancy, tenant: uuid.UUID | None = None) -> list[KeyFacts]:

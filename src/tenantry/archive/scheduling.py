@@ -201,8 +201,9 @@ class Schedules:
             name = self._backup(tenant, plan)
         except Exception as error:
             # What a database says may hold values of rows; the log is the program's own.
-            told = str(error) if isinstance(error, TenantryError) else f"{type(error).__name__}; the log has more."
-            _log.exception("Backup failed for tenant %s", tenant.id)
+            expected = isinstance(error, TenantryError)
+            told = str(error) if expected else f"{type(error).__name__}; the log has more."
+            _log.error("Backup failed for tenant %s: %s", tenant.id, told, exc_info=not expected)
             return Turn(tenant, None, told)
         _log.info("Backup completed for tenant %s: %s", tenant.id, name)
         return Turn(tenant, name, None)
