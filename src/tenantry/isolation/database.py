@@ -22,6 +22,7 @@ from tenantry.isolation.purging import Purge, postgres_purge, sqlite_purge
 from tenantry.isolation.registries import DATABASE_REGISTRY
 from tenantry.isolation.registries import TABLES as REGISTRY_TABLES
 from tenantry.isolation.sqlite import SqliteServer, tables_of
+from tenantry.isolation.sqlite_gate import CHANGES_TABLE, FENCE_TABLE
 from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.isolation.templates import ready_template
 from tenantry.isolation.wall import door_statements, quote
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 _DROPPING: Final = "Dropping a tenant's database"
+# What the models did not make and yet is no stranger's in a tenant's file.
+_OURS: Final = frozenset({VERSION_TABLE, FENCE_TABLE, CHANGES_TABLE})
 
 
 def mark_of(home: str) -> str:
@@ -161,8 +164,9 @@ class SqliteFile:
         self._server.sweep_leftovers(self.place(tenant))
         if not self.exists(tenant):
             return {}
-        # The transaction has SQLite's write lock, so that nothing is written between the count and the end.
-        with bound(self.engine(tenant), self.enter(tenant)) as connection:
+        # The transaction has SQLite's write lock, so that nothing is written between the count and the end. It is the
+        # library's: a tenant that has left the file is let in no more.
+        with self._server.connection(self.place(tenant)) as connection:
             if not force:
                 self._check_tables(connection, tenant)
             counts = count_rows(connection, self._server.metadata)
@@ -170,7 +174,7 @@ class SqliteFile:
         return counts
 
     def _check_tables(self, connection: Connection, tenant: uuid.UUID) -> None:
-        foreign = sorted(tables_of(connection) - self._server.tables_of_files - {VERSION_TABLE})
+        foreign = sorted(tables_of(connection) - self._server.tables_of_files - _OURS)
         if foreign:
             reason = f"{', '.join(foreign)} in the tenant's file, which the models did not make."
             raise SurprisingErase(tenant=tenant, reason=reason)
