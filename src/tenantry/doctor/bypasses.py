@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
 from tenantry.doctor.scene import Scene, holders, in_order, named
-from tenantry.doctor.snapshot import PUBLIC, Relation
+from tenantry.doctor.snapshot import PUBLIC, Function, Relation
+from tenantry.isolation.fencing_names import FUNCTIONS, NOTE_PREFIX, SCHEMA
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA
 from tenantry.types import Finding
 
@@ -65,13 +66,19 @@ def _invoker(view: Relation) -> bool:
 def _judge_functions(scene: Scene) -> Iterator[Finding]:
     for function in sorted(scene.snapshot.functions, key=lambda function: function.signature):
         title = scene.title(function.signature)
+        known = (function.schema == CATALOG_SCHEMA and scene.holds_catalog) or _is_of_fence(function)
         pin = f"ALTER FUNCTION {function.signature} SET search_path = pg_catalog, pg_temp;"
-        if function.schema != CATALOG_SCHEMA or not scene.holds_catalog:
+        if not known:
             message = "It runs with its owner's rights, whoever calls it, so its text decides who sees what."
             yield Finding("D503", title, message, f"ALTER FUNCTION {function.signature} SECURITY INVOKER;")
         elif not function.pinned:
             message = "It runs with its owner's rights and finds names by its caller's search_path."
             yield Finding("D504", title, message, pin)
+
+
+def _is_of_fence(function: Function) -> bool:
+    name = function.signature.removeprefix(f"{SCHEMA}.").partition("(")[0]
+    return function.schema == SCHEMA and (name in FUNCTIONS or name.startswith(NOTE_PREFIX))
 
 
 def _judge_extensions(scene: Scene) -> Iterator[Finding]:

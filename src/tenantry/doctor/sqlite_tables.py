@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import MetaData, Table
 
 from tenantry.doctor.placements import Census
+from tenantry.isolation.fencing_names import FENCE_TABLE, is_of_fence
 from tenantry.isolation.sqlite_stored import (
     quote,
     stored_ddl,
@@ -24,7 +25,6 @@ from tenantry.types import Finding, Isolation
 
 Shape = dict[tuple[str, str], object]
 
-_BOOKKEEPING: Final = frozenset({VERSION_TABLE})
 _REINSTALL: Final = "Bring the file to what the models say with a migration; it must not be changed by hand."
 
 
@@ -36,7 +36,7 @@ def judge_own(
     wanted = {table.name for table in tables}
     if missing := sorted(wanted - names):
         yield Finding("D311", str(path), f"It lacks {', '.join(missing)}.", "Run the migrations for this placement.")
-    if unknown := sorted(names - wanted - _BOOKKEEPING):
+    if unknown := sorted(name for name in names - wanted if not _keeps_books(name)):
         message = f"The models do not know {', '.join(unknown)}, so nobody copies or moves what they hold."
         yield Finding("D310", str(path), message, "Declare them in the models, or drop them.")
     for table in tables:
@@ -57,7 +57,7 @@ def judge_common(
     for kind, name in sorted(wanted.keys() - found.keys()):
         yield Finding("D806", f"{path}: {name}", f"The {kind} is missing.", _REINSTALL)
     for kind, name in sorted(found.keys() - wanted.keys()):
-        if name not in _BOOKKEEPING:
+        if not _keeps_books(name):
             message = f"The wall does not know this {kind}, so nothing decides whose its rows are."
             yield Finding("D806", f"{path}: {name}", message, f"DROP {kind.upper()} {quote(name)};")
     for kind, name in sorted(wanted.keys() & found.keys()):
@@ -67,6 +67,10 @@ def judge_common(
         if ("table", stored_name(table)) in found:
             yield from _judge_keys(path, connection, stored_name(table))
             yield from _judge_residents(path, connection, stored_name(table), census)
+
+
+def _keeps_books(name: str) -> bool:
+    return name == VERSION_TABLE or is_of_fence(name)
 
 
 def _judge_kept(path: Path, connection: sqlite3.Connection, table: Table) -> Iterator[Finding]:
@@ -137,10 +141,17 @@ def _judge_residents(path: Path, connection: sqlite3.Connection, table: str, cen
     if census.tenants is None:
         return
     here = {tenant.id.hex for tenant in census.tenants if tenant.isolation is Isolation.ROWS}
-    for resident in sorted(_residents(connection, table) - here):
+    for resident in sorted(_residents(connection, table) - here - _fenced(connection)):
         message = f"It holds rows of {resident}, and no tenant of that identifier has its rows here."
         fix = f"DELETE FROM {quote(table)} WHERE {TENANT_COLUMN} = '{resident}'; after a look at what they are."
         yield Finding("D601", f"{path}: {table}", message, fix)
+
+
+def _fenced(connection: sqlite3.Connection) -> set[str]:
+    """Returns the tenants whose rows a move keeps until it is final."""
+    if FENCE_TABLE not in _names(connection):
+        return set()
+    return {tenant for (tenant,) in connection.execute(f"SELECT tenant_id FROM {FENCE_TABLE}")}
 
 
 def _residents(connection: sqlite3.Connection, table: str) -> set[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from tenantry.isolation.fencing_names import is_of_fence
 from tenantry.isolation.marks import NOTING
 from tenantry.isolation.stamps import VERSION_TABLE
 
@@ -52,8 +53,8 @@ class Fingerprint:
 
     @classmethod
     def of(cls, facts: Iterable[Fact]) -> Fingerprint:
-        """Returns the fingerprint of *facts*, without those about the bookkeeping of migrations."""
-        return cls(frozenset(fact for fact in facts if fact.table not in BOOKKEEPING))
+        """Returns the fingerprint of *facts*, without those about the bookkeeping of migrations and of fences."""
+        return cls(frozenset(fact for fact in facts if not _keeps_books(fact)))
 
     @cached_property
     def digest(self) -> str:
@@ -64,6 +65,10 @@ class Fingerprint:
     def only(self, wanted: Callable[[Fact], bool]) -> Fingerprint:
         """Returns the part of it that *wanted* says yes to."""
         return Fingerprint(frozenset(filter(wanted, self.facts)))
+
+
+def _keeps_books(fact: Fact) -> bool:
+    return fact.table in BOOKKEEPING or is_of_fence(fact.table) or is_of_fence(fact.name)
 
 
 def differences(a: Fingerprint, b: Fingerprint, *, here: str = "here", there: str = "in the models") -> list[str]:

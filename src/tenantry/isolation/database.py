@@ -15,6 +15,7 @@ from tenantry.ids import physical_file, physical_name
 from tenantry.isolation.binding import Binding
 from tenantry.isolation.contents import count_rows, missing_tables
 from tenantry.isolation.erasing import PATIENCE, check_database, count_locked, own_tables, patiently, present_tables
+from tenantry.isolation.fencing_names import CHANGES_TABLE, FENCE_TABLE, SCHEMA, TABLES
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.marks import with_revision
 from tenantry.isolation.postgres import PostgresServer
@@ -22,7 +23,6 @@ from tenantry.isolation.purging import Purge, postgres_purge, sqlite_purge
 from tenantry.isolation.registries import DATABASE_REGISTRY
 from tenantry.isolation.registries import TABLES as REGISTRY_TABLES
 from tenantry.isolation.sqlite import SqliteServer, tables_of
-from tenantry.isolation.sqlite_gate import CHANGES_TABLE, FENCE_TABLE
 from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.isolation.templates import ready_template
 from tenantry.isolation.wall import door_statements, quote
@@ -109,6 +109,7 @@ class PostgresDatabase:
         common = self._server.config.common_schema
         yield from ((common, name) for name in (*own_tables(self._server.metadata), VERSION_TABLE))
         yield from ((DATABASE_REGISTRY, name) for name in REGISTRY_TABLES)
+        yield from ((SCHEMA, name) for name in TABLES)
         yield from ((SHARED_SCHEMA, table.name) for table in owned_tables(self._server.metadata, Ownership.SHARED))
 
     def purging(self, tenant: uuid.UUID) -> contextlib.AbstractContextManager[Purge]:

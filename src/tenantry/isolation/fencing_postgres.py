@@ -16,7 +16,8 @@ from tenantry.errors import FenceBusy, MoveRefused
 from tenantry.isolation import fencing_statements as statements
 from tenantry.isolation.appending import PURGING
 from tenantry.isolation.binding import Binding
-from tenantry.isolation.fencing_statements import DEPARTED, FENCING, OPEN, SCHEMA, lock_key
+from tenantry.isolation.fencing_names import SCHEMA
+from tenantry.isolation.fencing_statements import DEPARTED, FENCING, OPEN, lock_key
 from tenantry.isolation.postgres import INSTALL_LOCK, OPERATOR, OWNER, PostgresServer
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA, POLICY, quote
 from tenantry.models import TENANT_COLUMN
@@ -133,10 +134,10 @@ def closed(server: PostgresServer, tenant: Tenant, *, patience: float, departing
     place = _place_of(server, tenant)
     with _working(server, place, f"{FENCING} = 'on'", _SILENCE) as connection:
         _lock(connection, place, patience)
-        _change(connection, place, state=OPEN)
+        _change(connection, place)
         yield connection
         if departing:
-            _change(connection, place, state=DEPARTED)
+            _change(connection, place, departed=True)
 
 
 @contextlib.contextmanager
@@ -258,10 +259,12 @@ def _lock(connection: Connection, place: _Place, patience: float) -> None:
         time.sleep(_BETWEEN)
 
 
-def _change(connection: Connection, place: _Place, *, state: str) -> None:
+def _change(connection: Connection, place: _Place, *, departed: bool = False) -> None:
+    """Makes the transaction the one that holds the fence, which older snapshots run against."""
+    state = f"'{DEPARTED}'" if departed else "state"
     statement = (
-        f"UPDATE {SCHEMA}.fences SET state = :state, holder = pg_current_xact_id(), changed_at = now() "
+        f"UPDATE {SCHEMA}.fences SET state = {state}, holder = pg_current_xact_id(), changed_at = now() "
         f"WHERE tenant_id = :tenant AND place = :place"
     )
-    if connection.execute(text(statement), {**place.words, "state": state}).rowcount != 1:
+    if connection.execute(text(statement), place.words).rowcount != 1:
         raise MoveRefused(tenant=place.tenant, reason="nothing was made ready there to hold its writers.")

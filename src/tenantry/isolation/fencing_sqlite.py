@@ -20,11 +20,10 @@ from sqlalchemy.types import TypeEngine
 
 from tenantry.errors import FenceBusy, MoveRefused
 from tenantry.isolation.binding import UNBOUND
+from tenantry.isolation.fencing_names import CHANGES_TABLE, FENCE_TABLE, STORED_TRIGGER, TRIGGER
 from tenantry.isolation.hooks import enter
 from tenantry.isolation.sqlite import COMMON, SqliteServer
-from tenantry.isolation.sqlite_connection import LIBRARY_PREFIX
-from tenantry.isolation.sqlite_gate import CHANGES_TABLE, FENCE_TABLE
-from tenantry.isolation.sqlite_stored import STORED_SUFFIX, TRIGGER_PREFIX, quote
+from tenantry.isolation.sqlite_stored import STORED_SUFFIX, quote
 from tenantry.models import TENANT_COLUMN
 from tenantry.types import Isolation, Tenant
 
@@ -167,9 +166,8 @@ def _mark(connection: Connection, tenant: Tenant, *, departed: bool) -> None:
 
 
 def _prefix(tenant: Tenant) -> str:
-    """Returns how the names of a tenant's triggers begin; by their beginnings the walls know triggers of ours."""
-    beginning = TRIGGER_PREFIX if tenant.isolation is Isolation.ROWS else LIBRARY_PREFIX
-    return f"{beginning}note_{tenant.id.hex}_"
+    """Returns how the names of a tenant's triggers begin."""
+    return f"{STORED_TRIGGER if tenant.isolation is Isolation.ROWS else TRIGGER}{tenant.id.hex}_"
 
 
 def _noted(connection: Connection, tenant: Tenant) -> list[_Noted]:

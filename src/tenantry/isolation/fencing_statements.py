@@ -16,14 +16,11 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
+from tenantry.isolation.fencing_names import NOTE_PREFIX, PRESENT_POLICY, SCHEMA, TRIGGER
 from tenantry.isolation.wall import quote
 from tenantry.models import TENANT_COLUMN
 from tenantry.settings import Config
 
-SCHEMA: Final = "tenantry_move"
-PRESENT_POLICY: Final = "tenantry_present"
-TRIGGER_PREFIX: Final = "tenantry_fence_"
-NOTE_PREFIX: Final = "note_"
 # Said by the transaction that has put the fence up; whoever else says it is refused.
 FENCING: Final = "tenantry.fencing"
 MOVED: Final = "TN001"
@@ -279,7 +276,7 @@ def unpresent_statements(table: str, *, place: str) -> list[str]:
 
 
 def _trigger(tenant: uuid.UUID, event: str) -> str:
-    return f"{TRIGGER_PREFIX}{tenant.hex}_{event.lower()}"
+    return f"{TRIGGER}{tenant.hex}_{event.lower()}"
 
 
 def _literal(text: str) -> str:

@@ -10,8 +10,7 @@ import sqlite3
 import uuid
 from typing import Final
 
-FENCE_TABLE: Final = "tenantry_fence"
-CHANGES_TABLE: Final = "tenantry_changes"
+from tenantry.isolation.fencing_names import FENCE_TABLE
 
 _STANDS: Final = f"SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = '{FENCE_TABLE}'"
 _HAS_LEFT: Final = f"SELECT 1 FROM main.{FENCE_TABLE} WHERE tenant_id = ? AND departed"

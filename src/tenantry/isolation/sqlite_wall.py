@@ -33,7 +33,8 @@ from typing import Final
 
 from sqlalchemy import Column, MetaData, Table
 
-from tenantry.isolation.sqlite_gate import CHANGES_TABLE, FENCE_TABLE, Gate
+from tenantry.isolation.fencing_names import CHANGES_TABLE, FENCE_TABLE
+from tenantry.isolation.sqlite_gate import Gate
 from tenantry.isolation.sqlite_stored import (
     STORED_SUFFIX,
     TRIGGER_PREFIX,
