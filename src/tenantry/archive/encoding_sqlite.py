@@ -62,7 +62,7 @@ def _numeric(scale: int | None) -> Codec:
             return numeric_text(Decimal(repr(value)) if scale is None else Decimal(value), scale)
         return numeric_text(Decimal(_a(int, value)), scale)
 
-    def decode(text: str) -> float | int:
+    def decode(text: str) -> Any:
         number = Decimal(text)
         whole = number.is_finite() and number == number.to_integral_value() and abs(number) <= _LARGEST
         return _kept(int(number) if whole else float(number), text, encode)

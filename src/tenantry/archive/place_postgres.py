@@ -18,6 +18,7 @@ from tenantry.archive.standing import lacking, met, on_postgres
 from tenantry.archive.writing_postgres import MARGIN, Abilities, PostgresWriter
 from tenantry.isolation.appending import PURGING
 from tenantry.isolation.binding import Binding
+from tenantry.isolation.fencing_names import PRESENT_POLICY
 from tenantry.isolation.postgres import OPERATOR, OWNER, PostgresServer
 from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA, quote
@@ -56,7 +57,7 @@ where n.nspname = %s and c.relname = any(%s) and c.relrowsecurity and not (
 order by 1
 """
 # Restrictive policies that hide no row: they raise an error, or let all pass.
-_RAISING: Final = ["tenantry_present"]
+_RAISING: Final = [PRESENT_POLICY]
 
 
 @contextlib.contextmanager
@@ -106,7 +107,7 @@ def postgres_writing(
             copies=copies,
             append_only=frozenset(filter(lambda name: _is_append_only(server, name), ground.standing)),
             margin=MARGIN if tenant.isolation is Isolation.ROWS else 0,
-            move_sequences=lambda statements: _as_owner(server, tenant, statements),
+            move_sequences=lambda statements: _run(server, tenant, statements),
         )
         tables = _tables(server, tenant, ground, wanted)
         writer = PostgresWriter(ground, tenant, tables, spelled=spelled, abilities=abilities)
@@ -170,7 +171,7 @@ def _ground(server: PostgresServer, tenant: Tenant, connection: Connection) -> t
     """
     schema = schema_of(server, tenant)
     names = [table.name for table in owned_tables(server.metadata, Ownership.TENANT, Ownership.RECORD)]
-    with connection.connection.cursor() as cursor:
+    with Ground(connection, schema, {}).cursor() as cursor:
         role, _, taken_at, bypasses = cursor.execute(_ROLE).fetchone()
         if bypasses:
             # From here on PostgreSQL itself refuses a read that it would filter.
@@ -210,20 +211,24 @@ def _hold(ground: Ground, tables: Sequence[TableShape]) -> None:
 def _revision(server: PostgresServer, tenant: Tenant) -> str | None:
     """Returns the revision at which a place stands, None where it has none."""
     table = f"{quote(schema_of(server, tenant))}.{VERSION_TABLE}"
-    with _owner(server, tenant) as connection:
+    with as_owner(server, tenant) as connection:
         if connection.exec_driver_sql("select to_regclass(%s)", (table,)).scalar() is None:
             return None
         found = connection.exec_driver_sql(f"select string_agg(version_num, ',' order by version_num) from {table}")
         return found.scalar() or None
 
 
-def _as_owner(server: PostgresServer, tenant: Tenant, statements: Sequence[str]) -> None:
-    with _owner(server, tenant) as connection:
+def _run(server: PostgresServer, tenant: Tenant, statements: Sequence[str]) -> None:
+    with as_owner(server, tenant) as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
 
 
-def _owner(server: PostgresServer, tenant: Tenant) -> contextlib.AbstractContextManager[Connection]:
+def as_owner(server: PostgresServer, tenant: Tenant) -> contextlib.AbstractContextManager[Connection]:
+    """Opens a transaction of the owner's in the database in which a tenant's tables stand.
+
+    Raises: LoginRequired.
+    """
     database = database_of(tenant)
     if database is None:
         return server.connection(OWNER, action=_READING)

@@ -284,7 +284,7 @@ def sqlite_reading(
 
     Raises: PlaceUnfit.
     """
-    with _entered(server, tenant, within, read_only=True) as connection:
+    with opened(server, tenant, within, read_only=True) as connection:
         place = _place(server, tenant, connection, wanted=wanted, spelled=spelled)
         place.revision = _revision(connection)
         yield place
@@ -303,7 +303,7 @@ def sqlite_writing(
 
     Raises: PlaceUnfit.
     """
-    with _entered(server, tenant, within, read_only=False) as connection:
+    with opened(server, tenant, within, read_only=False) as connection:
         # Until the commit: rows may refer to such as are still to come.
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         yield _place(server, tenant, connection, wanted=wanted, spelled=spelled)
@@ -315,9 +315,11 @@ def file_of(tenant: Tenant) -> str:
 
 
 @contextlib.contextmanager
-def _entered(
-    server: SqliteServer, tenant: Tenant, within: Connection | None, *, read_only: bool
-) -> Iterator[Connection]:
+def opened(server: SqliteServer, tenant: Tenant, within: Connection | None, *, read_only: bool) -> Iterator[Connection]:
+    """Opens a transaction of the library's own in the file in which a tenant's rows stand.
+
+    Raises: PlaceUnfit where there is none.
+    """
     if within is not None:
         yield within
         return

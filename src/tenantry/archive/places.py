@@ -15,11 +15,12 @@ from tenantry.archive.place_postgres import postgres_reading, postgres_writing
 from tenantry.archive.place_sqlite import sqlite_reading, sqlite_writing
 from tenantry.archive.places_base import Key, Reader, Writer
 from tenantry.archive.shapes import TableShape
+from tenantry.archive.unlisted import unlisted
 from tenantry.isolation.sqlite import SqliteServer
 from tenantry.tenancy import Tenancy
 from tenantry.types import Tenant
 
-__all__ = ["Key", "Reader", "Writer", "reading", "writing"]
+__all__ = ["Key", "Reader", "Writer", "reading", "unlisted", "writing"]
 
 
 @contextlib.contextmanager

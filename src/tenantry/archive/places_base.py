@@ -24,6 +24,8 @@ CHUNK: Final = 1 << 18
 class Reader(abc.ABC):
     """One consistent view of a tenant's rows."""
 
+    connection: Connection
+
     def __init__(self, tenant: Tenant, tables: Sequence[TableShape], *, spelled: uuid.UUID) -> None:
         self.tenant = tenant
         self.tables = tuple(tables)
@@ -64,8 +66,6 @@ class Reader(abc.ABC):
 
 class Writer(Reader):
     """One transaction that writes a tenant's rows; it sees what it wrote, and commits on leaving."""
-
-    connection: Connection
 
     @abc.abstractmethod
     def fill(self, table: TableShape | str, chunks: Iterable[bytes]) -> int:

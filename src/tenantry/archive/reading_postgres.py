@@ -76,7 +76,7 @@ class PostgresReader(Reader):
         return f"({names}) IN (SELECT {casts} FROM unnest({texts}) AS named({aliases}))"
 
     def _literal(self, texts: list[str]) -> str:
-        return sql.Literal(texts).as_string(self.connection.connection.driver_connection)  # type: ignore[arg-type]  # psycopg's
+        return sql.Literal(texts).as_string(self.connection.connection.driver_connection)
 
     def _selected(self, shape: TableShape) -> str:
         columns = ", ".join(self._written(shape, column) for column in shape.columns)

@@ -191,7 +191,7 @@ def _column_shape(column: Column[Any]) -> ColumnShape:
 
 def _is_of_tenant(column: Column[Any], *seen: Column[Any]) -> bool:
     """Whether a column can only hold the tenant's own id: a record's id, and what refers to it."""
-    if column.name == "id" and ownership(column.table) is Ownership.RECORD:  # type: ignore[arg-type]  # of a Table
+    if column.name == "id" and ownership(column.table) is Ownership.RECORD:
         return True
     referred = [key.column for key in column.foreign_keys if key.column not in (column, *seen)]
     return any(_is_of_tenant(other, column, *seen) for other in referred)
