@@ -19,7 +19,7 @@ COMMANDS: Final = {
     "doctor": ("doctoring", "Judge logins, grants, walls, keys and versions on every server; change nothing."),
     "tenants": (
         "tenanting",
-        "Create, list, show, suspend, resume, rename, adopt and erase tenants.",
+        "Create, list, show, suspend, resume, rename, adopt, move and erase tenants.",
     ),
     "fleet": ("fleeting", "Migrate every tenant: plan, try on canaries, go on after a failure, take back."),
     "shell": ("shelling", "Open Python inside one tenant's session."),

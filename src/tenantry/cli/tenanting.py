@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tenantry.cli import adopting, running
+from tenantry.cli import adopting, moving, running
 from tenantry.cli.applying import Key, catalog_of, parse_key, tenancy_of
 from tenantry.cli.showing import AsJSON, print_json, print_table, progress, say, tenant_as_data
 from tenantry.errors import ConfigurationError, LoginRequired
@@ -25,6 +25,8 @@ tenantry tenants show slack_team:T012
 
 tenantry tenants run --jobs 4 -- sh -c 'echo $TENANTRY_TENANT'
 
+tenantry tenants move acme --isolation database --dry-run
+
 tenantry tenants erase acme --confirm acme
 
 A KEY is a slug, a UUID, or an identity as kind:value.
@@ -36,7 +38,7 @@ app = typer.Typer(no_args_is_help=True, epilog=_EPILOG, add_completion=False)
 
 @app.callback()
 def tenants() -> None:
-    """Create, list, show, suspend, resume, rename, adopt and erase tenants."""
+    """Create, list, show, suspend, resume, rename, adopt, move and erase tenants."""
 
 
 @app.command(epilog='Example: tenantry tenants create acme --record \'{"name": "Acme Ltd"}\'')
@@ -169,6 +171,7 @@ def warm(
 
 
 running.register(app)
+moving.register(app)
 app.add_typer(adopting.app, name="adopt")
 
 
