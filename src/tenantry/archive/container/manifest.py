@@ -110,17 +110,17 @@ def manifest_from(payload: bytes) -> Manifest:
     if said.keys() != Manifest.__dataclass_fields__.keys():
         raise Fault("its manifest has other fields than a manifest has.")
     try:
-        slug, isolation = check_slug(said["slug"]), Isolation(said["isolation"])
+        slug = check_slug(said["slug"])
         identities = tuple(_identity(pair) for pair in _list(said, "identities"))
-    except (InvalidSlug, InvalidKey, ValueError) as error:
-        raise Fault(f"its manifest gives the tenant a name or a place that none has: {error}") from error
-    if said["database"] not in DATABASES:
-        raise Fault("its manifest names a database that is none.")
+    except (InvalidSlug, InvalidKey) as error:
+        raise Fault("its manifest gives the tenant a slug or an identity that none can have.") from error
+    if said["isolation"] not in list(Isolation) or said["database"] not in DATABASES:
+        raise Fault("its manifest names a place that no tenant has.")
     return Manifest(
         tenant=uuid_of(said["tenant"]),
         slug=slug,
         name=_text(said, "name"),
-        isolation=isolation,
+        isolation=Isolation(said["isolation"]),
         database=said["database"],
         taken_at=moment_of(said["taken_at"]),
         tables=_tables(_list(said, "tables")),
