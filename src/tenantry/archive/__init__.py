@@ -1,1 +1,23 @@
 """The archive: one tenant backed up, verified, restored, exported and erased."""
+
+from tenantry.archive.container import Manifest
+from tenantry.archive.core import Archive
+from tenantry.archive.keys import KeyRing
+from tenantry.archive.outcomes import Difference, Restored, TableDifference, Verified
+from tenantry.archive.stores import DirectoryStore, ObjectStore, Store, open_store
+from tenantry.catalog.archives import Archived
+
+__all__ = [
+    "Archive",
+    "Archived",
+    "Difference",
+    "DirectoryStore",
+    "KeyRing",
+    "Manifest",
+    "ObjectStore",
+    "Restored",
+    "Store",
+    "TableDifference",
+    "Verified",
+    "open_store",
+]

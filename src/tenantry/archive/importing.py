@@ -1,0 +1,67 @@
+"""An archive that came from elsewhere, or whose backup was killed before it was recorded: checked, kept, listed."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenantry.archive.backing import record
+from tenantry.archive.container import ArchiveFile
+from tenantry.archive.operating import under_way
+from tenantry.archive.sources import opened
+from tenantry.archive.stores import archive_name
+from tenantry.catalog.archives import Archived
+from tenantry.catalog.operations import BACKUP
+from tenantry.errors import ArchiveUnknown
+from tenantry.ids import uuid7
+
+if TYPE_CHECKING:
+    from tenantry.archive.core import Archive
+
+
+def import_archive(archive: Archive, path: Path) -> Archived:
+    """Puts the file into the store and returns what the catalog says of it; its tenant need not be known here.
+
+    Raises: ArchiveUnknown where there is no such file, and as ``opened`` and the store.
+    """
+    if not path.is_file():
+        raise ArchiveUnknown(store="the disk", name=str(path))
+    with opened(archive, path) as found:
+        found.check()
+        name = archive_name(found.manifest.tenant, found.manifest.taken_at)
+        with under_way(archive.tenancy, BACKUP, found.manifest.tenant, store=archive.location) as course:
+            course.step("store", archive=name)
+            archive.store.put(name, path)
+            archived = archived_as(archive, name, found, size=path.stat().st_size)
+            course.step("record")
+            record(archive, archived)
+    return archived
+
+
+def relist(archive: Archive, name: str) -> Archived:
+    """Has the catalog list an archive that stands in the store, once its signature holds.
+
+    Raises: as ``opened``.
+    """
+    with opened(archive, name) as found, archive.store.get(name) as file:
+        archived = archived_as(archive, name, found, size=file.seek(0, 2))
+    record(archive, archived)
+    return archived
+
+
+def archived_as(archive: Archive, name: str, found: ArchiveFile, *, size: int) -> Archived:
+    """Returns what the catalog says of an open archive under a name in the store."""
+    manifest, key = found.manifest, found.header.data_key
+    return Archived(
+        id=uuid7(),
+        tenant_id=manifest.tenant,
+        store=archive.location,
+        name=name,
+        taken_at=manifest.taken_at,
+        size=size,
+        rows=manifest.rows,
+        revision=manifest.revision,
+        key_id=None if key is None else uuid.UUID(key),
+        detail={"note": manifest.note, "tables": {table.name: table.rows for table in manifest.tables}},
+    )

@@ -1,0 +1,96 @@
+"""A restore: to a new tenant, or to the tenant's own place; taken up or taken back where its process was killed."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenantry.archive import restoring_afresh, restoring_here
+from tenantry.archive.erasures import check_not_erased
+from tenantry.archive.operating import get, taken_up
+from tenantry.archive.outcomes import Restored
+from tenantry.archive.sources import choose, opened, source_of
+from tenantry.archive.sweeping import finish
+from tenantry.catalog.operations import DONE, ENDED, RESTORE, UNDONE
+from tenantry.errors import RestoreRefused
+from tenantry.types import Isolation
+
+if TYPE_CHECKING:
+    from tenantry.archive.core import Archive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a restore was asked for."""
+
+    tenant: uuid.UUID
+    archive: str | Path
+    into: str | None
+    in_place: bool
+    keep: bool
+    isolation: Isolation | None
+    server: str | None
+
+
+def restore(archive: Archive, wanted: Wanted) -> Restored:
+    """Does what is wanted, or nothing.
+
+    Raises: as ``Archive.restore``.
+    """
+    check_not_erased(archive.tenancy, wanted.tenant)
+    name = choose(archive, wanted.tenant, wanted.archive)
+    if wanted.into is not None and wanted.in_place:
+        raise RestoreRefused(name=str(name), tenant=wanted.tenant, reason="use either in_place=True or into=.")
+    with opened(archive, name, tenant=wanted.tenant) as found:
+        if wanted.into is not None:
+            tenant = restoring_afresh.tenant_to_be(
+                archive, found.manifest, slug=wanted.into, isolation=wanted.isolation, server=wanted.server
+            )
+            return restoring_afresh.restore(archive, source_of(found), tenant, path=str(name))
+        tenant = restoring_here.own_place(archive, found, isolation=wanted.isolation, server=wanted.server)
+        return restoring_here.restore(
+            archive, source_of(found), tenant, path=str(name), in_place=wanted.in_place, keep=wanted.keep
+        )
+
+
+def resume(archive: Archive, operation: uuid.UUID) -> Restored | None:
+    """Goes on with an operation that nobody runs any more; of a backup or a verification it ends what there is.
+
+    Raises: as ``Archive.resume``.
+    """
+    left = get(archive.tenancy, operation)
+    if left.state in ENDED:
+        return None
+    with taken_up(archive.tenancy, operation) as course:
+        if course.kind != RESTORE:
+            course.end(DONE if finish(archive, course) else UNDONE)
+            return None
+        room = restoring_afresh if course.detail["afresh"] else restoring_here
+        done: Restored | None = room.done(archive, course)
+        if done is None:
+            with opened(archive, _named(course.detail["archive"])) as found:
+                done = room.go_on(archive, source_of(found), course)
+        return done
+
+
+def rollback(archive: Archive, operation: uuid.UUID) -> None:
+    """Takes back an operation that nobody runs any more, unless it was done.
+
+    Raises: as ``Archive.rollback``.
+    """
+    left = get(archive.tenancy, operation)
+    if left.state in ENDED:
+        return
+    with taken_up(archive.tenancy, operation) as course:
+        if course.kind == RESTORE:
+            room = restoring_afresh if course.detail["afresh"] else restoring_here
+            room.take_back(archive, course)
+            course.end(UNDONE)
+        else:
+            course.end(DONE if finish(archive, course) else UNDONE)
+
+
+def _named(said: str) -> str | Path:
+    return Path(said) if Path(said).is_file() else said

@@ -1,0 +1,142 @@
+"""A restore to the tenant's own place: one transaction behind the fence, in which the old rows go and the others come.
+
+Readers see the old rows until it is committed, and writers wait; a crash undoes it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tenantry.archive.auditing import finish_rows, keep_anchors
+from tenantry.archive.backing import back_up, check_listed, check_status
+from tenantry.archive.committing import mark, unmark, was_committed
+from tenantry.archive.container import ArchiveFile
+from tenantry.archive.migrating import fitted, standing
+from tenantry.archive.operating import under_way
+from tenantry.archive.outcomes import Restored
+from tenantry.archive.places import Writer, writing
+from tenantry.archive.sources import Source
+from tenantry.catalog.operations import CHANGING, RESTORE, Course
+from tenantry.errors import PlaceNotEmpty, RestoreRefused, TenantNotFound
+from tenantry.isolation import fencing
+from tenantry.types import Isolation, Tenant
+
+if TYPE_CHECKING:
+    from tenantry.archive.core import Archive
+
+
+def own_place(archive: Archive, found: ArchiveFile, *, isolation: Isolation | None, server: str | None) -> Tenant:
+    """Returns the tenant that an archive is of, with the place that it has.
+
+    Raises: RestoreRefused where it has none here, or is asked for elsewhere; BackupRefused while it is erased.
+    """
+    try:
+        tenant = archive.tenancy.tenants.get(found.manifest.tenant)
+    except TenantNotFound:
+        reason = "it is not known here. Pass into= and a slug, to make a new tenant of it."
+        raise RestoreRefused(name=found.name, tenant=found.manifest.tenant, reason=reason) from None
+    check_status(tenant, suspended=True)
+    if (isolation or tenant.isolation, server or tenant.server) != (tenant.isolation, tenant.server):
+        reason = f"it lives in {tenant.isolation} on {tenant.server}. Pass into=, or move it afterwards."
+        raise RestoreRefused(name=found.name, tenant=tenant.id, reason=reason)
+    return tenant
+
+
+def restore(archive: Archive, source: Source, tenant: Tenant, *, path: str, in_place: bool, keep: bool) -> Restored:
+    """Gives the tenant the rows of an archive, behind the fence.
+
+    Raises: PlaceNotEmpty where it has rows and *in_place* is not said, FenceBusy, and as ``Archive.restore``.
+    """
+    detail = {"afresh": False, "archive": path, "in_place": in_place, "keep": in_place and keep}
+    with under_way(archive.tenancy, RESTORE, tenant.id, apart_from=CHANGING, **detail) as course:
+        return _go(archive, source, tenant, course)
+
+
+def go_on(archive: Archive, source: Source, course: Course) -> Restored:
+    """Begins a killed restore anew, of which nothing was committed.
+
+    Raises: as ``restore``.
+    """
+    return _go(archive, source, archive.tenancy.tenants.get(course.tenant), course)
+
+
+def done(archive: Archive, course: Course) -> Restored | None:
+    """Returns what was restored, where that was committed; what follows the commit is done then."""
+    tenant = archive.tenancy.tenants.get(course.tenant)
+    if not was_committed(archive.tenancy, tenant, course):
+        return None
+    return _end(archive, tenant, course)
+
+
+def take_back(archive: Archive, course: Course) -> None:
+    """Takes the fence down that a killed restore had put up.
+
+    Raises: RestoreRefused where the restore was committed.
+    """
+    tenant = archive.tenancy.tenants.get(course.tenant)
+    if was_committed(archive.tenancy, tenant, course):
+        kept = course.detail.get("kept")
+        way = f"Restore {kept!r} in place" if kept else "Restore another archive in place"
+        reason = f"it was done, and its rows may have changed since. Resume it; then {way[0].lower()}{way[1:]}."
+        raise RestoreRefused(name=course.detail["archive"], tenant=tenant.id, reason=reason)
+    course.step("lift")
+    fencing.take_down(archive.tenancy.servers.get(tenant.server), tenant)
+
+
+def _go(archive: Archive, source: Source, tenant: Tenant, course: Course) -> Restored:
+    tenancy = archive.tenancy
+    _make_ready(archive, tenant, course)
+    server = tenancy.servers.get(tenant.server)
+    with fitted(archive, source, course, standing(archive, tenant)) as ready:
+        course.step("fence")
+        fencing.prepare(server, tenant)
+        try:
+            _replace(archive, ready, tenant, course)
+        except Exception:
+            course.step("lift")
+            fencing.take_down(server, tenant)
+            raise
+    return _end(archive, tenant, course)
+
+
+def _make_ready(archive: Archive, tenant: Tenant, course: Course) -> None:
+    """Makes the place where it is gone, and keeps what stands in one that is to be replaced."""
+    tenancy, strategy = archive.tenancy, archive.tenancy.servers.strategy_of(tenant)
+    if not strategy.exists(tenant.id):
+        course.step("place")
+        strategy.create(tenant.id, head=tenancy.scripts.head())
+    check_listed(archive, tenant)
+    if course.detail["keep"] and "kept" not in course.detail:
+        course.step("keep")
+        kept = back_up(archive, tenant, suspended=True, note=f"before the restore of {course.detail['archive']}")
+        course.detail["kept"] = kept.name
+
+
+def _replace(archive: Archive, ready: Source, tenant: Tenant, course: Course) -> None:
+    tenancy = archive.tenancy
+    course.step("replace")
+    with (
+        fencing.closed(tenancy.servers.get(tenant.server), tenant) as fence,
+        writing(
+            tenancy, tenant, shapes=ready.tables, as_tenant=ready.manifest.tenant, within=fence.connection
+        ) as writer,
+    ):
+        _clear(writer, ready, in_place=course.detail["in_place"])
+        counts = ready.pour(writer, course, "replace")
+        finish_rows(archive, writer, ready, course)
+        mark(fence.connection, course, rows=counts)
+
+
+def _clear(writer: Writer, source: Source, *, in_place: bool) -> None:
+    gone = writer.clear()
+    if not in_place and any(gone.values()):
+        found = ", ".join(f"{rows} of {table}" for table, rows in gone.items() if rows)
+        raise PlaceNotEmpty(name=source.name, tenant=writer.tenant.id, found=found)
+
+
+def _end(archive: Archive, tenant: Tenant, course: Course) -> Restored:
+    course.step("lift")
+    fencing.take_down(archive.tenancy.servers.get(tenant.server), tenant)
+    keep_anchors(archive, course)
+    unmark(archive.tenancy, tenant, course)
+    return Restored(tenant, course.detail["archive"], course.detail["rows"], course.detail.get("kept"))
