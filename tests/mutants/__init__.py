@@ -1,6 +1,6 @@
-"""Planted security faults: each takes one defence out of the library, and a leak test must fail for it."""
+"""Planted security faults: each takes one defence out of the library, and a test of it must fail."""
 
-from mutants import postgres, sessions, sqlite
+from mutants import kept, postgres, sessions, sqlite
 from mutants.mutant import MUTANTS, Mutant
 
-__all__ = ["MUTANTS", "Mutant", "postgres", "sessions", "sqlite"]
+__all__ = ["MUTANTS", "Mutant", "kept", "postgres", "sessions", "sqlite"]

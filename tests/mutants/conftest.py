@@ -21,6 +21,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
     lines = [line for report in reports for name, line in report.user_properties if name == "mutant"]
     if lines:
-        terminalreporter.section("planted faults, and the leak tests that failed for each")
+        terminalreporter.section("planted faults, and the tests that failed for each")
         for line in lines:
             terminalreporter.line(line)

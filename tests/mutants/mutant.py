@@ -1,4 +1,4 @@
-"""What a planted fault is: one layer of defence taken out of the library, and the leak tests that must then fail."""
+"""What a planted fault is: one layer of defence taken out of the library, and the tests that must then fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A fault, as a sentence; the patch that makes it; and where in the leak suite it must show."""
+    """A fault, as a sentence; the patch that makes it; and where it must show, in the leak suite or in another room."""
 
     name: str
     fault: str
@@ -25,11 +25,9 @@ class Mutant:
 
     @property
     def tests(self) -> list[str]:
-        """The leak tests that this fault has to turn red, as pytest names them on one server."""
-        named = [route.partition("::") for route in self.routes]
-        return [
-            f"tests/leak/{file}.py::{test}[{_on_one_server(place)}]" for place in self.places for file, _, test in named
-        ]
+        """The tests that this fault has to turn red, as pytest names them on one server."""
+        named = [(route if "/" in route else f"leak/{route}").partition("::") for route in self.routes]
+        return [f"tests/{file}.py::{test}[{_on_one_server(place)}]" for place in self.places for file, _, test in named]
 
 
 def _on_one_server(place: str) -> str:
@@ -40,7 +38,10 @@ MUTANTS: dict[str, Mutant] = {}
 
 
 def mutant(fault: str, *, places: str, routes: str) -> Callable[[Plant], Plant]:
-    """Registers a planted fault under its function's name; *places* and *routes* are separated by blanks."""
+    """Registers a planted fault under its function's name; *places* and *routes* are separated by blanks.
+
+    A route is ``module::test`` of the leak suite, or ``room/module::test``.
+    """
 
     def register(plant: Plant) -> Plant:
         MUTANTS[plant.__name__] = Mutant(plant.__name__, fault, plant, tuple(places.split()), tuple(routes.split()))

@@ -1,4 +1,4 @@
-"""Each planted fault is seen by a leak test; without it the same tests pass, in the same run."""
+"""Each planted fault is seen by a test; without it the same tests pass, in the same run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUICK = ("policy_using_true", "foreign_keys_single", "nothing_swept", "sqlite_vi
 
 @pytest.fixture(scope="module")
 def baseline(server: str, tmp_path_factory: pytest.TempPathFactory) -> Trial:
-    """All chosen leak tests, with nothing planted."""
+    """All chosen tests, with nothing planted."""
     tests = dict.fromkeys(test for mutant in MUTANTS.values() for test in mutant.tests)
     return run(tests, server=server, notes=tmp_path_factory.mktemp("baseline") / "endings")
 
@@ -48,7 +48,9 @@ def test_enough_mutants() -> None:
 
 
 def _note(record_property: Any, mutant: Mutant, trial: Trial) -> None:
-    killers = [test.removeprefix("tests/leak/").replace("server0-", "") for test in trial.tests("leaked")]
+    killers = [
+        test.removeprefix("tests/").removeprefix("leak/").replace("server0-", "") for test in trial.tests("leaked")
+    ]
     record_property("mutant", f"{mutant.name}: {mutant.fault}")
     for killer in killers or ["SURVIVED"]:
         record_property("mutant", f"    {killer}")

@@ -1,4 +1,4 @@
-"""The trial of a planted fault: chosen leak tests in a process of their own, once without it and once with it."""
+"""The trial of a planted fault: chosen tests in a process of their own, once without it and once with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLUGINS = ("-p", "mutants.plugin", "-p", "no:cacheprovider", "-p", "no:xdist")
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How one leak test ended: "passed", "leaked" or "broken"; and what it said."""
+    """How one test ended: "passed", "leaked" or "broken"; and what it said."""
 
     test: str
     outcome: str
@@ -36,7 +36,7 @@ class Trial:
 
 
 def run(tests: Iterable[str], *, server: str, notes: Path, mutant: str | None = None) -> Trial:
-    """Runs leak tests against the PostgreSQL server at the URL *server*, with a fault planted or without."""
+    """Runs tests against the PostgreSQL server at the URL *server*, with a fault planted or without."""
     planted = ["--mutant", mutant] if mutant else []
     paths = [str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
