@@ -80,7 +80,7 @@ class Certificate:
         for name in ("id", "tenant"):
             said[name] = str(said[name])
         for name in ("begun_at", "ended_at"):
-            said[name] = said[name].astimezone(datetime.UTC).isoformat(timespec="milliseconds")
+            said[name] = said[name].astimezone(datetime.UTC).isoformat()
         return {"format": FORMAT, **said, "subject": list(self.subject), "stores": [_store(one) for one in self.stores]}
 
     def __str__(self) -> str:

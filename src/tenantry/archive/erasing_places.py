@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib.metadata
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, func, select
 
-from tenantry import __version__
 from tenantry.archive import erasures
 from tenantry.archive.certificates import Certificate
 from tenantry.archive.certificates import Store as Told
@@ -143,7 +143,7 @@ class Places:
             subject=tuple(course.detail.get("subject", ())),
             begun_at=course.begun_at,
             ended_at=now(),
-            version=__version__,
+            version=importlib.metadata.version("tenantry"),
             stores=tuple(stores),
             notes=tuple(notes),
         ).signed(self.archive.ring)

@@ -14,13 +14,18 @@ from sqlalchemy import MetaData, Table
 
 from tenantry.archive.mentions import Mentions, blank, mentioning
 from tenantry.archive.persons import Holdings, Key, Person, check_entangled, find, remove
+from tenantry.archive.places_base import Reader
 from tenantry.audit.core import Audit
 from tenantry.audit.entries import OWN_CATEGORY
 from tenantry.audit.retaining import redact_within
 from tenantry.errors import AuditNotGiven
 from tenantry.isolation.purging import Purge
+from tenantry.isolation.sqlite import SqliteServer
+from tenantry.isolation.sqlite_stored import STORED_SUFFIX
 from tenantry.models import Ownership, owned_tables
 from tenantry.models.behaviours import BEHAVIOUR
+from tenantry.tenancy import Tenancy
+from tenantry.types import Isolation
 
 _AUDIT: Final = "Audit"
 # What is of no use without what it says of the person.
@@ -119,6 +124,14 @@ class Forgetting:
         if name not in self._audits:
             raise AuditNotGiven(table=name)
         return self._audits[name]
+
+
+def view_of(tenancy: Tenancy, place: Reader) -> Purge:
+    """Returns the rows of a place that is being read, or written, as one looks for persons in them."""
+    on_sqlite = isinstance(tenancy.servers.get(place.tenant.server), SqliteServer)
+    if on_sqlite and place.tenant.isolation is Isolation.ROWS:
+        return Purge(place.tenant.id, place.connection, lambda name: name + STORED_SUFFIX)
+    return Purge(place.tenant.id, place.connection)
 
 
 def _is_entries(table: Table) -> bool:
