@@ -16,7 +16,7 @@ from .forging import Forged, entry, framed, manifest, member, spelled, zstd
 
 ROWS = b"1\tAcme\t\\N\n"
 # Longer than any row may be; packed it is no longer than a letter.
-ENDLESS = 300 << 20
+ENDLESS = 257 << 20
 
 
 class Harmful:
@@ -152,13 +152,13 @@ def _names() -> Iterator[tuple[str, bytes]]:
 
 
 def _bombs() -> Iterator[tuple[str, bytes]]:
-    noughts = b"0" * ENDLESS
-    packed = zstd.compress(noughts, level=1)
+    packer = zstd.ZstdCompressor(level=1)
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(ENDLESS >> 20)) + packer.flush()
     yield "bomb that says it is small", _archive(member("a", b"", packed=packed), [entry("a", ROWS)])
-    yield "bomb of rows", _archive(member("a", b"", packed=zstd.compress(b"0\n" * (ENDLESS // 2))), [entry("a", ROWS)])
+    yield "bomb of rows", _archive(member("a", b"", packed=zstd.compress(b"0\n" * (32 << 20))), [entry("a", ROWS)])
     yield "row without end", _archive(member("a", b"", packed=packed), [entry("a", ROWS, size=ENDLESS, rows=1)])
     window = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 27})
-    far = window.compress(noughts) + window.flush()
+    far = window.compress(bytes(1 << 20)) + window.flush()
     yield "window of 128 MiB", _archive(member("a", b"", packed=far), [entry("a", ROWS)])
     yield (
         "window of 2 GiB",

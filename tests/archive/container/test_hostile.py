@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
 import subprocess
@@ -19,7 +20,7 @@ from . import forging, hostile
 from .building import RING, TABLES, built
 
 PROGRAM = Path(__file__).with_name("reading_hostile.py")
-# KiB that reading may take beyond what the program has. Two files may have more, and those only whoever holds the key can
+# KiB that reading may take beyond what the program has. Two files may have more, which only whoever holds the key can
 # make: a manifest of four million bytes, read into Python's lists; a row, held as far as a row may go.
 ROOM = 16 << 10
 ROOM_OF = {"manifest of a million lists": 160 << 10, "row without end": 400 << 10}
@@ -80,6 +81,7 @@ def test_rows_that_would_do_harm_elsewhere_are_data_here() -> None:
     assert {name: b"".join(archive.rows(name)) for name in rows} == rows
 
 
+@functools.cache
 def _in_order() -> list[tuple[str, bytes]]:
     """The peak of memory never falls, so what needs most comes last."""
     return sorted(hostile.all_of_them(), key=lambda pair: ROOM_OF.get(pair[0], ROOM))
