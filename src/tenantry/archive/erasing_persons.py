@@ -16,15 +16,13 @@ from tenantry.archive.erasing_places import ROWS, Places, note, told
 from tenantry.archive.forgetting import Forgetting, Traces
 from tenantry.archive.mentions import ERASED, Mentions
 from tenantry.archive.persons import Person, check_entangled
-from tenantry.archive.scrubbing import files_of, said_in, scrub
+from tenantry.archive.scrubbing import scrub
 from tenantry.archive.sources import opened
 from tenantry.catalog import archives
 from tenantry.catalog.operations import UNDONE, Course
 from tenantry.catalog.tables import operator_log
 from tenantry.errors import AuditNotGiven, PersonEntangled
 from tenantry.isolation.purging import Purge
-from tenantry.isolation.sqlite import SqliteServer
-from tenantry.types import Isolation
 
 _FRESH: Final = "fresh"
 _FILES: Final = "the databases' own files"
@@ -162,8 +160,7 @@ def _look(
         yield told(course, _NEW_ARCHIVE, fresh, looked_at="every table, row by row", left=more)
     yield from places.told_of_copies(course, person.names)
     yield told(course, _RECORD, "the catalog", looked_at="every reason", left={})
-    files = {**left, **({} if traces.others else _said_in_files(places, person))}
-    yield told(course, _FILES, where, looked_at="free pages, logs and statistics, made anew", left=files)
+    yield told(course, _FILES, where, looked_at="free pages, logs and statistics, made anew", left=left)
 
 
 def _said_in_archive(places: Places, person: Person, name: str) -> dict[str, int]:
@@ -177,15 +174,6 @@ def _said_in_archive(places: Places, person: Person, name: str) -> dict[str, int
             if said:
                 counts[entry.name] = said
     return counts
-
-
-def _said_in_files(places: Places, person: Person) -> dict[str, int]:
-    server = places.archive.tenancy.servers.get(places.tenant.server)
-    # In a common file the name may be that of a neighbour's customer.
-    if not isinstance(server, SqliteServer) or places.tenant.isolation is Isolation.ROWS:
-        return {}
-    long = [name for name in person.names if len(name) > 7]
-    return {f"names in {path.name}": said_in(path, long) for path in files_of(server, places.tenant)}
 
 
 def _mentions(traces: Traces) -> Iterator[str]:

@@ -30,6 +30,8 @@ from tenantry.types import Isolation
 _AUDIT: Final = "Audit"
 # What is of no use without what it says of the person.
 _GOING: Final = frozenset({"Outbox", "Idempotency"})
+# Who caused an event is not whom it is about.
+_BESIDE: Final = frozenset({"headers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,9 @@ class Forgetting:
         own = find(self._view, self._metadata, self._person.is_named)
         kinds: dict[str, dict[str, Any]] = {"going": {}, "blanked": {}, "entries": {}, "others": {}}
         for table in owned_tables(self._metadata, Ownership.TENANT, Ownership.RECORD):
-            kind, found = self._look(table, own)
-            if found:
-                kinds[kind][table.name] = found
+            for kind, found in self._look(table, own):
+                if found:
+                    kinds[kind][table.name] = found
         return Traces(own, **kinds)
 
     def forget(self, traces: Traces, *, others: bool, reason: str) -> None:
@@ -99,15 +101,18 @@ class Forgetting:
             if _is_entries(table):
                 self._audit(table.name)
 
-    def _look(self, table: Table, own: Holdings) -> tuple[str, list[Any]]:
+    def _look(self, table: Table, own: Holdings) -> Iterator[tuple[str, list[Any]]]:
         behaviour = table.info.get(BEHAVIOUR)
         if _is_entries(table):
-            return "entries", sorted(self._entries(table, own))
+            yield "entries", sorted(self._entries(table, own))
+            return
         mine = own.get(table.name, set())
-        found = [key for key in mentioning(self._view, table, self._mentions) if key not in mine]
+        found = mentioning(self._view, table, self._mentions)
         if behaviour in _GOING:
-            return "going", found
-        return ("others" if behaviour is None else "blanked"), found
+            yield "going", [key for key, columns in found.items() if not _BESIDE.issuperset(columns)]
+            yield "blanked", [key for key, columns in found.items() if _BESIDE.issuperset(columns)]
+            return
+        yield ("others" if behaviour is None else "blanked"), [key for key in found if key not in mine]
 
     def _entries(self, table: Table, own: Holdings) -> Iterator[int]:
         """Yields the numbers of the entries that mention the person, or tell of a row of the person's."""

@@ -19,14 +19,13 @@ from tenantry.types import Isolation, Tenant
 _ACTION: Final = "Scrubbing after an erase"
 # How long readers of an older state of a file are waited for.
 _PATIENCE: Final = 30.0
-_PIECE: Final = 1 << 20
 _CLEARING_SINCE: Final = 180_000
 
 
 def scrub(tenancy: Tenancy, tenant: Tenant, tables: Collection[str]) -> dict[str, int]:
     """Has the databases let go of deleted rows, and returns what it could not reach, which is nothing as a rule."""
     server = tenancy.servers.get(tenant.server)
-    left = _scrub_files(list(files_of(server, tenant))) if isinstance(server, SqliteServer) else {}
+    left = _scrub_files(list(_files_of(server, tenant))) if isinstance(server, SqliteServer) else {}
     if isinstance(server, PostgresServer):
         _forget_statistics(server, tenant, tables)
     main = tenancy.servers.main
@@ -35,21 +34,11 @@ def scrub(tenancy: Tenancy, tenant: Tenant, tables: Collection[str]) -> dict[str
     return left
 
 
-def files_of(server: SqliteServer, tenant: Tenant) -> Iterator[Path]:
+def _files_of(server: SqliteServer, tenant: Tenant) -> Iterator[Path]:
     """Yields the file in which a tenant's rows stand, if it does."""
     path = server.file(COMMON if tenant.isolation is Isolation.ROWS else tenant.physical)
     if path.exists():
         yield path
-
-
-def said_in(path: Path, names: Collection[str]) -> int:
-    """Returns how many of some names, each in lower case, the bytes of a file and of its log still hold."""
-    wanted = {name: name.encode() for name in names}
-    found: set[str] = set()
-    for part in (path, path.with_name(f"{path.name}-wal")):
-        for piece in _pieces(part, overlap=max(map(len, wanted.values()), default=0)):
-            found |= {name for name, text in wanted.items() if text in piece.lower()}
-    return len(found)
 
 
 def _scrub_files(paths: list[Path]) -> dict[str, int]:
@@ -104,13 +93,3 @@ def _clear(connection: Any, schema: str, name: str) -> None:
         "from pg_stats where schemaname = %s and tablename = %s",
         (schema, name),
     )
-
-
-def _pieces(path: Path, *, overlap: int) -> Iterator[bytes]:
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        rest = b""
-        while piece := file.read(_PIECE):
-            yield rest + piece
-            rest = piece[-overlap:] if overlap else b""

@@ -1,0 +1,130 @@
+"""A tenant erased: a word planted in every column is found nowhere afterwards, and the neighbours are as they were."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from tenantry.archive.certificates import TENANT, Certificate
+from tenantry.errors import (
+    ArchiveSealed,
+    CertificateInvalid,
+    EraseNotConfirmed,
+    LifecycleError,
+    TenantNotFound,
+    TenantWasErased,
+)
+from tenantry.models import Ownership, owned_tables
+
+from .houses import PLACES, RING, House
+from .planting import plant, wordless
+
+
+def new_word() -> str:
+    return f"zq{uuid.uuid4().hex[:6]}"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_planted_word_is_found_nowhere_after_the_erase(house: House, place: str) -> None:
+    site, word = house.site(place), new_word()
+    tenant, neighbour = house.make(place, word=word), house.make(place, word="neighbour")
+    kept = site.archive.backup(tenant)
+    before = house.digests(place, neighbour)
+    assert house.said(place, word)
+
+    certificate = site.erasing.tenant(tenant, confirm=tenant.slug)
+
+    assert house.said(place, word) == []
+    assert house.digests(place, neighbour) == before
+    assert certificate.clean
+    assert certificate.scope == TENANT
+    certificate.check(RING)
+    told = {store.name: store.erased for store in certificate.stores}
+    assert all(told["rows"][table.name] == 1 for table in owned_tables(site.tenancy.metadata, Ownership.TENANT))
+    assert told["data keys"] == {"keys": 1}
+    assert told[f"archives in {site.archive.store!r}"] == {"files": 1}
+    with pytest.raises(TenantWasErased):
+        site.archive.restore(tenant.id, kept.name, into="again")
+
+
+def test_the_word_is_planted_in_every_column_that_holds_words(house: House) -> None:
+    site, word = house.site("rows"), new_word()
+    tables = owned_tables(site.tenancy.metadata, Ownership.TENANT, Ownership.RECORD)
+    columns = {f"{table.name}.{column.name}" for table in tables for column in table.columns}
+    planted = set(plant(site.tenancy, house.make("rows"), word))
+    assert columns - planted == set().union(*map(wordless, tables))
+
+
+def test_the_search_finds_a_word_wherever_it_is_left(house: House) -> None:
+    """The control: what the library leaves of a tenant that is not erased, it finds in all these places."""
+    for place in PLACES:
+        word = new_word()
+        site, tenant = house.site(place), house.make(place, word=word)
+        (site.directory / "store").mkdir(parents=True, exist_ok=True)
+        (site.directory / "store" / "loose").write_text(word)
+        found = house.said(place, word)
+        assert any("loose" in where for where in found)
+        assert len(found) > 1
+        (site.directory / "store" / "loose").unlink()
+        site.tenancy.tenants.erase(tenant, confirm=tenant.slug)
+
+
+def test_an_archive_that_somebody_kept_elsewhere_is_unreadable(house: House) -> None:
+    site, tenant = house.site("schema"), house.make("schema", word="elsewhere")
+    kept = site.archive.backup(tenant)
+    copy = site.directory / "a copy"
+    with site.archive.store.get(kept.name) as file:
+        copy.write_bytes(file.read())
+    site.erasing.tenant(tenant, confirm=tenant.slug)
+    with pytest.raises(ArchiveSealed):
+        site.archive.verify(copy)
+
+
+def test_what_is_erased_is_asked_for_by_its_slug_and_only_once(house: House) -> None:
+    site, tenant = house.site("common file"), house.make("common file")
+    with pytest.raises(EraseNotConfirmed):
+        site.erasing.tenant(tenant, confirm="another")
+    foreseen = site.erasing.foresee(tenant)
+    assert foreseen.rows["companies"] == 1
+    assert site.tenancy.tenants.get(tenant.slug) == tenant
+    certificate = site.erasing.tenant(tenant.slug, confirm=tenant.slug)
+    with pytest.raises(TenantNotFound):
+        site.erasing.tenant(tenant.slug, confirm=tenant.slug)
+    with pytest.raises(LifecycleError):
+        site.erasing.tenant(tenant.id, confirm=tenant.slug)
+    (logged,) = site.erasing.log(tenant.id)
+    assert Certificate.from_json(logged.certificate or {}) == certificate
+    assert not site.erasing.status()
+
+
+def test_a_further_place_is_asked_to_forget_and_asked_again(house: House) -> None:
+    class Cache:
+        name = "the cache"
+
+        def __init__(self) -> None:
+            self.held: dict[uuid.UUID, int] = {}
+
+        def forget(self, tenant: uuid.UUID, subject: object) -> int:
+            return self.held.pop(tenant, 0)
+
+    site, cache = house.site("rows"), Cache()
+    tenant = house.make("rows")
+    cache.held[tenant.id] = 7
+    certificate = type(site.erasing)(site.archive, copies=[cache]).tenant(tenant, confirm=tenant.slug)
+    told = next(store for store in certificate.stores if store.name == "the cache")
+    assert (told.erased, told.left) == ({"entries": 7}, {"entries": 0})
+
+
+def test_a_certificate_that_was_changed_is_not_what_was_signed(house: House) -> None:
+    site, tenant = house.site("file"), house.make("file")
+    certificate = site.erasing.tenant(tenant, confirm=tenant.slug)
+    assert Certificate.from_json(str(certificate)) == certificate
+    forged = Certificate.from_json(str(certificate).replace('"companies": 1', '"companies": 2'))
+    assert forged != certificate
+    for other in (forged, Certificate.from_json({**certificate.to_json(), "tenant": str(uuid.uuid4())})):
+        with pytest.raises(CertificateInvalid):
+            other.check(RING)
+    for broken in ("", "{}", "[]", '{"format": "tenantry erasure certificate 2"}'):
+        with pytest.raises(CertificateInvalid):
+            Certificate.from_json(broken)
