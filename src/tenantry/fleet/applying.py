@@ -20,6 +20,7 @@ from tenantry.fleet.lineage import Lineage
 
 # A step's name where it is none of the revisions: the home could not even be entered.
 ENTERING: Final = "entering the home"
+FENCED: Final = "the move or the restore of a tenant there did not end"
 _GLANCE: Final = 0.02
 
 

@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from tenantry.errors import ConfigurationError, MigrationFailed, OutcomeUnknown, TenantryError
 from tenantry.fleet import concurrently
-from tenantry.fleet.applying import Tally, busy, failed, patiently, tell
+from tenantry.fleet.applying import FENCED, Tally, busy, failed, patiently, tell
 from tenantry.fleet.history import Pace
 from tenantry.fleet.homes import Home, HomeKind, lock_key
 from tenantry.fleet.lineage import heads_of
 from tenantry.fleet.owners import Owners
 from tenantry.fleet.owning import search_path
 from tenantry.fleet.rendering import Part, Rendering, Statement
+from tenantry.isolation.fencing_statements import fenced_question
 from tenantry.isolation.marks import NOTING, noting_statements
 from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.stamps import VERSION_TABLE
@@ -44,11 +45,13 @@ BUSY: Final = ("55P03", "40P01")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a home was found: its revision, what a split revision noted, and whether its database notes revisions."""
+    """Where a home was found: its revision, what a split revision noted, whether its database notes revisions, and
+    whether the rows of a tenant there are being carried elsewhere."""
 
     revision: str | None
     note: str | None
     notes: bool
+    fenced: bool = False
 
 
 def settings_of(home: Home, server: PostgresServer, pace: Pace) -> list[str]:
@@ -124,7 +127,7 @@ class Visit:
         """
         tell(self._home, "enter")
         if not patiently(self._try_to_enter, self._pace):
-            raise busy(self._home, self._pace, _MIGRATED)
+            raise busy(self._home, self._pace, FENCED if self._standing.fenced else _MIGRATED)
         return self._standing
 
     def _try_to_enter(self) -> bool:
@@ -137,20 +140,24 @@ class Visit:
             f"obj_description('{table}'::regclass, 'pg_class'), "
             f"EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{table}'::regclass AND tgname = '{NOTING}') "
             # Only who owns a database may comment on it; one that was adopted may be somebody else's.
-            "OR NOT pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE')",
+            "OR NOT pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE'), "
+            + fenced_question(schema_of(self._home, self._server)),
         ]
         try:
             answer = self._send(message)[-1]
         except MigrationFailed as error:
             if error.fields["sqlstate"] != _DIVISION_BY_ZERO:
                 raise
+            self._standing = Standing(None, None, False)
             self.leave()
             return False
-        revision, note, notes = (answer.get_value(0, column) for column in range(3))
+        revision, note, notes, fenced = (answer.get_value(0, column) for column in range(4))
         said = _text(note) or ""
         noted = said.removeprefix(_NOTE) if said.startswith(_NOTE) else None
-        self._standing = Standing(_text(revision), noted, notes == b"t")
-        return True
+        self._standing = Standing(_text(revision), noted, notes == b"t", fenced == b"t")
+        if self._standing.fenced:
+            self.leave()
+        return not self._standing.fenced
 
     def leave(self) -> None:
         """Gives the lock back and leaves the home as it was found."""

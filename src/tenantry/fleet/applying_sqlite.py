@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from tenantry.errors import HomeBusy, MigrationFailed, OrphansFound
-from tenantry.fleet.applying import Tally, busy, failed, tell
+from tenantry.fleet.applying import FENCED, Tally, busy, failed, tell
 from tenantry.fleet.history import Pace
 from tenantry.fleet.homes import Home
 from tenantry.fleet.lineage import current_of, heads_of
 from tenantry.fleet.recording import Schema, schema_of
 from tenantry.fleet.rendering import Rendering, Statement
+from tenantry.isolation.fencing_names import is_of_fence
 from tenantry.isolation.sqlite_clock import INSTRUCTIONS_BETWEEN_LOOKS, Clock
 from tenantry.isolation.sqlite_library import LibraryConnection
 from tenantry.isolation.stamps import VERSION_TABLE
@@ -21,6 +22,7 @@ _CREATION: Final = (
     f"CREATE TABLE IF NOT EXISTS {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, "
     f"CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
 )
+_TRIGGERS: Final = "SELECT name FROM sqlite_schema WHERE type = 'trigger'"
 
 
 class Visit:
@@ -47,6 +49,8 @@ class Visit:
         """
         tell(self._home, "enter")
         self._execute("BEGIN IMMEDIATE")
+        if any(is_of_fence(name) for (name,) in self._execute(_TRIGGERS)):
+            raise busy(self._home, self._pace, FENCED)
         self._execute(_CREATION)
         rows = self._execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall()
         self._before = current_of([head for (head,) in rows])

@@ -242,6 +242,16 @@ def trigger_statements(
     ]
 
 
+def fenced_question(schema: str) -> str:
+    """Returns the expression that says whether changes are noted in a schema; *schema* is quoted already."""
+    standing = (
+        f"SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+        f"WHERE c.relnamespace = '{_doubled(schema)}'::regnamespace AND starts_with(t.tgname::text, '{TRIGGER}')"
+    )
+    # Where nobody was ever moved, the triggers of a large fleet are not read.
+    return f"CASE WHEN to_regnamespace('{SCHEMA}') IS NULL THEN false ELSE EXISTS ({standing}) END"
+
+
 def untrigger_statements(table: str, tenant: uuid.UUID) -> list[str]:
     """Returns what takes those triggers off a table, if it has them."""
     names = (_trigger(tenant, event) for event in ("enter", "insert", "update", "delete"))

@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 
 from tenantry.isolation.binding import Binding
+from tenantry.isolation.departures import tell, typed_by_fence
 from tenantry.isolation.engines import pool_of
 from tenantry.isolation.queues import Pool
 
@@ -231,5 +232,7 @@ def _give_up(engine: Engine, pool: Pool, entry: ConnectionPoolEntry, error: Base
 
 
 def _typed(engine: Engine, error: Exception, *, lost: bool) -> BaseException:
-    """Returns the driver's error as SQLAlchemy types it."""
+    """Returns the driver's error as SQLAlchemy types it, or as a fence meant it."""
+    if (found := typed_by_fence(error)) is not None:
+        return tell(found, engine.dialect)
     return DBAPIError.instance(None, None, error, psycopg.Error, connection_invalidated=lost, dialect=engine.dialect)

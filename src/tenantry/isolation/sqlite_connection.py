@@ -10,6 +10,7 @@ import functools
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Final, Never, Self
 
 from sqlalchemy import MetaData
@@ -183,6 +184,8 @@ class FencedConnection(GuardedConnection):
     def __init__(
         self, *arguments: Any, authorizer: Authorizer, tenant: uuid.UUID | None = None, **options: Any
     ) -> None:
+        if tenant is not None:
+            arguments, options = _of_standing(*arguments), {**options, "uri": True}
         super().__init__(*arguments, **options)
         if tenant is not None:
             self._keep_to(tenant)
@@ -209,6 +212,12 @@ class FencedConnection(GuardedConnection):
         if factory is not None and not issubclass(factory, ClockedCursor):
             raise sqlite3.NotSupportedError("a connection with a limit of time makes its own cursors")
         return super().cursor(factory or ClockedCursor)
+
+
+def _of_standing(path: str, *others: Any) -> tuple[Any, ...]:
+    """Returns the arguments that open a file which stands, and no other."""
+    # sqlite3 would make a file that is gone, and the tenant would come back to an empty one.
+    return f"{Path(path).absolute().as_uri()}?mode=rw", *others
 
 
 class WalledCursor(sqlite3.Cursor):
