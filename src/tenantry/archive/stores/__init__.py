@@ -24,7 +24,7 @@ __all__ = [
 
 
 def open_store(place: str | os.PathLike[str], **options: Any) -> Store:
-    """Returns the store at a path, ``file:///path``, ``s3://bucket/path``, ``gs://bucket/path`` or ``az://account/container``.
+    """Returns the store at a path, ``file:///path``, ``s3://bucket/path``, ``gs://bucket/path`` or ``az://container/path``.
 
     Options are for object storage; see ``ObjectStore``. Nothing is opened yet.
 
@@ -42,6 +42,6 @@ def open_store(place: str | os.PathLike[str], **options: Any) -> Store:
     if scheme != "file" or parts.netloc not in ("", "localhost") or len(parts.path) < 2:
         raise ConfigurationError(
             what=f"{scheme[:20]}://… is no store that archives can lie in.",
-            fix="Use a path, file:///path, s3://bucket/path, gs://bucket/path or az://account/container.",
+            fix="Use a path, file:///path, s3://bucket/path, gs://bucket/path or az://container/path.",
         )
     return DirectoryStore(unquote(parts.path))

@@ -187,7 +187,7 @@ def _checked_url(url: str) -> str:
     if parts.scheme not in SCHEMES or not parts.hostname:
         raise ConfigurationError(
             what=f"{parts.scheme[:20]}://… is no object storage.",
-            fix="Use s3://bucket/path, gs://bucket/path or az://account/container.",
+            fix="Use s3://bucket/path, gs://bucket/path or az://container/path.",
         )
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigurationError(
