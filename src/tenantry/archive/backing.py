@@ -19,12 +19,13 @@ from tenantry.archive.shapes import TableShape
 from tenantry.archive.spooling import spooled
 from tenantry.archive.stores import archive_name
 from tenantry.archive.stores.directory import NO_ROOM
+from tenantry.archive.unlisted import unlisted
 from tenantry.catalog import archives
 from tenantry.catalog.archives import Archived
 from tenantry.catalog.operations import BACKUP, Course
 from tenantry.errors import BackupRefused, StoreFull, StoreUnavailable, TablesLeftOut
 from tenantry.ids import uuid7
-from tenantry.types import Finding, Tenant, TenantStatus
+from tenantry.types import Tenant, TenantStatus
 
 if TYPE_CHECKING:
     from tenantry.archive.core import Archive
@@ -44,7 +45,7 @@ def back_up(archive: Archive, tenant: Tenant, *, suspended: bool, note: str) -> 
     """
     check_status(tenant, suspended=suspended)
     with under_way(archive.tenancy, BACKUP, tenant.id, store=archive.location) as course:
-        with spooled(course, "read") as directory:
+        with spooled(course, "read", below=archive.spool) as directory:
             file = directory / _FILE
             manifest, key = _write(archive, tenant, file, course=course, note=note)
             name = archive_name(tenant.id, manifest.taken_at)
@@ -72,7 +73,7 @@ def check_listed(archive: Archive, tenant: Tenant) -> None:
 
     Raises: TablesLeftOut.
     """
-    found: list[Finding] = []
+    found = unlisted(archive.tenancy, tenant)
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         names = ", ".join(finding.object for finding in found[:_SHOWN])

@@ -28,17 +28,25 @@ class Archive:
     """Keeps tenants' rows in a store, one signed file for each backup; *encrypt* seals it by a key of the tenant's own.
 
     *store* is a store or its URL, ``file:///…`` or ``s3://…``; *keys* signs, by default as TENANTRY_ARCHIVE_KEYS says.
+    *spool* is where an archive is written before it goes there, by default the system's place for temporary files.
 
     Raises: ConfigurationError for a store or keys that cannot be read.
     """
 
     def __init__(
-        self, tenancy: Tenancy, store: Store | str, *, keys: KeyRing | None = None, encrypt: bool = False
+        self,
+        tenancy: Tenancy,
+        store: Store | str,
+        *,
+        keys: KeyRing | None = None,
+        encrypt: bool = False,
+        spool: str | Path | None = None,
     ) -> None:
         self.tenancy = tenancy
         self.store: Store = open_store(store) if isinstance(store, str) else store
         self.ring = keys or KeyRing.from_env()
         self.encrypt = encrypt
+        self.spool = None if spool is None else Path(spool)
         self.data_keys = DataKeys(tenancy, self.ring)
 
     def __repr__(self) -> str:

@@ -1,0 +1,69 @@
+"""A program: backs up, verifies and restores in children of its own, each killed before one announced step.
+
+Reads one job a line, answers one line each: the child's exit status and the steps it was told of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+
+from archive.restore.houses import RING, open_house
+
+from tenantry.archive import Archive, DirectoryStore
+from tenantry.events import Step, listen
+
+OPERATIONS = ("backup", "verify", "restore")
+
+
+def die_at(number: int, told: int) -> None:
+    """Kills this process before the step of that number; writes down which steps there were."""
+    heard: list[str] = []
+
+    def hear(step: Step) -> None:
+        if step.operation not in OPERATIONS:
+            return
+        heard.append(f"{step.operation} {step.name}")
+        os.pwrite(told, json.dumps(heard).encode(), 0)
+        if len(heard) - 1 == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    listen(hear)
+
+
+def work(job: dict[str, Any], told: int) -> None:
+    house = {name: job["house"][name] for name in ("operator_url", "platform_url")}
+    tenancy = open_house(job["house"]["url"], job["house"]["owner_url"], Path(job["house"]["directory"]), **house)
+    archive = Archive(tenancy, DirectoryStore(job["store"]), keys=RING, spool=Path(job["house"]["directory"]) / "spool")
+    tenant = uuid.UUID(job["tenant"])
+    die_at(job.get("step", -1), told)
+    if job["what"] == "backup":
+        archive.backup(tenant)
+    elif job["what"] == "verify":
+        archive.verify(job["name"])
+    else:
+        archive.restore(tenant, job["name"], **job["options"])
+
+
+def main() -> None:
+    for line in sys.stdin:
+        told = os.memfd_create("told")
+        child = os.fork()
+        if child == 0:
+            work(json.loads(line), told)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        found = os.pread(told, 1 << 20, 0).decode()
+        print(json.dumps([os.waitstatus_to_exitcode(status), json.loads(found or "[]")]), flush=True)
+        os.close(told)
+
+
+if __name__ == "__main__":
+    main()
