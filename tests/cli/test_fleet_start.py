@@ -85,7 +85,7 @@ def test_help_of_the_fleet_needs_no_alembic():
         (["upgrade", "--lock-timeout", "0"], "Invalid value"),
         (["upgrade", "--no-such-option"], "No such option"),
         (["upgrade", "abcdef"], "There is no revision 'abcdef'"),
-        (["upgrade", "--backup"], "the archive that makes backups comes with a later version"),
+        (["upgrade", "--backup"], "No store was named, so there is nowhere to keep archives."),
         (["downgrade"], "Missing argument"),
         (["downgrade", "base"], "Add --yes."),
         (["downgrade", "-7", "--yes"], "There is no revision '-7'"),

@@ -22,6 +22,7 @@ COMMANDS: Final = {
         "Create, list, show, suspend, resume, rename, adopt, move and erase tenants.",
     ),
     "fleet": ("fleeting", "Migrate every tenant: plan, try on canaries, go on after a failure, take back."),
+    "archive": ("archiving", "Back up, verify, compare and restore one tenant; by the clock; prune what is old."),
     "shell": ("shelling", "Open Python inside one tenant's session."),
 }
 

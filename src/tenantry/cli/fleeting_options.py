@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import re
@@ -66,7 +67,7 @@ OneByOne = Annotated[
     bool, typer.Option("--one-by-one", help="Each statement a message of its own, through Alembic: slower.")
 ]
 BackUp = Annotated[
-    bool, typer.Option("--backup", help="Call TENANTRY_BACKUP (module:function) with each tenant before it is changed.")
+    bool, typer.Option("--backup", help="Back each tenant up before it is changed: to TENANTRY_ARCHIVE.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 JSONLines = Annotated[
@@ -164,21 +165,20 @@ def health_of(text: str | None) -> Health | None:
     return callable_at(text, option="--health") if text and _FUNCTION.fullmatch(text) else text
 
 
-def backup_of(*, wanted: bool) -> Backup | None:
-    """Returns what backs a tenant up, where it is wanted.
+def backup_of(context: typer.Context, *, wanted: bool) -> Backup | None:
+    """Returns what backs a tenant up, where it is wanted: a function of the program's, else the archive.
 
-    Raises: ConfigurationError where the program names nothing that could.
+    Raises: ConfigurationError where nothing says where archives lie, ExtraMissing.
     """
     if not wanted:
         return None
     named = setting("backup")
-    if named is None:
-        raise ConfigurationError(
-            what="--backup has nothing to call: the archive that makes backups comes with a later version.",
-            fix="Name a function of yours that takes a Tenant: TENANTRY_BACKUP=module:function, "
-            'or backup = "module:function" under [tool.tenantry].',
-        )
-    return callable_at(named, option="TENANTRY_BACKUP")
+    if named is not None:
+        return callable_at(named, option="TENANTRY_BACKUP")
+    # The archive needs an extra, which a fleet without backups does without.
+    archiving = importlib.import_module("tenantry.cli.archiving_options")
+    archive = archiving.archive_of(context, None, encrypt=bool(setting("archive_encrypt")))
+    return functools.partial(archive.backup, suspended=True, note="before a migration")
 
 
 def failures_of(text: str) -> int | None:

@@ -214,7 +214,7 @@ def resume(
 ) -> None:
     """Go on with a run that was paused, stopped, failed or cut off; the homes themselves tell how far it came."""
     _, _, fleet = fleet_of(context)
-    asked, kept = health_of(health), backup_of(wanted=backup)
+    asked, kept = health_of(health), backup_of(context, wanted=backup)
     with _underway(context, "resume", as_json=as_json):
         outcome = fleet.resume(run, jobs=jobs, health=asked, backup=kept)
     raise typer.Exit(tell_outcome(outcome, as_json=as_json, call=call_of(context)))
@@ -260,7 +260,8 @@ def work(
 ) -> None:
     """Take part in every run that is under way, finish tenants that wait for the owner, catch up who fell behind."""
     _, _, fleet = fleet_of(context)
-    take_part = functools.partial(fleet.work, run, jobs=jobs, health=health_of(health), backup=backup_of(wanted=backup))
+    kept = backup_of(context, wanted=backup)
+    take_part = functools.partial(fleet.work, run, jobs=jobs, health=health_of(health), backup=kept)
     code = 0
     with _underway(context, "work", as_json=as_json):
         for outcome in _outcomes(take_part, forever=forever, poll=poll):
@@ -284,7 +285,7 @@ def _run(asked: Asked) -> None:
     tenancy, _, fleet = fleet_of(asked.context)
     way = fleet.upgrade if asked.verb is Verb.UPGRADE else fleet.downgrade
     canary, where = canary_of(asked.canary), homes_where(tenancy, asked.where)
-    health, backup = health_of(asked.health), backup_of(wanted=asked.backup)
+    health, backup = health_of(asked.health), backup_of(asked.context, wanted=asked.backup)
     failures = failures_of(asked.max_failures)
     with _underway(asked.context, asked.verb, as_json=asked.as_json):
         outcome = way(

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final
@@ -22,11 +22,12 @@ from tenantry.fleet import claims, journal, planning
 from tenantry.fleet.claims import Result, Share
 from tenantry.fleet.failing import describe, was_lost
 from tenantry.fleet.history import Applied, History, Position
+from tenantry.fleet.homes import Home
 from tenantry.fleet.outcomes import Run, RunState, Verb, Work, WorkState
 from tenantry.fleet.rings import LAST_STAGE, Health, complaint, is_canary_stage
 from tenantry.ids import uuid7
 from tenantry.tenancy import Tenancy
-from tenantry.types import Tenant, TenantStatus
+from tenantry.types import Isolation, Tenant, TenantStatus
 
 ACTION: Final = "Working on the fleet"
 Backup = Callable[[Tenant], object]
@@ -281,11 +282,19 @@ class Part:
         return result
 
     def _back_up(self, work: Work) -> None:
-        if self._hooks.backup is None or work.home.tenant is None or work.home.warm or work.home.key in self._kept:
+        if self._hooks.backup is None or work.home.warm or work.home.key in self._kept:
             return
         self._tell("backup", work)
-        self._hooks.backup(self._tenancy.tenants.get(work.home.tenant))
+        for tenant in self._tenants_of(work.home):
+            self._hooks.backup(tenant)
         self._kept.add(work.home.key)
+
+    def _tenants_of(self, home: Home) -> Iterable[Tenant]:
+        """Returns whose rows stand in a home: one tenant's, or in common tables all of theirs."""
+        if home.tenant is not None:
+            return [self._tenancy.tenants.get(home.tenant)]
+        living = self._tenancy.every_tenant(statuses=(TenantStatus.ACTIVE, TenantStatus.SUSPENDED))
+        return (each for each in living if each.isolation is Isolation.ROWS and each.server == home.server)
 
     def _judge(self, work: Work, error: Exception) -> Result | None:
         """Returns what became of a work that met *error*, or None where its home is no more."""

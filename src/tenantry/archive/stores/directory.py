@@ -29,7 +29,8 @@ class DirectoryStore:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        # The catalog names the store by it, whatever the directory that a later process works in.
+        self.path = Path(path).absolute()
 
     def __repr__(self) -> str:
         return f"DirectoryStore({str(self.path)!r})"
