@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from tenantry.archive import backing, erasures
+from tenantry.archive import backing, erasures, sweeping
 from tenantry.archive.certificates import PERSON, Certificate
 from tenantry.archive.certificates import Store as Told
 from tenantry.archive.encoding import split
@@ -107,16 +107,26 @@ def _withdraw(places: Places, course: Course) -> None:
 
 def _renew_archive(places: Places, course: Course) -> tuple[str | None, uuid.UUID | None]:
     """Returns the archive that takes the place of all before, and the key it is under; none where there were none."""
-    places.wait_for_backups(course)
     archive, tenant = places.archive, places.tenant
-    course.step("renew")
+    # One that was killed ends here: what it left is an archive like others, or nothing.
+    sweeping.sweep(archive)
+    places.wait_for_backups(course)
     if course.detail.get(_FRESH) is None and _has_archives(places):
         if archive.encrypt:
-            archive.data_keys.rotate(tenant.id)
+            _renew_key(places, course)
+        course.step("renew")
         renewed = backing.back_up(archive, archive.tenancy.tenants.get(tenant.id), suspended=True, note=_NOTE)
         course.step("renewed", **{_FRESH: renewed.name, "key": renewed.key_id and str(renewed.key_id)})
     key = course.detail.get("key")
     return course.detail.get(_FRESH), key and uuid.UUID(key)
+
+
+def _renew_key(places: Places, course: Course) -> None:
+    """Gives the tenant a new data key, unless a process before this one has done it."""
+    keys, tenant = places.archive.data_keys, places.tenant.id
+    course.step("rotate", old_key=course.detail.get("old_key") or keys.current(tenant).id)
+    if keys.current(tenant).id == course.detail["old_key"]:
+        keys.rotate(tenant)
 
 
 def _has_archives(places: Places) -> bool:

@@ -48,7 +48,7 @@ class Site:
     @property
     def job(self) -> dict[str, Any]:
         """What another process needs to open the same."""
-        return {"directory": str(self.directory), "url": self.url, **self.logins}
+        return {"directory": str(self.directory), "url": self.url, "logins": self.logins}
 
 
 class House:
