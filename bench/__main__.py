@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 import sqlalchemy
 
-from bench import auditing, costs, fairness, files, limits, migrations, provisioning, sessions
+from bench import archives, auditing, costs, fairness, files, limits, migrations, provisioning, sessions
 from bench.stage import stage
 
 Options = argparse.Namespace
@@ -54,8 +54,14 @@ def _auditing(options: Options) -> None:
     auditing.report(options.rounds)
 
 
+def _archives(options: Options) -> None:
+    few = options.rounds < 1000
+    archives.report(10_000 if few else 100_000, 3 if few else 7, large=200_000 if few else 2_000_000)
+
+
 # Each part stands alone: python -m bench --only files
 PARTS: Final[dict[str, Callable[[Options], None]]] = {
+    "archives": _archives,
     "auditing": _auditing,
     "sessions": _sessions,
     "files": _files,

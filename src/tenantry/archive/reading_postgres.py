@@ -113,13 +113,12 @@ class PostgresReader(Reader):
 
     def _copied(self, shape: TableShape, query: str) -> Iterator[bytes]:
         with reading_refused(self.tenant, shape), self.ground.cursor() as cursor:
-            held, size = [], 0
+            held = bytearray()
             with cursor.copy(f"COPY ({query}) TO STDOUT") as copy:
                 while line := copy.read():
-                    held.append(line)
-                    size += len(line)
-                    if size >= CHUNK:
-                        yield b"".join(held)
-                        held, size = [], 0
+                    held += line
+                    if len(held) >= CHUNK:
+                        yield bytes(held)
+                        held.clear()
             if held:
-                yield b"".join(held)
+                yield bytes(held)

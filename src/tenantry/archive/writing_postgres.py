@@ -62,7 +62,7 @@ class PostgresWriter(PostgresReader, Writer):
         self, ground: Ground, tenant: Tenant, tables: Sequence[TableShape], *, spelled: uuid.UUID, abilities: Abilities
     ) -> None:
         super().__init__(ground, tenant, tables, spelled=spelled)
-        self._abilities = abilities
+        self.abilities = abilities
         self._circles = self._find_circles()
 
     def rows(self, table: TableShape | str) -> Iterator[bytes]:
@@ -74,13 +74,13 @@ class PostgresWriter(PostgresReader, Writer):
         lines = self._open_circle(shape, self._respelled(shape, whole_lines(chunks)))
         with writing_refused(self.tenant, shape):
             try:
-                return self._copy(shape, lines) if self._abilities.copies else self._insert(shape, lines, "")
+                return self._copy(shape, lines) if self.abilities.copies else self._insert(shape, lines, "")
             except ValueError as error:
                 raise not_canonical(shape, error) from error
 
     def put(self, table: TableShape | str, chunks: Iterable[bytes]) -> int:
         shape, found = self.shape(table), list(whole_lines(chunks))
-        if shape.name in self._abilities.append_only:
+        if shape.name in self.abilities.append_only:
             # Such a row is not changed, even to what it is.
             self.remove(shape, keys_of(shape, found))
             return self.fill(shape, found)
@@ -121,7 +121,7 @@ class PostgresWriter(PostgresReader, Writer):
             for line in self._raising(shape, column.name)
         ]
         if statements:
-            self._abilities.move_sequences(statements)
+            self.abilities.move_sequences(statements)
 
     def _raising(self, shape: TableShape, column: str) -> Iterator[str]:
         """Yields the statement that has a sequence go on after the highest number, if there is any."""
@@ -137,7 +137,7 @@ class PostgresWriter(PostgresReader, Writer):
             ).fetchone()
         if highest is not None and highest > 0:
             # Never back: neighbours may draw from the same sequence.
-            wanted = highest + self._abilities.margin
+            wanted = highest + self.abilities.margin
             yield f"SELECT setval('{name}', {wanted}) FROM {name} WHERE last_value < {highest}"
 
     def close_circles(self) -> None:
