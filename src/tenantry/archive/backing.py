@@ -15,10 +15,10 @@ from tenantry.archive.container import Manifest, Measured, TableEntry, write_arc
 from tenantry.archive.keys import DataKey
 from tenantry.archive.operating import under_way
 from tenantry.archive.places import Reader, reading
+from tenantry.archive.room import NO_ROOM
 from tenantry.archive.shapes import TableShape
 from tenantry.archive.spooling import spooled
 from tenantry.archive.stores import archive_name
-from tenantry.archive.stores.directory import NO_ROOM
 from tenantry.archive.unlisted import unlisted
 from tenantry.catalog import archives
 from tenantry.catalog.archives import Archived

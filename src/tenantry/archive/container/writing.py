@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import secrets
 import uuid
 from collections.abc import Iterable, Iterator
@@ -30,11 +29,11 @@ from tenantry.archive.container.measuring import PIECE, Measure, Measured, piece
 from tenantry.archive.container.sealing import Clear, Seal, Sealed
 from tenantry.archive.keys import DataKey, KeyRing
 from tenantry.archive.libraries import zstd
-from tenantry.errors import ArchiveError, StoreFull, StoreUnavailable
+from tenantry.archive.room import unwritten
+from tenantry.errors import ArchiveError
 
 # Level 1 keeps up with COPY; a higher one makes a backup of text slower by half and smaller by a tenth.
 LEVEL: Final = 1
-NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class ArchiveWriter:
@@ -181,7 +180,5 @@ def _told_of(file: BinaryIO) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name, reason = str(getattr(file, "name", "the archive")), f"{error.strerror or type(error).__name__}."
-        if error.errno in NO_ROOM:
-            raise StoreFull(name=name, reason=reason) from error
-        raise StoreUnavailable(store=name, reason=reason) from error
+        name = str(getattr(file, "name", "the archive"))
+        raise unwritten(error, name=name, store=name) from error

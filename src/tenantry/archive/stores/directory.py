@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import filecmp
 import os
 import secrets
@@ -12,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from tenantry.archive.room import unwritten
 from tenantry.archive.stores.naming import NAME, check_name
-from tenantry.errors import ArchiveExists, ArchiveUnknown, StoreFull, StoreUnavailable
-
-NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+from tenantry.errors import ArchiveExists, ArchiveUnknown
 
 _STEP: Final = 1 << 20
 
@@ -107,10 +105,7 @@ class DirectoryStore:
         try:
             yield
         except OSError as error:
-            reason = f"{error.strerror or type(error).__name__}."
-            if error.errno in NO_ROOM:
-                raise StoreFull(name=name, reason=reason) from error
-            raise StoreUnavailable(store=repr(self), reason=reason) from error
+            raise unwritten(error, name=name, store=repr(self)) from error
 
 
 def _make_directories(directory: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from tenantry.archive.libraries import obstore
-from tenantry.archive.stores.directory import NO_ROOM
+from tenantry.archive.room import unwritten
 from tenantry.archive.stores.naming import NAME, check_name
-from tenantry.errors import ArchiveExists, ArchiveUnknown, ConfigurationError, StoreFull, StoreUnavailable
+from tenantry.errors import ArchiveExists, ArchiveUnknown, ConfigurationError, StoreUnavailable
 
 SCHEMES: Final = ("s3", "gs", "az")
 # What goes in one request: each has its own time limit, so a slow line fails by the part and not by the archive.
@@ -201,9 +201,7 @@ def _write(file: BinaryIO, data: obstore.Bytes, *, name: str) -> None:
     try:
         file.write(data)
     except OSError as error:
-        if error.errno in NO_ROOM:
-            raise StoreFull(name=name, reason=f"{error.strerror}.") from error
-        raise
+        raise unwritten(error, name=name, store=file.name) from error
 
 
 def _steps(file: BinaryIO) -> Iterator[bytes]:
