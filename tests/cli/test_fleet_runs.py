@@ -15,6 +15,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tenantry.archive.keys import new_key
+
 HOMES = {"main/common", "acme", "globex", "initech"}
 
 
@@ -146,16 +148,26 @@ def test_only_some_homes(fleet):
 
 def test_a_backup_comes_before_each_tenant(fleet):
     fleet.add_priority()
-    keep = "def keep(tenant):\n    with open('kept', 'a') as file:\n        print(tenant.slug, file=file)\n"
-    fleet.program.write("ops", keep)
     refused = fleet.call("upgrade", "--backup")
     assert refused.code == 2
     assert "No store was named" in refused.said
     assert set(fleet.standing().values()) == {"one"}
-    fleet.program.environment["TENANTRY_BACKUP"] = "ops:keep"
+    call, environment = fleet.program.call, fleet.program.environment
+    assert call("tenants", "create", "umbrella", "--isolation", "rows", "--record", '{"name": "U"}').code == 0
+    environment["TENANTRY_ARCHIVE"] = f"{fleet.program.directory}/backups"
+    environment["TENANTRY_ARCHIVE_KEYS"] = new_key("one")
     assert fleet.call("upgrade", "--backup").code == 0
+    archives = call("archive", "list", "--json").data
+    assert {(each["revision"], each["detail"]["note"]) for each in archives} == {("one", "before a migration")}
+    tenants = {each["id"]: each["slug"] for each in call("tenants", "list", "--json").data}
+    assert sorted(tenants[each["tenant"]] for each in archives) == ["acme", "globex", "initech", "umbrella"]
+    # A function of the program's comes before the archive.
+    keep = "def keep(tenant):\n    with open('kept', 'a') as file:\n        print(tenant.slug, file=file)\n"
+    fleet.program.write("ops", keep)
+    environment["TENANTRY_BACKUP"] = "ops:keep"
+    assert fleet.call("downgrade", "one", "--backup", "--yes").code == 0
     kept = (fleet.program.directory / "kept").read_text().split()
-    assert sorted(kept) == ["acme", "globex", "initech"]
+    assert sorted(kept) == ["acme", "globex", "initech", "umbrella"]
 
 
 def test_the_sql_is_shown_and_not_run(fleet):
