@@ -43,10 +43,12 @@ DECLARE
     new_id uuid := (new_tenant ->> 'id')::uuid;
 BEGIN
     PERFORM {schema}.refuse_bound();
-    -- One row serialises all registrations, so that the ceiling cannot be passed by two at once.
-    PERFORM 1 FROM {schema}.meta WHERE name = 'version' FOR UPDATE;
-    -- Counted only where there is a ceiling: a hundred thousand take a while.
-    IF ceiling IS NOT NULL THEN
+    -- One row serialises the registrations under a ceiling, so that two at once cannot pass it; the others share it, and
+    -- only the catalog's own upgrade waits for them.
+    IF ceiling IS NULL THEN
+        PERFORM 1 FROM {schema}.meta WHERE name = 'version' FOR SHARE;
+    ELSE
+        PERFORM 1 FROM {schema}.meta WHERE name = 'version' FOR UPDATE;
         IF (SELECT count(*) FROM {schema}.tenants t WHERE t.status <> 'erased') >= ceiling THEN
             RAISE EXCEPTION 'tenant limit' USING ERRCODE = 'TN003';
         END IF;

@@ -62,6 +62,21 @@ def opening_statement(tenant: uuid.UUID) -> str:
     return f"SELECT 1 / {CATALOG_SCHEMA}.activate('{tenant}')::int"
 
 
+def registering_statements(tenant: Tenant, names: Sequence[tuple[str, str]], head: str | None) -> list[str]:
+    """Returns the statements by which PostgreSQL's catalog registers a tenant inside a transaction of the owner's.
+
+    They fail with ``OVERTAKEN_STATE`` where a placement is kept ready, or another creation has not ended.
+    """
+    server, isolation, at_head = _quoted(tenant.server), _quoted(tenant.isolation.value), _quoted(head)
+    ready = f"server = {server} AND isolation = {isolation} AND state = 'ready' AND head IS NOT DISTINCT FROM {at_head}"
+    running = "kind = 'create' AND state = 'running' AND step <> 'waiting'"
+    return [
+        f"SELECT 1 / (NOT EXISTS (SELECT FROM {CATALOG_SCHEMA}.warm WHERE {ready}) "
+        f"AND NOT EXISTS (SELECT FROM {CATALOG_SCHEMA}.journal WHERE {running}))::int",
+        f"SELECT {CATALOG_SCHEMA}.register({_quoted(_document(tenant))}, {_quoted(_pairs(names))}, NULL)",
+    ]
+
+
 class Store(Protocol):
     """What the two databases do each in its own way; PostgreSQL's app login reaches the catalog by functions only."""
 
@@ -124,18 +139,7 @@ class PostgresStore:
         ceiling: int | None,
         **parameters: Any,
     ) -> Any:
-        document = {
-            "id": str(tenant.id),
-            "slug": tenant.slug,
-            "name": tenant.name,
-            "settings": dict(tenant.settings),
-            "server": tenant.server,
-            "isolation": tenant.isolation.value,
-            "physical": tenant.physical,
-            "holder": this_process(),
-            "lease": LEASE_SECONDS,
-        }
-        parameters |= {"tenant": json.dumps(document), "names": json.dumps([list(pair) for pair in names])}
+        parameters |= {"tenant": _document(tenant), "names": _pairs(names)}
         try:
             return self._call(connection, statement, ceiling=ceiling, **parameters)
         except DBAPIError as error:
@@ -260,6 +264,31 @@ class SqliteStore:
 
     def record_operator(self, connection: Connection, reason: str, server: str) -> None:
         connection.execute(insert(operator_log).values(login="local", server=server, reason=reason))
+
+
+def _document(tenant: Tenant) -> str:
+    """Returns a new tenant as the catalog's functions take it."""
+    document = {
+        "id": str(tenant.id),
+        "slug": tenant.slug,
+        "name": tenant.name,
+        "settings": dict(tenant.settings),
+        "server": tenant.server,
+        "isolation": tenant.isolation.value,
+        "physical": tenant.physical,
+        "holder": this_process(),
+        "lease": LEASE_SECONDS,
+    }
+    return json.dumps(document)
+
+
+def _pairs(names: Sequence[tuple[str, str]]) -> str:
+    return json.dumps([list(pair) for pair in names])
+
+
+def _quoted(value: str | None) -> str:
+    """Returns a literal of PostgreSQL that is read alike under every setting."""
+    return "NULL" if value is None else "E'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def catalog_version(connection: Connection) -> int:

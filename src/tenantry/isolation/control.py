@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import ProgrammingError
 
-from tenantry.catalog.store import PostgresStore, SqliteStore, Store, catalog_version, opening_statement
+from tenantry.catalog.store import (
+    PostgresStore,
+    SqliteStore,
+    Store,
+    catalog_version,
+    opening_statement,
+    registering_statements,
+)
 from tenantry.catalog.tables import VERSION
 from tenantry.catalog.upgrades import check_version
 from tenantry.errors import CatalogMissing
@@ -56,6 +63,11 @@ class Control:
                 await connection.run_sync(self._see)
             return await connection.run_sync(lambda sync: self.store.resolve(sync, *key))
 
+    @property
+    def looked_at(self) -> bool:
+        """Whether this process has seen that the catalog is there and of a version that it can read."""
+        return self._seen > 0
+
     @contextlib.contextmanager
     def app(self, action: str) -> Iterator[Connection]:
         """Opens a transaction with the rights of the app login.
@@ -92,10 +104,18 @@ class Control:
                 self._check_current(connection)
             yield connection
 
+    def registering(self, tenant: Tenant, names: Sequence[tuple[str, str]], head: str | None) -> list[str]:
+        """Returns what registers a tenant inside a transaction of the owner's on the catalog's PostgreSQL server."""
+        return [self._asking, *registering_statements(tenant, names, head)]
+
     def opening(self, tenant: uuid.UUID) -> list[str]:
-        """Returns what opens a tenant inside a transaction of the owner's, on the PostgreSQL server of the catalog."""
-        setting = self._servers.main.config.context_setting
-        return [f"SET LOCAL {setting} = 'catalog'", opening_statement(tenant)]
+        """Returns what opens a tenant inside the same, or another, transaction of the owner's."""
+        return [self._asking, opening_statement(tenant)]
+
+    @property
+    def _asking(self) -> str:
+        # The word to which the catalog's functions answer.
+        return f"SET LOCAL {self._servers.main.config.context_setting} = 'catalog'"
 
     def record_operator(self, reason: str, server: str) -> None:
         """Puts a look across tenants on the record, in a transaction of its own, before it happens."""

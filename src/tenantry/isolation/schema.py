@@ -54,12 +54,14 @@ class PostgresSchema:
     def create(self, tenant: uuid.UUID, *, head: str | None = None) -> None:
         self.create_with(tenant, head=head)
 
-    def create_with(self, tenant: uuid.UUID, *, head: str | None, then: Sequence[str] = ()) -> bool:
-        """Makes the placement and runs *then* in one transaction; False, and nothing done, where it stands already.
+    def create_with(
+        self, tenant: uuid.UUID, *, head: str | None, first: Sequence[str] = (), then: Sequence[str] = ()
+    ) -> bool:
+        """Runs *first*, makes the placement and runs *then*, in one transaction; False, and nothing done, if it stands.
 
-        Raises: as ``create``, and psycopg's errors for *then*.
+        Raises: as ``create``, and psycopg's errors for *first* and *then*.
         """
-        script = "; ".join([self._server.blueprint(head).schema(self.place(tenant)), *then])
+        script = "; ".join([*first, self._server.blueprint(head).schema(self.place(tenant)), *then])
         try:
             self._server.replay(script, self._path(tenant), action="Creating a tenant's schema")
         except Exception as error:

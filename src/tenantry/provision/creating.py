@@ -75,6 +75,8 @@ class Creating:
 
         Raises: as ``Tenants.create``.
         """
+        if self._make_at_once(wanted, names, record):
+            return replace(wanted, status=TenantStatus.ACTIVE)
         try:
             case = self._register(wanted, names, opened=record is None and not self._seeding.seeds)
         except TenantExists:
@@ -90,6 +92,37 @@ class Creating:
             return self._finish(case, record)
         finally:
             _in_hand.discard(case.tenant.id)
+
+    def _make_at_once(self, wanted: Tenant, names: _Names, record: object | None) -> bool:
+        """Registers a tenant, makes its schema and opens it in one transaction, where the catalog is on that server.
+
+        False, and nothing done, where it must go step by step; and where anything is refused, as the steps know an
+        answer to each refusal.
+        """
+        strategy, head = self._strategy(wanted), self._head(wanted)
+        if (
+            not isinstance(strategy, PostgresSchema)
+            or not self._is_one_transaction(wanted, record)
+            or not self._control.looked_at
+            or self._config.max_tenants is not None
+        ):
+            return False
+        for step in ("register", "place", "activate"):
+            announce("create", step, tenant=wanted.id)
+        first, then = self._control.registering(wanted, names, head), self._control.opening(wanted.id)
+        try:
+            made = strategy.create_with(wanted.id, head=head, first=first, then=then)
+        except Exception as error:
+            if getattr(error, "sqlstate", None) is None:
+                raise
+            return False
+        if made:
+            announce("create", "done", tenant=wanted.id)
+        return made
+
+    def _is_one_transaction(self, tenant: Tenant, record: object | None) -> bool:
+        """Whether nothing has to come between making a tenant's schema and opening it, and this process may do both."""
+        return record is None and not self._seeding.seeds and tenant.server == MAIN and self._may_place(tenant)
 
     def _register(self, wanted: Tenant, names: _Names, *, opened: bool) -> _Case:
         """Registers the tenant where a placement is kept ready, or where one is to be made."""
@@ -152,8 +185,8 @@ class Creating:
         """
         tenant = case.tenant
         strategy = self._strategy(tenant)
-        begun = case.step not in (REGISTERED, WAITING) or record is not None or bool(self._seeding.seeds)
-        if begun or not isinstance(strategy, PostgresSchema) or tenant.server != MAIN or not self._may_place(tenant):
+        begun = case.step not in (REGISTERED, WAITING)
+        if begun or not isinstance(strategy, PostgresSchema) or not self._is_one_transaction(tenant, record):
             return False
         announce("create", "place", tenant=tenant.id)
         announce("create", "activate", tenant=tenant.id)
