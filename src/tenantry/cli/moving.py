@@ -1,8 +1,9 @@
 """``tenantry tenants move``, ``rollback``, ``finalize`` and ``moves``: a tenant carried to another place."""
 
+import importlib
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,8 +12,10 @@ from tenantry.cli.fleeting_options import DryRun, Yes, confirm
 from tenantry.cli.fleeting_telling import counted
 from tenantry.cli.showing import AsJSON, as_data, print_json, print_table, progress, say
 from tenantry.errors import ConfigurationError
-from tenantry.move import Move, Place, Plan, Status
 from tenantry.types import Isolation
+
+if TYPE_CHECKING:
+    from tenantry.move import Move, Place, Plan, Status
 
 _REFUSED: Final = 1
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(k|M|G)?B?", re.IGNORECASE)
@@ -58,7 +61,7 @@ def move(
     as_json: AsJSON = False,
 ) -> None:
     """Carry a tenant to another place while it is used; the old place is kept until finalize."""
-    found = Move(tenancy_of(context))
+    found = _move_of(context)
     if resume == (isolation is not None or server is not None):
         fix = "Say where to with --isolation or --server, or --resume what was begun."
         raise ConfigurationError(what="A move has one destination.", fix=fix)
@@ -84,7 +87,7 @@ def rollback(
     as_json: AsJSON = False,
 ) -> None:
     """Bring a tenant back to where its move began, with all that was written since; not after finalize."""
-    found = Move(tenancy_of(context))
+    found = _move_of(context)
     if dry_run:
         _tell_return(found.status(parse_key(key)), as_json=as_json)
         return
@@ -97,7 +100,7 @@ def finalize(
     context: typer.Context, *, key: Key, yes: Yes = False, dry_run: DryRun = False, as_json: AsJSON = False
 ) -> None:
     """Empty the place that a tenant has left; after that there is no rollback."""
-    found = Move(tenancy_of(context))
+    found = _move_of(context)
     if dry_run:
         _tell_return(found.status(parse_key(key)), as_json=as_json)
         return
@@ -115,7 +118,7 @@ def moves(
     as_json: AsJSON = False,
 ) -> None:
     """List the moves that have not ended: under way, stopped, or with the old place still kept."""
-    found = Move(tenancy_of(context)).status(parse_key(key) if key else None, ended=every)
+    found = _move_of(context).status(parse_key(key) if key else None, ended=every)
     if as_json:
         print_json([_as_data(status) for status in found])
         return
@@ -123,7 +126,13 @@ def moves(
     print_table(["tenant", "from", "to", "way", "step", "state", "error"], rows)
 
 
-def _tell_plan(move: Move, key: str, isolation: Isolation | None, server: str | None, *, as_json: bool) -> None:
+def _move_of(context: typer.Context) -> "Move":
+    # Stands on the archive, whose packages the other commands about tenants do without.
+    found: Move = importlib.import_module("tenantry.move").Move(tenancy_of(context))
+    return found
+
+
+def _tell_plan(move: "Move", key: str, isolation: Isolation | None, server: str | None, *, as_json: bool) -> None:
     plan = move.plan(parse_key(key), isolation=isolation, server=server)
     if as_json:
         print_json(_plan_as_data(plan))
@@ -137,7 +146,7 @@ def _tell_plan(move: Move, key: str, isolation: Isolation | None, server: str | 
     raise typer.Exit(0 if plan.ok else _REFUSED)
 
 
-def _tell_return(found: Sequence[Status], *, as_json: bool) -> None:
+def _tell_return(found: Sequence["Status"], *, as_json: bool) -> None:
     if as_json:
         print_json([_as_data(status) for status in found])
         return
@@ -146,30 +155,31 @@ def _tell_return(found: Sequence[Status], *, as_json: bool) -> None:
         say(f"A rollback carries it back to {status.source}; finalize empties {status.source}. Nothing was changed.")
 
 
-def _tell(status: Status, *, as_json: bool) -> None:
+def _tell(status: "Status", *, as_json: bool) -> None:
     if as_json:
         print_json(_as_data(status))
         return
     rows = sum(status.rows.values())
     print_table(["", ""], [("tenant", status.slug), *_facts(status).items(), ("rows", rows)])
     if status.state == "resting":
-        say(f"{status.source} is kept. Next: tenantry tenants finalize {status.slug}, or tenantry tenants rollback.")
+        next_steps = f"tenantry tenants finalize {status.slug}, or tenantry tenants rollback {status.slug}"
+        say(f"{status.source} is kept. Next: {next_steps}.")
 
 
-def _facts(status: Status) -> dict[str, Any]:
+def _facts(status: "Status") -> dict[str, Any]:
     held = {} if status.held is None else {"writers held for": f"{status.held * 1000:.0f} ms at most"}
     return {"from": status.source, "to": status.target, "state": _state(status), **held}
 
 
-def _state(status: Status) -> str:
+def _state(status: "Status") -> str:
     return f"{status.state}, abandoned" if status.abandoned else status.state
 
 
-def _as_data(status: Status) -> dict[str, Any]:
+def _as_data(status: "Status") -> dict[str, Any]:
     return {**as_data(status), "source": _place(status.source), "target": _place(status.target)}
 
 
-def _plan_as_data(plan: Plan) -> dict[str, Any]:
+def _plan_as_data(plan: "Plan") -> dict[str, Any]:
     return {
         "tenant": plan.tenant.slug,
         "source": _place(plan.source),
@@ -180,7 +190,7 @@ def _plan_as_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _place(place: Place) -> dict[str, Any]:
+def _place(place: "Place") -> dict[str, Any]:
     return as_data(place)
 
 

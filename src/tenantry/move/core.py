@@ -156,7 +156,8 @@ class Move:
                 self._follow(course, tenant, way, pace=pace, force=force)
             course.end(_ENDS[ways[-1]], error="")
         with self._tenancy.catalog(_ACTION) as connection:
-            return self._status(operations.get(connection, operation.id))
+            ended = operations.get(connection, operation.id)
+        return self._status(ended)
 
     def _follow(self, course: Course, tenant: Tenant, way: Way, *, pace: Pace, force: bool) -> None:
         facts = _turned(course, way)
