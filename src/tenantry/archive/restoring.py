@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import IntegrityError
 
 from tenantry.archive import restoring_afresh, restoring_here
 from tenantry.archive.erasures import check_not_erased
@@ -43,7 +47,7 @@ def restore(archive: Archive, wanted: Wanted) -> Restored:
     name = choose(archive, wanted.tenant, wanted.archive)
     if wanted.into is not None and wanted.in_place:
         raise RestoreRefused(name=str(name), tenant=wanted.tenant, reason="use either in_place=True or into=.")
-    with opened(archive, name, tenant=wanted.tenant) as found:
+    with opened(archive, name, tenant=wanted.tenant) as found, _told_of_orphans(found.name, wanted.tenant):
         if wanted.into is not None:
             tenant = restoring_afresh.tenant_to_be(
                 archive, found.manifest, slug=wanted.into, isolation=wanted.isolation, server=wanted.server
@@ -70,7 +74,8 @@ def resume(archive: Archive, operation: uuid.UUID) -> Restored | None:
         room = restoring_afresh if course.detail["afresh"] else restoring_here
         done: Restored | None = room.done(archive, course)
         if done is None:
-            with opened(archive, _named(course.detail["archive"])) as found:
+            name = _named(course.detail["archive"])
+            with opened(archive, name) as found, _told_of_orphans(found.name, course.tenant):
                 done = room.go_on(archive, source_of(found), course)
         return done
 
@@ -90,6 +95,16 @@ def rollback(archive: Archive, operation: uuid.UUID) -> None:
             course.end(UNDONE)
         else:
             course.end(DONE if finish(archive, course) else UNDONE)
+
+
+@contextlib.contextmanager
+def _told_of_orphans(name: str, tenant: uuid.UUID) -> Iterator[None]:
+    """Says it in our words where SQLite finds at the commit that rows refer to others which are not there."""
+    try:
+        yield
+    except IntegrityError as error:
+        reason = "rows of it refer to others that are not there. Look whether all Shared rows were published."
+        raise RestoreRefused(name=name, tenant=tenant, reason=reason) from error
 
 
 def _named(said: str) -> str | Path:

@@ -20,9 +20,11 @@ from tenantry.fleet.homes import home_of
 from tenantry.ids import uuid7
 from tenantry.isolation.blueprints import Blueprint
 from tenantry.isolation.postgres import PostgresServer
-from tenantry.isolation.sqlite import SqliteServer
+from tenantry.isolation.sqlite import PLATFORM, SqliteServer
 from tenantry.isolation.sqlite_library import LibraryConnection
+from tenantry.isolation.sqlite_stored import quote
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA
+from tenantry.models import Ownership, owned_tables
 from tenantry.tenancy import Tenancy
 from tenantry.types import Isolation, Tenant, TenantStatus
 
@@ -87,6 +89,25 @@ def _grow(tenancy: Tenancy, place: Tenant, revision: str) -> None:
     else:
         _make_file(server, place.physical)
     migrate(tenancy, place, revision)
+    if isinstance(server, SqliteServer):
+        _publish(server, place.physical)
+
+
+def _publish(server: SqliteServer, physical: str) -> None:
+    """Brings a file of an older revision the Shared rows that a tenant's refer to, as far as it has their columns."""
+    tables = owned_tables(server.metadata, Ownership.SHARED)
+    if not tables:
+        return
+    with server.connection(PLATFORM) as source, server.connection(physical) as target:
+        for table in tables:
+            found = target.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (table.name,)).scalars()
+            names = [name for name in found if name in table.columns]
+            columns = ", ".join(map(quote, names))
+            rows = source.exec_driver_sql(f"SELECT {columns} FROM {quote(table.name)}").fetchall() if names else []
+            if rows:
+                places = ", ".join("?" * len(names))
+                insert = f"INSERT OR IGNORE INTO {quote(table.name)} ({columns}) VALUES ({places})"
+                target.exec_driver_sql(insert, [tuple(row) for row in rows])
 
 
 def _make_file(server: SqliteServer, physical: str) -> None:
@@ -96,7 +117,13 @@ def _make_file(server: SqliteServer, physical: str) -> None:
 
 
 def _drop(tenancy: Tenancy, place: Tenant) -> None:
-    tenancy.servers.strategy_of(place).drop(place.id, force=True)
+    server = tenancy.servers.get(place.server)
+    if isinstance(server, SqliteServer):
+        # What it has may be older than the models, so nothing is counted.
+        server.sweep_leftovers(place.physical)
+        server.remove_file(place.physical)
+    else:
+        tenancy.servers.strategy_of(place).drop(place.id, force=True)
 
 
 def _close(history: History) -> None:
