@@ -109,7 +109,7 @@ class DataKeys:
         return len(old)
 
     def _unwrapped(self, key: WrappedKey) -> DataKey:
-        return self._ring.unwrap(key.wrapped or "", tenant=key.tenant_id, id=str(key.id))
+        return self._ring.unwrap(key.wrapped or "", tenant=key.tenant_id, key_id=str(key.id))
 
 
 def empty_log(file: Path) -> bool:

@@ -126,7 +126,7 @@ class KeyRing:
         sealed = self._wrapping(self.current).encrypt(nonce, data_key.secret, _bound_to(tenant, data_key.id))
         return f"1:{self.current}:{base64.b64encode(nonce + sealed).decode()}"
 
-    def unwrap(self, wrapped: str, *, tenant: uuid.UUID, id: str) -> DataKey:  # noqa: A002  # the field's own name
+    def unwrap(self, wrapped: str, *, tenant: uuid.UUID, key_id: str) -> DataKey:
         """Returns the data key that ``wrap`` made this text of.
 
         Raises: ArchiveKeyMissing where the ring lacks the key around it; ArchiveError for text that is not of this
@@ -134,16 +134,18 @@ class KeyRing:
         """
         found = _WRAPPED.fullmatch(wrapped)
         if found is None:
-            raise _unopened(tenant, id)
+            raise _unopened(tenant, key_id)
         name, text = found.groups()
         if name not in self._keys:
-            raise ArchiveKeyMissing(name=f"data key {id}", key=name)
+            raise ArchiveKeyMissing(name=f"data key {key_id}", key=name)
         try:
             sealed = base64.b64decode(text, validate=True)
-            secret = self._wrapping(name).decrypt(sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], _bound_to(tenant, id))
+            secret = self._wrapping(name).decrypt(
+                sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], _bound_to(tenant, key_id)
+            )
         except (binascii.Error, InvalidTag, ValueError):
-            raise _unopened(tenant, id) from None
-        return DataKey(id, secret)
+            raise _unopened(tenant, key_id) from None
+        return DataKey(key_id, secret)
 
     def _signature(self, name: str, message: bytes, purpose: str) -> str:
         running = self.authenticator(name, purpose=purpose)
@@ -210,12 +212,12 @@ def _check_key(name: str, secret: bytes) -> None:
         )
 
 
-def _bound_to(tenant: uuid.UUID, id: str) -> bytes:  # noqa: A002  # the field's own name
-    return f"tenantry data key\0{tenant}\0{id}".encode()
+def _bound_to(tenant: uuid.UUID, key_id: str) -> bytes:
+    return f"tenantry data key\0{tenant}\0{key_id}".encode()
 
 
-def _unopened(tenant: uuid.UUID, id: str) -> ArchiveError:  # noqa: A002  # the field's own name
+def _unopened(tenant: uuid.UUID, key_id: str) -> ArchiveError:
     return ArchiveError(
-        what=f"The data key {id} of tenant {tenant} does not open.",
+        what=f"The data key {key_id} of tenant {tenant} does not open.",
         fix="Look whether the catalog row was changed, or belongs to another tenant.",
     )

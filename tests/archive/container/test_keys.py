@@ -50,12 +50,12 @@ def test_data_key_opens_again_for_its_tenant_and_id_alone() -> None:
     key = DataKey.new()
     wrapped = RING.wrap(key, tenant=TENANT)
     assert wrapped_under(wrapped) == "new"
-    assert RING.unwrap(wrapped, tenant=TENANT, id=key.id) == key
+    assert RING.unwrap(wrapped, tenant=TENANT, key_id=key.id) == key
     assert RING.wrap(key, tenant=TENANT) != wrapped
     assert key.secret not in base64.b64decode(wrapped.rpartition(":")[2])
     for tenant, key_id in ((uuid.uuid4(), key.id), (TENANT, DataKey.new().id)):
         with pytest.raises(ArchiveError, match="does not open"):
-            RING.unwrap(wrapped, tenant=tenant, id=key_id)
+            RING.unwrap(wrapped, tenant=tenant, key_id=key_id)
 
 
 def test_wrapped_key_that_was_changed_does_not_open() -> None:
@@ -65,19 +65,19 @@ def test_wrapped_key_that_was_changed_does_not_open() -> None:
     changed = [spelled(sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]) for at in range(len(sealed))]
     for other in (*changed, text[:-4], text + "AAAA", "", "####", spelled(b"short")):
         with pytest.raises(ArchiveError, match="does not open"):
-            RING.unwrap(f"{head}:{other}", tenant=TENANT, id=key.id)
+            RING.unwrap(f"{head}:{other}", tenant=TENANT, key_id=key.id)
     with pytest.raises(ArchiveError, match="does not open"):
-        RING.unwrap(f"2{head[1:]}:{text}", tenant=TENANT, id=key.id)
+        RING.unwrap(f"2{head[1:]}:{text}", tenant=TENANT, key_id=key.id)
 
 
 def test_wrapped_key_needs_the_ring_that_wrapped_it() -> None:
     key = DataKey.new()
     wrapped = KeyRing({"old": OLD}, "old").wrap(key, tenant=TENANT)
-    assert RING.unwrap(wrapped, tenant=TENANT, id=key.id) == key
+    assert RING.unwrap(wrapped, tenant=TENANT, key_id=key.id) == key
     with pytest.raises(ArchiveKeyMissing, match="'old'"):
-        KeyRing({"new": NEW}, "new").unwrap(wrapped, tenant=TENANT, id=key.id)
+        KeyRing({"new": NEW}, "new").unwrap(wrapped, tenant=TENANT, key_id=key.id)
     with pytest.raises(ArchiveError, match="does not open"):
-        KeyRing({"old": NEW}, "old").unwrap(wrapped, tenant=TENANT, id=key.id)
+        KeyRing({"old": NEW}, "old").unwrap(wrapped, tenant=TENANT, key_id=key.id)
 
 
 def test_no_two_data_keys_are_the_same() -> None:

@@ -68,9 +68,12 @@ class Members:
             if offset > span.end or kind not in (DATA, END):
                 raise Fault("it was changed while it was read.")
             payload = self.seal.open(self._exactly(length), kind=kind, number=number)
-            if kind == END:
+            if kind == DATA:
+                yield payload
+            elif payload:
+                raise Fault("a member has something in the frame that ends it.")
+            else:
                 return
-            yield payload
 
     def _exactly(self, length: int) -> bytes:
         found = self.file.read(length)

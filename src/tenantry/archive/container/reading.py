@@ -10,7 +10,7 @@ from tenantry.archive.container.faults import Fault, told_of
 from tenantry.archive.container.framing import BEGIN, MANIFEST, Header, Limits, member_name
 from tenantry.archive.container.manifest import Manifest, manifest_from
 from tenantry.archive.container.members import Members
-from tenantry.archive.container.scanning import Scan, Scanned, Span
+from tenantry.archive.container.scanning import Scanned, Span, scan
 from tenantry.archive.container.sealing import Clear, Seal, Sealed
 from tenantry.archive.keys import DataKey, KeyRing
 from tenantry.errors import ArchiveError, ArchiveSealed
@@ -83,7 +83,7 @@ def open_archive(
     limits = limits or Limits()
     name = name or str(getattr(file, "name", "the archive"))
     with told_of(name):
-        scanned = Scan(file, limits=limits).run(ring, name=name)
+        scanned = scan(file, ring, name=name, limits=limits)
     _check_tenant(scanned.header, tenant, name=name)
     seal = _seal_of(scanned.header, data_key, name=name)
     _try_key(scanned, seal, name=name)

@@ -49,38 +49,40 @@ class Scanned:
     manifest_number: int
 
 
-class Scan:
-    """Reads a file once from its beginning, and holds no more of it than names and the manifest."""
+def scan(file: BinaryIO, ring: KeyRing, *, name: str, limits: Limits) -> Scanned:
+    """Reads *file* once from its beginning and returns what stands where, holding no more than names and the manifest.
 
-    def __init__(self, file: BinaryIO, *, limits: Limits) -> None:
+    Raises: Fault, Strange; ArchiveKeyMissing; OSError.
+    """
+    file.seek(0)
+    prefix = file.read(PREFIX.size)
+    payload = file.read(header_length(prefix, limits))
+    header = header_from(payload)
+    if header.key not in ring:
+        raise ArchiveKeyMissing(name=name, key=header.key)
+    running = ring.authenticator(header.key, purpose=PURPOSE)
+    running.update(prefix + payload)
+    return _Scan(file, running, limits=limits).run(header, offset=len(prefix) + len(payload))
+
+
+class _Scan:
+    """What is behind the head of a file, taken frame by frame under the running signature."""
+
+    def __init__(self, file: BinaryIO, running: hmac.HMAC, *, limits: Limits) -> None:
         self._file = file
+        self._running = running
         self._limits = limits
         self._offset = 0
         self._number = -1
-        self._running: hmac.HMAC | None = None
+        self._kind = b""
+        self._payload = b""
 
-    def run(self, ring: KeyRing, *, name: str) -> Scanned:
-        """Returns what stands where in the file.
-
-        Raises: Fault, Strange; ArchiveKeyMissing; OSError.
-        """
-        self._file.seek(0)
-        header = self._header(ring, name=name)
+    def run(self, header: Header, *, offset: int) -> Scanned:
+        self._offset = offset
         spans = tuple(self._spans())
         manifest, number = self._payload, self._number
         self._check_signature()
         return Scanned(header, spans, manifest, number)
-
-    def _header(self, ring: KeyRing, *, name: str) -> Header:
-        prefix = self._file.read(PREFIX.size)
-        payload = self._file.read(header_length(prefix, self._limits))
-        header = header_from(payload)
-        if header.key not in ring:
-            raise ArchiveKeyMissing(name=name, key=header.key)
-        self._offset = len(prefix) + len(payload)
-        self._running = ring.authenticator(header.key, purpose=PURPOSE)
-        self._running.update(prefix + payload)
-        return header
 
     def _spans(self) -> Iterator[Span]:
         """Yields the members; the frame behind them, which is in hand then, is the manifest."""
@@ -118,7 +120,6 @@ class Scan:
         found = self._file.read(length)
         if len(found) < length:
             raise Fault("it ends too early.")
-        assert self._running is not None  # noqa: S101  # begun with the header
         self._running.update(found)
         self._offset += length
         return found
@@ -127,7 +128,6 @@ class Scan:
         head = self._take(FRAME.size)
         if head != FRAME.pack(SIGNATURE, SIGNATURE_LENGTH):
             raise Fault("it has no signature where one belongs.")
-        assert self._running is not None  # noqa: S101  # begun with the header
         given = self._file.read(SIGNATURE_LENGTH)
         if not hmac.compare_digest(given, self._running.digest()):
             raise Fault("its signature does not hold: it was changed, or signed by somebody else.")
