@@ -9,7 +9,7 @@ from tenantry.archive import Archived, pruning
 from tenantry.archive.pruning import Judged
 from tenantry.archive.retention import Keep
 from tenantry.catalog import archives
-from tenantry.cli import archiving_keys, archiving_restoring, archiving_schedules, archiving_taking
+from tenantry.cli import archiving_exporting, archiving_keys, archiving_restoring, archiving_schedules, archiving_taking
 from tenantry.cli.applying import catalog_of, parse_key, setting
 from tenantry.cli.archiving_options import (
     KeepOption,
@@ -50,7 +50,7 @@ OneKey = Annotated[str | None, typer.Argument(metavar="[KEY]", help="Of one tena
 
 @app.callback()
 def archive() -> None:
-    """Back tenants up, verify, restore and compare them, one at a time; by the clock; and prune what is old."""
+    """Back tenants up, verify, restore, compare, export and prune, one at a time or by the clock."""
 
 
 @app.command("list", epilog="Example: tenantry archive list acme --json")
@@ -167,5 +167,6 @@ def _tell(judged: list[Judged], *, dry_run: bool, as_json: bool) -> None:
 
 archiving_taking.register(app)
 archiving_restoring.register(app)
+archiving_exporting.register(app)
 app.add_typer(archiving_schedules.app, name="schedule")
 app.add_typer(archiving_keys.app, name="key")

@@ -22,7 +22,10 @@ COMMANDS: Final = {
         "Create, list, show, suspend, resume, rename, adopt, move and erase tenants.",
     ),
     "fleet": ("fleeting", "Migrate every tenant: plan, try on canaries, go on after a failure, take back."),
-    "archive": ("archiving", "Back up, verify, compare and restore one tenant; by the clock; prune what is old."),
+    "archive": (
+        "archiving",
+        "Back tenants up, verify, restore, compare, export and prune, one at a time or by the clock.",
+    ),
     "shell": ("shelling", "Open Python inside one tenant's session."),
 }
 

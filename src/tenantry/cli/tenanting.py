@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tenantry.cli import adopting, moving, running
+from tenantry.cli import adopting, erasing, moving, running
 from tenantry.cli.applying import Key, catalog_of, parse_key, tenancy_of
 from tenantry.cli.showing import AsJSON, print_json, print_table, progress, say, tenant_as_data
 from tenantry.errors import ConfigurationError, LoginRequired
@@ -126,26 +126,6 @@ def rename(
     _print_tenant(tenancy, tenancy.tenants.rename(parse_key(key), slug, name=name), as_json=as_json)
 
 
-@app.command(epilog="Example: tenantry tenants erase acme --confirm acme")
-def erase(
-    context: typer.Context,
-    *,
-    key: Key,
-    confirm: Annotated[str, typer.Option(metavar="SLUG", help="The tenant's slug once more.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="What stands there and is not ours may go too.")] = False,
-    as_json: AsJSON = False,
-) -> None:
-    """Remove every row of a tenant and its placement, for good."""
-    tenancy = tenancy_of(context)
-    with progress(f"Erasing {key}"):
-        counts = tenancy.tenants.erase(parse_key(key), confirm=confirm, force=force)
-    if as_json:
-        print_json({"erased": confirm, "rows": dict(counts)})
-        return
-    print_table(["table", "rows erased"], counts.items())
-    say(f"{confirm} is erased: {sum(counts.values())} rows.")
-
-
 @app.command(epilog="Example: tenantry tenants warm schema --size 20")
 def warm(
     context: typer.Context,
@@ -172,6 +152,7 @@ def warm(
 
 running.register(app)
 moving.register(app)
+erasing.register(app)
 app.add_typer(adopting.app, name="adopt")
 
 
