@@ -76,7 +76,7 @@ def postgres_reading(
     """
     before = _revision(server, tenant)
     with _entered(server, tenant, *_SNAPSHOT, action=_READING, login=login, within=within) as connection:
-        ground, taken_at, _ = _ground(server, tenant, connection)
+        ground, taken_at, _ = _ground(server, tenant, connection, wanted)
         tables = _tables(server, tenant, ground, wanted)
         _hold(ground, tables)
         reader = PostgresReader(ground, tenant, tables, spelled=spelled)
@@ -102,7 +102,7 @@ def postgres_writing(
     """
     purging = f"{PURGING} = 'on'"
     with _entered(server, tenant, purging, action=_WRITING, login=None, within=within) as connection:
-        ground, _, copies = _ground(server, tenant, connection)
+        ground, _, copies = _ground(server, tenant, connection, wanted)
         abilities = Abilities(
             copies=copies,
             append_only=frozenset(filter(lambda name: _is_append_only(server, name), ground.standing)),
@@ -164,21 +164,25 @@ def _borrowed(server: PostgresServer, connection: Connection, *settings: str) ->
     cursor.execute(f"SET LOCAL row_security = on; SET LOCAL ROLE {'NONE' if standing == session else quote(standing)}")
 
 
-def _ground(server: PostgresServer, tenant: Tenant, connection: Connection) -> tuple[Ground, datetime.datetime, bool]:
+def _ground(
+    server: PostgresServer, tenant: Tenant, connection: Connection, wanted: Sequence[TableShape] | None
+) -> tuple[Ground, datetime.datetime, bool]:
     """Returns where the rows stand, when that was seen, and whether the role goes past the walls by itself.
 
     Raises: BackupFiltered for a role that does not see every row.
     """
     schema = schema_of(server, tenant)
     names = [table.name for table in owned_tables(server.metadata, Ownership.TENANT, Ownership.RECORD)]
+    # An older revision may have tables that the models do not know any more.
+    names = list(dict.fromkeys([*names, *(table.name for table in wanted or ())]))
     with Ground(connection, schema, {}).cursor() as cursor:
         role, _, taken_at, bypasses = cursor.execute(_ROLE).fetchone()
         if bypasses:
             # From here on PostgreSQL itself refuses a read that it would filter.
             cursor.execute("SET LOCAL row_security = off")
-        else:
-            _check_visible(cursor, tenant, schema, names, role)
         standing = on_postgres(cursor, schema, names)
+        if not bypasses:
+            _check_visible(cursor, tenant, schema, list(standing), role)
     return Ground(connection, schema, standing), taken_at, bypasses
 
 
@@ -236,4 +240,5 @@ def as_owner(server: PostgresServer, tenant: Tenant) -> contextlib.AbstractConte
 
 
 def _is_append_only(server: PostgresServer, name: str) -> bool:
-    return is_append_only(server.metadata.tables[name])
+    table = server.metadata.tables.get(name)
+    return table is not None and is_append_only(table)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, MetaData
+from sqlalchemy.exc import IntegrityError
 
 from tenantry.archive.encoding import NULL, escape, keys_of, split
 from tenantry.archive.encoding_sqlite import Codec, codec
@@ -19,11 +20,12 @@ from tenantry.archive.shapes import Kind, TableShape, shapes
 from tenantry.archive.standing import StandingColumn, StandingTable, lacking, met
 from tenantry.errors import ArchiveError, RowRefused
 from tenantry.isolation.binding import READ_ONLY_OPTION, UNBOUND
+from tenantry.isolation.fencing_names import FENCE_TABLE
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.sqlite import COMMON, SqliteServer
 from tenantry.isolation.sqlite_stored import STORED_SUFFIX, quote
 from tenantry.isolation.stamps import VERSION_TABLE
-from tenantry.models import TENANT_COLUMN, Ownership, is_append_only, owned_tables
+from tenantry.models import TENANT_COLUMN, is_append_only
 from tenantry.models.append_only import trigger_names
 from tenantry.types import Isolation, Tenant
 
@@ -303,10 +305,18 @@ def sqlite_writing(
 
     Raises: PlaceUnfit.
     """
-    with opened(server, tenant, within, read_only=False) as connection:
+    with _kept_references(tenant), opened(server, tenant, within, read_only=False) as connection:
         # Until the commit: rows may refer to such as are still to come.
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         yield _place(server, tenant, connection, wanted=wanted, spelled=spelled)
+
+
+@contextlib.contextmanager
+def _kept_references(tenant: Tenant) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise unfit(tenant, "Some rows refer to others that are not among them.") from error
 
 
 def file_of(tenant: Tenant) -> str:
@@ -340,8 +350,7 @@ def _place(
     spelled: uuid.UUID,
 ) -> SqlitePlace:
     suffix = STORED_SUFFIX if tenant.isolation is Isolation.ROWS else ""
-    names = [table.name for table in owned_tables(server.metadata, Ownership.TENANT, Ownership.RECORD)]
-    standing = on_sqlite(connection, [*names, *(table.name for table in wanted or ())], suffix=suffix)
+    standing = on_sqlite(connection, suffix=suffix)
     file = _File(connection, server.metadata, suffix, standing)
     if wanted is None and not standing:
         raise unfit(tenant, f"No table of the models stands in {file_of(tenant)}.")
@@ -352,22 +361,30 @@ def _place(
     return SqlitePlace(file, tenant, tables, spelled=spelled)
 
 
-def on_sqlite(connection: Connection, names: Iterable[str], *, suffix: str) -> dict[str, StandingTable]:
-    """Returns those tables of an SQLite file; they are stored with *suffix* after their names."""
+def on_sqlite(connection: Connection, *, suffix: str) -> dict[str, StandingTable]:
+    """Returns the walled tables of an SQLite file; they are stored with *suffix* after their names."""
     found = {}
-    for name in names:
+    walled = connection.exec_driver_sql(_WALLED, (TENANT_COLUMN, FENCE_TABLE)).scalars().all()
+    for stored in (name for name in walled if name.endswith(suffix)):
         question = "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)"
-        rows = connection.exec_driver_sql(question, (name + suffix,)).fetchall()
-        if rows:
-            columns = {column: _standing_column(column, declared, hidden) for column, declared, _, hidden in rows}
-            key = tuple(column for place, column in sorted((row.pk, row.name) for row in rows if row.pk))
-            found[name] = StandingTable(name, columns, key)
+        rows = connection.exec_driver_sql(question, (stored,)).fetchall()
+        columns = {column: _standing_column(column, declared, hidden) for column, declared, _, hidden in rows}
+        key = tuple(column for place, column in sorted((row.pk, row.name) for row in rows if row.pk))
+        name = stored.removesuffix(suffix)
+        found[name] = StandingTable(name, columns, key)
     return found
 
 
-# What a declared type says about a column that the models do not know.
+# Their keys begin with the tenant.
+_WALLED: Final = """
+SELECT m.name FROM main.sqlite_master m, pragma_table_info(m.name) c
+WHERE m.type = 'table' AND c.name = ?1 AND c.pk = 1 AND m.name <> ?2 ORDER BY 1
+"""
+
+
+# What a declared type says about a column that the models do not know. CHAR(32) may be a UUID or any other text: taken
+# for a text it comes back as it was, and elsewhere it is found to differ.
 _DECLARED: Final = {
-    "CHAR(32)": Kind.UUID,
     "INTEGER": Kind.INTEGER,
     "BIGINT": Kind.INTEGER,
     "SMALLINT": Kind.INTEGER,

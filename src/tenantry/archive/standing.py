@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tenantry.archive.shapes import ColumnShape, Kind, TableShape
+from tenantry.isolation.wall import POLICY
 from tenantry.models import TENANT_COLUMN
 
 
@@ -25,19 +26,36 @@ class StandingColumn:
 
 @dataclass(frozen=True, slots=True)
 class StandingTable:
-    """A table as the database has it, with the columns of its primary key."""
+    """A table as the database has it, with the columns of its primary key, and the tables that it refers to."""
 
     name: str
     columns: Mapping[str, StandingColumn] = field(default_factory=dict)
     key: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+
+
+# One is written like the other.
+_TEXTS: Final = {Kind.TEXT, Kind.PADDED}
 
 
 def met(known: Sequence[TableShape], standing: Mapping[str, StandingTable], *, exact: bool) -> tuple[TableShape, ...]:
-    """Returns the models' tables that stand, as they stand: columns that the models do not have are taken too.
+    """Returns the tables that stand, as they stand, those that others refer to first.
 
-    *exact* says that the database knows the kinds of its columns better than the models do.
+    At another revision there are tables and columns that the models do not have; these are taken too. *exact* says
+    that the database knows the kinds of its columns better than the models do.
     """
-    return tuple(_met(shape, standing[shape.name], exact=exact) for shape in known if shape.name in standing)
+    modelled = {shape.name: shape for shape in known if shape.name in standing}
+    strange = sorted(standing.keys() - modelled.keys())
+    order = dict.fromkeys(name for first in (*modelled, *strange) for name in _with_parents(first, standing))
+    return tuple(_met(modelled.get(name, TableShape(name, (), ())), standing[name], exact=exact) for name in order)
+
+
+def _with_parents(name: str, standing: Mapping[str, StandingTable], *below: str) -> Iterator[str]:
+    """Yields the tables that a table refers to, however far, and then itself; a circle begins where it was entered."""
+    for parent in standing[name].parents:
+        if parent in standing and parent not in (name, *below):
+            yield from _with_parents(parent, standing, name, *below)
+    yield name
 
 
 def _met(shape: TableShape, table: StandingTable, *, exact: bool) -> TableShape:
@@ -53,7 +71,9 @@ def _met(shape: TableShape, table: StandingTable, *, exact: bool) -> TableShape:
 def _column(modelled: ColumnShape | None, column: StandingColumn, *, exact: bool) -> ColumnShape:
     if modelled is None:
         return ColumnShape(column.name, column.kind, column.scale)
-    return replace(modelled, kind=column.kind, scale=column.scale) if exact else modelled
+    if not exact or column.kind is Kind.OTHER or {column.kind, modelled.kind} <= _TEXTS:
+        return modelled
+    return replace(modelled, kind=column.kind, scale=column.scale)
 
 
 def lacking(wanted: Iterable[TableShape], standing: Mapping[str, StandingTable]) -> list[str]:
@@ -75,12 +95,15 @@ select c.relname::text, a.attname::text, t.typname::text, a.atttypmod, a.attgene
                                                      a.attname) is not null as numbered,
        case when t.typname in ('bpchar', 'bit', 'varbit') then quote_ident(t.typname)
             else format_type(a.atttypid, null) end as cast_to,
-       t.typtype, array_position(i.indkey::int2[], a.attnum) as place
+       t.typtype, array_position(i.indkey::int2[], a.attnum) as place,
+       array(select p.relname::text from pg_constraint k join pg_class p on p.oid = k.confrelid
+             where k.contype = 'f' and k.conrelid = c.oid and p.relnamespace = n.oid order by 1) as parents
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 join pg_type t on t.oid = a.atttypid
 left join pg_index i on i.indrelid = c.oid and i.indisprimary
-where n.nspname = %s and c.relname = any(%s) and c.relkind in ('r', 'p')
+where n.nspname = %s and c.relkind in ('r', 'p') and not c.relispartition
+  and (c.relname = any(%s) or exists(select 1 from pg_policy l where l.polrelid = c.oid and l.polname = %s))
 order by c.relname, a.attnum
 """
 
@@ -109,18 +132,22 @@ _TYPES: Final = {
 
 
 def on_postgres(cursor: Any, schema: str, names: Iterable[str]) -> dict[str, StandingTable]:
-    """Returns those tables of a PostgreSQL schema; *cursor* is psycopg's."""
+    """Returns those tables of a PostgreSQL schema, and every other that has our wall; *cursor* is psycopg's."""
     found: dict[str, dict[str, StandingColumn]] = {}
     keys: dict[str, dict[int, str]] = {}
-    rows = cursor.execute(_QUESTION, (schema, list(names))).fetchall()
-    for table, name, type_, modifier, computed, numbered, cast, type_kind, place in rows:
+    above: dict[str, tuple[str, ...]] = {}
+    rows = cursor.execute(_QUESTION, (schema, list(names), POLICY)).fetchall()
+    for table, name, type_, modifier, computed, numbered, cast, type_kind, place, parents in rows:
+        above[table] = tuple(parents)
         kind = Kind.TEXT if type_kind == "e" else _TYPES.get(type_, Kind.OTHER)
         scale = _scale(modifier) if kind is Kind.NUMERIC else None
         found.setdefault(table, {})[name] = StandingColumn(name, kind, scale, cast, type_, computed, numbered)
         if place is not None:
             keys.setdefault(table, {})[place] = name
     return {
-        table: StandingTable(table, columns, tuple(name for _, name in sorted(keys.get(table, {}).items())))
+        table: StandingTable(
+            table, columns, tuple(name for _, name in sorted(keys.get(table, {}).items())), above[table]
+        )
         for table, columns in found.items()
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Final
 
@@ -63,7 +63,9 @@ class PostgresWriter(PostgresReader, Writer):
     ) -> None:
         super().__init__(ground, tenant, tables, spelled=spelled)
         self.abilities = abilities
-        self._circles = self._find_circles()
+        self._circles: dict[tuple[str, tuple[str, ...]], _Circle] = {}
+        self._references = self._find_references()
+        self._filled: set[str] = set()
 
     def rows(self, table: TableShape | str) -> Iterator[bytes]:
         self.close_circles()
@@ -71,7 +73,8 @@ class PostgresWriter(PostgresReader, Writer):
 
     def fill(self, table: TableShape | str, chunks: Iterable[bytes]) -> int:
         shape = self.shape(table)
-        lines = self._open_circle(shape, self._respelled(shape, whole_lines(chunks)))
+        lines = self._open_circle(shape, self._respelled(shape, whole_lines(chunks)), self._filled)
+        self._filled.add(shape.name)
         with writing_refused(self.tenant, shape):
             try:
                 return self._copy(shape, lines) if self.abilities.copies else self._insert(shape, lines, "")
@@ -84,7 +87,9 @@ class PostgresWriter(PostgresReader, Writer):
             # Such a row is not changed, even to what it is.
             self.remove(shape, keys_of(shape, found))
             return self.fill(shape, found)
-        lines = self._open_circle(shape, self._respelled(shape, found))
+        # What stands above is up to date by now; what comes below may have to wait.
+        above = {table.name for table in self.tables[: self.tables.index(shape)]}
+        lines = self._open_circle(shape, self._respelled(shape, found), above)
         with writing_refused(self.tenant, shape):
             try:
                 return self._insert(shape, lines, self._over(shape))
@@ -142,7 +147,7 @@ class PostgresWriter(PostgresReader, Writer):
 
     def close_circles(self) -> None:
         """Writes the references that had to wait until the rows they lead to stood."""
-        for name, circle in self._circles.items():
+        for (name, _), circle in self._circles.items():
             if circle.rows:
                 circle.rows = 0
                 self._close(self.shape(name), circle)
@@ -163,21 +168,27 @@ class PostgresWriter(PostgresReader, Writer):
         circle.held.seek(0)
         circle.held.truncate()
 
-    def _find_circles(self) -> dict[str, _Circle]:
+    def _find_references(self) -> dict[str, list[tuple[str, frozenset[str]]]]:
+        """Returns to which tables each refers at once, and the columns of each reference that may be empty."""
         names = [shape.name for shape in self.tables]
         asked = (TENANT_COLUMN, TENANT_COLUMN, self.ground.schema, names, names)
         with self.ground.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
             found = cursor.execute(_REFERENCES, asked).fetchall()
-        waiting: dict[str, set[str]] = {}
+        references: dict[str, list[tuple[str, frozenset[str]]]] = {}
         for child, parent, deferrable, columns, given in found:
-            if not deferrable and names.index(parent) > names.index(child):
-                waiting.setdefault(child, set()).update(set(columns) - set(given))
-        return {child: _Circle(tuple(sorted(columns))) for child, columns in waiting.items() if columns}
+            if not deferrable and parent != child:
+                references.setdefault(child, []).append((parent, frozenset(columns) - frozenset(given)))
+        return references
 
-    def _open_circle(self, shape: TableShape, chunks: Iterable[bytes]) -> Iterable[bytes]:
-        circle = self._circles.get(shape.name)
-        return chunks if circle is None else self._without(shape, circle, chunks)
+    def _open_circle(self, shape: TableShape, chunks: Iterable[bytes], standing: Collection[str]) -> Iterable[bytes]:
+        """Returns the rows without references to tables whose rows do not all stand yet."""
+        references = self._references.get(shape.name, ())
+        waiting = {name for parent, empty in references if parent not in standing for name in empty}
+        columns = tuple(name for name in shape.names if name in waiting)
+        if not columns:
+            return chunks
+        return self._without(shape, self._circles.setdefault((shape.name, columns), _Circle(columns)), chunks)
 
     def _without(self, shape: TableShape, circle: _Circle, chunks: Iterable[bytes]) -> Iterator[bytes]:
         places = [shape.names.index(name) for name in circle.columns]
