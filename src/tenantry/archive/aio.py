@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tenantry.archive.export_forms import JSONL
+from tenantry.archive.export_outcomes import Exported
 from tenantry.archive.outcomes import Difference, Restored, Verified
 from tenantry.archive.sources import LATEST
 from tenantry.catalog.archives import Archived
@@ -63,9 +65,15 @@ class AsyncArchive:
 
         Raises: as ``Archive.restore``.
         """
-        place = {"isolation": isolation, "server": server}
         return await asyncio.to_thread(
-            self._archive.restore, key, from_, into=into, in_place=in_place, keep=keep, **place
+            self._archive.restore,
+            key,
+            from_,
+            into=into,
+            in_place=in_place,
+            keep=keep,
+            isolation=isolation,
+            server=server,
         )
 
     async def import_(self, path: str | Path) -> Archived:
@@ -74,6 +82,21 @@ class AsyncArchive:
         Raises: as ``Archive.import_``.
         """
         return await asyncio.to_thread(self._archive.import_, path)
+
+    async def export(
+        self,
+        key: TenantKey,
+        place: str | Path,
+        *,
+        form: str = JSONL,
+        subject: str | Iterable[str] | None = None,
+        reveal: Collection[str] = (),
+    ) -> Exported:
+        """Writes what a tenant has, or one of its persons, for people and programs elsewhere.
+
+        Raises: as ``Archive.export``.
+        """
+        return await asyncio.to_thread(self._archive.export, key, place, form=form, subject=subject, reveal=reveal)
 
     async def status(self) -> Sequence[Operation]:
         """Returns the operations that have not come to their end.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenantry.archive import backing, diffing, importing, operating, restoring, sweeping, verifying
+from tenantry.archive import backing, diffing, exporting, importing, operating, restoring, sweeping, verifying
+from tenantry.archive.export_forms import JSONL
+from tenantry.archive.export_outcomes import Exported
 from tenantry.archive.keeping import DataKeys
 from tenantry.archive.keys import DataKey, KeyRing
 from tenantry.archive.outcomes import Difference, Restored, Verified
@@ -131,6 +133,21 @@ class Archive:
         Raises: ArchiveForeign, ArchiveDamaged, ArchiveKeyMissing, ArchiveExists, StoreFull, StoreUnavailable.
         """
         return importing.import_archive(self, Path(path))
+
+    def export(
+        self,
+        key: TenantKey,
+        place: str | Path,
+        *,
+        form: str = JSONL,
+        subject: str | Iterable[str] | None = None,
+        reveal: Collection[str] = (),
+    ) -> Exported:
+        """Writes what a tenant has, or one of its persons, for people and programs elsewhere; see ``exporting.export``.
+
+        Raises: as that.
+        """
+        return exporting.export(self.tenancy, key, place, form=form, subject=subject, reveal=reveal)
 
     def status(self) -> Sequence[Operation]:
         """Returns the backups, verifications and restores that have not come to their end, the newest first.

@@ -36,11 +36,12 @@ class Team(TenantOwned, Base):
     parent_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("teams.id"))
 
 
-class Ticket(TenantOwned, Base):
+class Ticket(TenantOwned, Base, subject="requester"):
     __tablename__ = "tickets"
     id: Mapped[int] = mapped_column(primary_key=True)
     team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
     subject: Mapped[str]
+    requester: Mapped[str | None]
     country: Mapped[str | None] = mapped_column(ForeignKey("tenantry_shared.countries.code"))
     amount: Mapped[Decimal | None] = mapped_column(Numeric(12, 3))
     weight: Mapped[float | None]

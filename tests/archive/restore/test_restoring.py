@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import delete, func, select, text
 
 from tenantry import Tenant
+from tenantry.archive.erasing import Erasing
 from tenantry.archive.places import reading
 from tenantry.catalog import operations
 from tenantry.errors import (
@@ -319,6 +320,26 @@ def cut(house: House, tenant: Tenant) -> None:
         connection.execute(f"DELETE FROM audit_log WHERE {mine} AND event_type = 'audit.restored'")
         last = f"SELECT seq, digest, recorded_at FROM audit_log WHERE {mine} ORDER BY seq DESC LIMIT 1"
         connection.execute(f"UPDATE audit_heads SET (seq, digest, recorded_at) = ({last}) WHERE {mine}")
+
+
+@pytest.mark.parametrize("place", ["rows", "file"])
+def test_who_was_erased_does_not_come_back(house: House, place: str, tmp_path: Path) -> None:
+    """Somebody has kept an archive elsewhere: its rows come back, but not the person's."""
+    archive, tenant, path = house.archive(), house.make(place), tmp_path / "kept"
+    before = house.dump(tenant)
+    with house.tenancy.transaction(tenant) as db:
+        team = db.scalars(select(Team.id)).first()
+        db.add(Ticket(subject="from ann", team_id=team, requester="ann@example.com"))
+    with archive.store.get(archive.backup(tenant).name) as file:
+        path.write_bytes(file.read())
+    Erasing(archive).person(tenant, "Ann@Example.com")
+    assert house.dump(tenant) == before
+    archive.restore(tenant, path, in_place=True)
+    assert house.dump(tenant) == before
+    made = archive.restore(tenant, path, into=f"n-{uuid.uuid4().hex[:12]}").tenant
+    assert house.dump(made) == before
+    assert house.audit.verify(tenant) == house.audit.verify(made) == []
+    house.drop(tenant, made)
 
 
 def test_who_was_suspended_is_restored_in_place(house: House) -> None:
