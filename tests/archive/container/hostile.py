@@ -110,6 +110,7 @@ def _frames() -> Iterator[tuple[str, bytes]]:
     yield "member in a member", _signed_frames([(b"B", b"a"), *sound.frames])
     yield "empty data", _signed_frames([(b"B", b"a"), (b"D", b""), (b"E", b"")])
     yield "end with something", _signed_frames([(b"B", b"a"), (b"D", b"x"), (b"E", b"x" * 17)])
+    yield "end as long as a tag", _archive([*member("a", ROWS)[:-1], (b"E", bytes(16))], [entry("a", ROWS)])
     yield "no manifest", _signed_frames(sound.frames[:-1])
     yield "two manifests", _signed_frames([*sound.frames, sound.frames[-1]])
     yield "manifest first", _signed_frames([sound.frames[-1], *sound.frames[:-1]])

@@ -10,6 +10,7 @@ import itertools
 import pickle
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -118,6 +119,16 @@ def test_second_implementation_reads_ours_and_writes_what_ours_reads(data_key: D
     if data_key is None:
         unpacked = [forging.zstd.decompress(payload) for kind, payload in frames if kind == b"D"]
         assert unpacked == list(TABLES.values())
+
+
+@pytest.mark.parametrize("name", ["clear", "sealed"])
+def test_archives_of_version_1_go_on_being_read(name: str) -> None:
+    """These two were written once and stay as they are, whatever the library becomes."""
+    archive = opened(Path(__file__).with_name(f"version_1_{name}.tenantry").read_bytes())
+    assert {name: b"".join(archive.rows(name)) for name in TABLES} == TABLES
+    assert archive.manifest.slug == "acme"
+    assert archive.manifest.identities == (("slack_team", "T012"),)
+    assert archive.manifest.taken_at == TAKEN_AT
 
 
 def test_other_tenants_archive_is_refused() -> None:
