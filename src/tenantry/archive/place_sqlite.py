@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, MetaData
-from sqlalchemy.exc import IntegrityError
 
 from tenantry.archive.encoding import NULL, escape, keys_of, split
 from tenantry.archive.encoding_sqlite import Codec, codec
@@ -305,18 +304,10 @@ def sqlite_writing(
 
     Raises: PlaceUnfit.
     """
-    with _kept_references(tenant), opened(server, tenant, within, read_only=False) as connection:
+    with opened(server, tenant, within, read_only=False) as connection:
         # Until the commit: rows may refer to such as are still to come.
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         yield _place(server, tenant, connection, wanted=wanted, spelled=spelled)
-
-
-@contextlib.contextmanager
-def _kept_references(tenant: Tenant) -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError as error:
-        raise unfit(tenant, "Some rows refer to others that are not among them.") from error
 
 
 def file_of(tenant: Tenant) -> str:

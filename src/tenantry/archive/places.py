@@ -10,12 +10,15 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from tenantry.archive.place_postgres import postgres_reading, postgres_writing
 from tenantry.archive.place_sqlite import sqlite_reading, sqlite_writing
 from tenantry.archive.places_base import Key, Reader, Writer
+from tenantry.archive.refusing import unfit
 from tenantry.archive.shapes import TableShape
 from tenantry.archive.unlisted import unlisted
+from tenantry.isolation.servers import Server
 from tenantry.isolation.sqlite import SqliteServer
 from tenantry.tenancy import Tenancy
 from tenantry.types import Tenant
@@ -71,9 +74,26 @@ def writing(
     Raises: BackupFiltered for a role that the walls hold; PlaceUnfit, LoginRequired.
     """
     server, spelled = tenancy.servers.get(tenant.server), as_tenant or tenant.id
-    if isinstance(server, SqliteServer):
-        with sqlite_writing(server, tenant, wanted=shapes, spelled=spelled, within=within) as writer:
+    written = False
+    try:
+        with _writer(server, tenant, wanted=shapes, spelled=spelled, within=within) as writer:
             yield writer
-        return
-    with postgres_writing(server, tenant, wanted=shapes, spelled=spelled, within=within) as found:
-        yield found
+            written = True
+    except IntegrityError as error:
+        if not written:
+            raise
+        # Some references are looked at with the commit.
+        raise unfit(tenant, "Some rows refer to others that are not among them.") from error
+
+
+def _writer(
+    server: Server,
+    tenant: Tenant,
+    *,
+    wanted: Sequence[TableShape] | None,
+    spelled: uuid.UUID,
+    within: Connection | None,
+) -> contextlib.AbstractContextManager[Writer]:
+    if isinstance(server, SqliteServer):
+        return sqlite_writing(server, tenant, wanted=wanted, spelled=spelled, within=within)
+    return postgres_writing(server, tenant, wanted=wanted, spelled=spelled, within=within)
