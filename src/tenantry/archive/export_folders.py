@@ -69,8 +69,10 @@ def folder(place: Path) -> Iterator[Folder]:
             # Neither takes the place of what somebody made meanwhile.
             _name(scratch, place)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.unlink(missing_ok=True)
+        if scratch.is_dir():
+            shutil.rmtree(scratch, ignore_errors=True)
+        elif scratch.exists():
+            scratch.unlink()
 
 
 def file_name(table: str, form: str) -> str:
