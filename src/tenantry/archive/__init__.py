@@ -4,6 +4,8 @@ from tenantry.archive.container import Manifest
 from tenantry.archive.core import Archive
 from tenantry.archive.keys import KeyRing
 from tenantry.archive.outcomes import Difference, Restored, TableDifference, Verified
+from tenantry.archive.retention import Keep
+from tenantry.archive.scheduling import Plan
 from tenantry.archive.stores import DirectoryStore, ObjectStore, Store, open_store
 from tenantry.catalog.archives import Archived
 
@@ -12,9 +14,11 @@ __all__ = [
     "Archived",
     "Difference",
     "DirectoryStore",
+    "Keep",
     "KeyRing",
     "Manifest",
     "ObjectStore",
+    "Plan",
     "Restored",
     "Store",
     "TableDifference",

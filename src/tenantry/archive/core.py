@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 from tenantry.archive import backing, diffing, exporting, importing, operating, restoring, sweeping, verifying
 from tenantry.archive.export_forms import JSONL
 from tenantry.archive.export_outcomes import Exported
+from tenantry.archive.clockwork import schedules_of
 from tenantry.archive.keeping import DataKeys
 from tenantry.archive.keys import DataKey, KeyRing
 from tenantry.archive.outcomes import Difference, Restored, Verified
+from tenantry.archive.pruning import Judged, prune
+from tenantry.archive.retention import Keep
+from tenantry.archive.scheduling import Schedules
 from tenantry.archive.sources import LATEST
 from tenantry.archive.stores import Store, open_store
 from tenantry.catalog.archives import Archived
@@ -65,6 +69,11 @@ class Archive:
     def location(self) -> str:
         """The store as the catalog names it, without a password."""
         return repr(self.store)
+
+    @functools.cached_property
+    def schedules(self) -> Schedules:
+        """The backups by the clock to this store: set, listed, cancelled, and worked off by any number of processes."""
+        return schedules_of(self)
 
     def backup(self, key: TenantKey, *, suspended: bool = False, note: str = "") -> Archived:
         """Returns a new archive of one state of a tenant's rows, which may be written to meanwhile.
@@ -148,6 +157,13 @@ class Archive:
         Raises: as that.
         """
         return exporting.export(self.tenancy, key, place, form=form, subject=subject, reveal=reveal)
+
+    def prune(self, keep: Keep, key: TenantKey | None = None) -> Sequence[Judged]:
+        """Deletes the archives of a tenant, or of all, that *keep* does not count, and returns what stayed and why.
+
+        Raises: TenantNotFound, StoreUnavailable, LoginRequired.
+        """
+        return prune(self, keep, None if key is None else self.identify(key))
 
     def status(self) -> Sequence[Operation]:
         """Returns the backups, verifications and restores that have not come to their end, the newest first.

@@ -6,10 +6,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from tenantry.archive import Archive
-from tenantry.archive.clockwork import schedules_of
-from tenantry.archive.retention import Keep
-from tenantry.archive.scheduling import Plan, Turn, plan_of
+from tenantry.archive import Archive, Keep, Plan
+from tenantry.archive.scheduling import Turn, plan_of
 from tenantry.catalog import schedules
 from tenantry.catalog.schedules import EVERY_TENANT, Schedule
 from tenantry.cli.applying import catalog_of, parse_key
@@ -77,7 +75,7 @@ def set_schedule(
     if dry_run:
         say(f"{_name(key)} would be backed up every {spelt_span(plan.every)}. Nothing was changed.")
         return
-    found = schedules_of(archive).put(whose, plan)
+    found = archive.schedules.put(whose, plan)
     _tell_one(found, _name(key), as_json=as_json)
 
 
@@ -107,21 +105,21 @@ def list_schedules(context: typer.Context, *, as_json: AsJSON = False) -> None:
 @app.command()
 def cancel(context: typer.Context, *, key: Whose = None, all_tenants: Every = False, store: StoreName = None) -> None:
     """End a schedule; a backup in hand comes to its end, and no archive goes."""
-    schedules_of(archive_of(context, store)).cancel(_whose(key, all_tenants=all_tenants))
+    archive_of(context, store).schedules.cancel(_whose(key, all_tenants=all_tenants))
     say(f"{_name(key)}: no schedule of its own any more.")
 
 
 @app.command()
 def pause(context: typer.Context, *, key: Whose = None, all_tenants: Every = False, store: StoreName = None) -> None:
     """Let no backup of a schedule begin until it is resumed."""
-    schedules_of(archive_of(context, store)).pause(_whose(key, all_tenants=all_tenants))
+    archive_of(context, store).schedules.pause(_whose(key, all_tenants=all_tenants))
     say(f"{_name(key)}: paused. Next: tenantry archive schedule resume")
 
 
 @app.command()
 def resume(context: typer.Context, *, key: Whose = None, all_tenants: Every = False, store: StoreName = None) -> None:
     """Let a paused schedule go on."""
-    schedules_of(archive_of(context, store)).pause(_whose(key, all_tenants=all_tenants), resume=True)
+    archive_of(context, store).schedules.pause(_whose(key, all_tenants=all_tenants), resume=True)
     say(f"{_name(key)}: backed up by its schedule again.")
 
 
@@ -159,7 +157,7 @@ def _round(archive: Archive, *, jobs: int, forever: bool, as_json: bool) -> bool
     """Takes what is due once, and returns whether something failed."""
     try:
         with progress("Backing up by the clock"):
-            turns = schedules_of(archive).work(jobs=jobs)
+            turns = archive.schedules.work(jobs=jobs)
     except Exception as error:
         found = explain(error)
         if not forever or found is None or found[1] == MISTAKE:
