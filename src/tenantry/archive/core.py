@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenantry.archive import backing, diffing, exporting, importing, operating, restoring, sweeping, verifying
+from tenantry.archive.clockwork import schedules_of
 from tenantry.archive.export_forms import JSONL
 from tenantry.archive.export_outcomes import Exported
-from tenantry.archive.clockwork import schedules_of
 from tenantry.archive.keeping import DataKeys
 from tenantry.archive.keys import DataKey, KeyRing
 from tenantry.archive.outcomes import Difference, Restored, Verified
