@@ -73,6 +73,12 @@ RETURNS TABLE (id uuid, physical text, placed boolean, others boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     PERFORM {schema}.refuse_bound();
+    -- First of all, as in register(): the catalog's upgrade locks it before the tables.
+    IF ceiling IS NULL THEN
+        PERFORM 1 FROM {schema}.meta WHERE name = 'version' FOR SHARE;
+    ELSE
+        PERFORM 1 FROM {schema}.meta WHERE name = 'version' FOR UPDATE;
+    END IF;
     -- A placement that is kept ready brings its identifier; who asks at the same time takes the next one.
     DELETE FROM {schema}.warm w WHERE w.id = (
         SELECT r.id FROM {schema}.warm r

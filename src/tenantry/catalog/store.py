@@ -71,6 +71,8 @@ def registering_statements(tenant: Tenant, names: Sequence[tuple[str, str]], hea
     ready = f"server = {server} AND isolation = {isolation} AND state = 'ready' AND head IS NOT DISTINCT FROM {at_head}"
     running = "kind = 'create' AND state = 'running' AND step <> 'waiting'"
     return [
+        # First of all, as in register(): the catalog's upgrade locks it before the tables.
+        f"SELECT FROM {CATALOG_SCHEMA}.meta WHERE name = 'version' FOR SHARE",
         f"SELECT 1 / (NOT EXISTS (SELECT FROM {CATALOG_SCHEMA}.warm WHERE {ready}) "
         f"AND NOT EXISTS (SELECT FROM {CATALOG_SCHEMA}.journal WHERE {running}))::int",
         f"SELECT {CATALOG_SCHEMA}.register({_quoted(_document(tenant))}, {_quoted(_pairs(names))}, NULL)",

@@ -44,9 +44,11 @@ def postgres_statements(config: Config) -> list[str]:
     return [
         f"CREATE SCHEMA IF NOT EXISTS {CATALOG_SCHEMA}",
         f"REVOKE ALL ON SCHEMA {CATALOG_SCHEMA} FROM PUBLIC",
-        # The version comes first, as in register(): two that lock it and the tables in turn cannot wait in a circle.
+        # The version comes first, as in register(), and is locked where nothing changes too, since indexes are looked
+        # for behind a lock: two that lock it and the tables in turn cannot wait in a circle.
         *_creation([meta]),
         f"INSERT INTO {CATALOG_SCHEMA}.meta (name, value) VALUES ('version', '{VERSION}') ON CONFLICT DO NOTHING",
+        f"SELECT FROM {CATALOG_SCHEMA}.meta WHERE name = 'version' FOR UPDATE",
         f"UPDATE {CATALOG_SCHEMA}.meta SET value = '{VERSION}' WHERE name = 'version' AND value <> '{VERSION}'",
         *_creation(metadata.sorted_tables),
         *_functions(config),
