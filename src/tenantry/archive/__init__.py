@@ -1,7 +1,11 @@
 """The archive: one tenant backed up, verified, restored, exported and erased."""
 
+from tenantry.archive.certificates import Certificate
 from tenantry.archive.container import Manifest
 from tenantry.archive.core import Archive
+from tenantry.archive.erasing import Copies, Erasing, Foreseen
+from tenantry.archive.export_outcomes import Exported
+from tenantry.archive.exporting import export
 from tenantry.archive.keys import KeyRing
 from tenantry.archive.outcomes import Difference, Restored, TableDifference, Verified
 from tenantry.archive.retention import Keep
@@ -12,8 +16,13 @@ from tenantry.catalog.archives import Archived
 __all__ = [
     "Archive",
     "Archived",
+    "Certificate",
+    "Copies",
     "Difference",
     "DirectoryStore",
+    "Erasing",
+    "Exported",
+    "Foreseen",
     "Keep",
     "KeyRing",
     "Manifest",
@@ -23,5 +32,6 @@ __all__ = [
     "Store",
     "TableDifference",
     "Verified",
+    "export",
     "open_store",
 ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
 from tenantry.archive.scratch import sweep_scratch
 from tenantry.archive.spooling import sweep_spool
 from tenantry.catalog import operations
 from tenantry.catalog.operations import UNDONE, Course, Operation
-from tenantry.errors import TenantryError
+from tenantry.errors import OutcomeUnknown, TenantryError
 from tenantry.tenancy import Tenancy
 
 _ACTION: Final = "Working on an archive"
@@ -19,9 +19,17 @@ _ACTION: Final = "Working on an archive"
 
 @contextlib.contextmanager
 def under_way(
-    tenancy: Tenancy, kind: str, tenant: uuid.UUID, *, apart_from: Collection[str] = (), **detail: Any
+    tenancy: Tenancy,
+    kind: str,
+    tenant: uuid.UUID,
+    *,
+    apart_from: Collection[str] = (),
+    undo: Callable[[Course], bool] | None = None,
+    **detail: Any,
 ) -> Iterator[Course]:
-    """Begins an operation and holds it for the block; one that fails has left nothing, and is noted as undone.
+    """Begins an operation and holds it for the block; where that fails, *undo* removes what it left, or says False.
+
+    One that was done nevertheless, whose outcome is unknown, or that cannot be undone now, is left to be resumed.
 
     Raises: OperationInProgress, LoginRequired.
     """
@@ -30,12 +38,17 @@ def under_way(
     with operations.on_course(tenancy.catalog, begun) as course:
         try:
             yield course
-        except Exception as error:
-            said = str(error) if isinstance(error, TenantryError) else type(error).__name__
-            # A catalog that is out of reach must not hide what happened.
-            with contextlib.suppress(Exception):
-                course.end(UNDONE, error=said)
+        except BaseException as error:
+            if not isinstance(error, OutcomeUnknown) and (undo is None or undo(course)):
+                _note_undone(course, error)
             raise
+
+
+def _note_undone(course: Course, error: BaseException) -> None:
+    said = str(error) if isinstance(error, TenantryError) else type(error).__name__
+    # A catalog that is out of reach must not hide what happened.
+    with contextlib.suppress(Exception):
+        course.end(UNDONE, error=said)
 
 
 def unfinished(tenancy: Tenancy, *kinds: str) -> list[Operation]:

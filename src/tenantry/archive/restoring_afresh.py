@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,15 +56,12 @@ def restore(archive: Archive, source: Source, tenant: Tenant, *, path: str) -> R
     Raises: TenantExists, TenantLimitReached, and as ``Archive.restore``.
     """
     detail = {"afresh": True, "archive": path, "place": _said(tenant)}
-    with under_way(archive.tenancy, RESTORE, tenant.id, apart_from=CHANGING, **detail) as course:
+    undo = functools.partial(_undo, archive)
+    with under_way(archive.tenancy, RESTORE, tenant.id, apart_from=CHANGING, undo=undo, **detail) as course:
         course.step("reserve")
         with archive.tenancy.catalog(_ACTION) as connection:
             reserving.reserve(connection, tenant, ceiling=archive.tenancy.config.max_tenants)
-        try:
-            return _fill(archive, source, tenant, course)
-        except Exception:
-            take_back(archive, course)
-            raise
+        return _fill(archive, source, tenant, course)
 
 
 def go_on(archive: Archive, source: Source, course: Course) -> Restored:
@@ -104,6 +102,14 @@ def take_back(archive: Archive, course: Course) -> None:
     archive.tenancy.servers.strategy_of(tenant).drop(tenant.id, force=True)
     with archive.tenancy.catalog(_ACTION) as connection:
         reserving.strike_out(connection, tenant)
+
+
+def _undo(archive: Archive, course: Course) -> bool:
+    found = _standing(archive, _place(course))
+    if found is not None and found.status is not TenantStatus.PROVISIONING:
+        return False
+    take_back(archive, course)
+    return True
 
 
 def _fill(archive: Archive, source: Source, tenant: Tenant, course: Course) -> Restored:

@@ -5,11 +5,12 @@ Readers see the old rows until it is committed, and writers wait; a crash undoes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Final
 
 from tenantry.archive.auditing import finish_rows, keep_anchors
-from tenantry.archive.backing import back_up, check_listed, check_status
-from tenantry.archive.committing import mark, unmark, was_committed
+from tenantry.archive.backing import back_up, check_listed
+from tenantry.archive.committing import XID, mark, unmark, was_committed
 from tenantry.archive.container import ArchiveFile
 from tenantry.archive.migrating import fitted, standing
 from tenantry.archive.operating import under_way
@@ -17,25 +18,30 @@ from tenantry.archive.outcomes import Restored
 from tenantry.archive.places import Writer, writing
 from tenantry.archive.sources import Source
 from tenantry.catalog.operations import CHANGING, RESTORE, Course
-from tenantry.errors import PlaceNotEmpty, RestoreRefused, TenantNotFound
+from tenantry.errors import OutcomeUnknown, PlaceNotEmpty, RestoreRefused, TenantNotFound
 from tenantry.isolation import fencing
-from tenantry.types import Isolation, Tenant
+from tenantry.types import Isolation, Tenant, TenantStatus
 
 if TYPE_CHECKING:
     from tenantry.archive.core import Archive
+
+# In an operation's detail: that there is a fence to take down.
+_FENCED: Final = "fenced"
 
 
 def own_place(archive: Archive, found: ArchiveFile, *, isolation: Isolation | None, server: str | None) -> Tenant:
     """Returns the tenant that an archive is of, with the place that it has.
 
-    Raises: RestoreRefused where it has none here, or is asked for elsewhere; BackupRefused while it is erased.
+    Raises: RestoreRefused where it has none here, or is asked for elsewhere.
     """
     try:
         tenant = archive.tenancy.tenants.get(found.manifest.tenant)
     except TenantNotFound:
         reason = "it is not known here. Pass into= and a slug, to make a new tenant of it."
         raise RestoreRefused(name=found.name, tenant=found.manifest.tenant, reason=reason) from None
-    check_status(tenant, suspended=True)
+    if tenant.status not in (TenantStatus.ACTIVE, TenantStatus.SUSPENDED):
+        reason = f"it is {tenant.status}. Pass into= and a slug, to make a new tenant of it."
+        raise RestoreRefused(name=found.name, tenant=tenant.id, reason=reason)
     if (isolation or tenant.isolation, server or tenant.server) != (tenant.isolation, tenant.server):
         reason = f"it lives in {tenant.isolation} on {tenant.server}. Pass into=, or move it afterwards."
         raise RestoreRefused(name=found.name, tenant=tenant.id, reason=reason)
@@ -48,7 +54,8 @@ def restore(archive: Archive, source: Source, tenant: Tenant, *, path: str, in_p
     Raises: PlaceNotEmpty where it has rows and *in_place* is not said, FenceBusy, and as ``Archive.restore``.
     """
     detail = {"afresh": False, "archive": path, "in_place": in_place, "keep": in_place and keep}
-    with under_way(archive.tenancy, RESTORE, tenant.id, apart_from=CHANGING, **detail) as course:
+    undo = functools.partial(_undo, archive, tenant)
+    with under_way(archive.tenancy, RESTORE, tenant.id, apart_from=CHANGING, undo=undo, **detail) as course:
         return _go(archive, source, tenant, course)
 
 
@@ -76,11 +83,23 @@ def take_back(archive: Archive, course: Course) -> None:
     tenant = archive.tenancy.tenants.get(course.tenant)
     if was_committed(archive.tenancy, tenant, course):
         kept = course.detail.get("kept")
-        way = f"Restore {kept!r} in place" if kept else "Restore another archive in place"
-        reason = f"it was done, and its rows may have changed since. Resume it; then {way[0].lower()}{way[1:]}."
+        other = repr(kept) if kept else "another archive"
+        reason = f"it was done, and its rows may have changed since. Resume it; then restore {other} in place."
         raise RestoreRefused(name=course.detail["archive"], tenant=tenant.id, reason=reason)
-    course.step("lift")
-    fencing.take_down(archive.tenancy.servers.get(tenant.server), tenant)
+    _lift(archive, tenant, course)
+
+
+def _undo(archive: Archive, tenant: Tenant, course: Course) -> bool:
+    if was_committed(archive.tenancy, tenant, course):
+        return False
+    _lift(archive, tenant, course)
+    return True
+
+
+def _lift(archive: Archive, tenant: Tenant, course: Course) -> None:
+    if _FENCED in course.detail:
+        course.step("lift")
+        fencing.take_down(archive.tenancy.servers.get(tenant.server), tenant)
 
 
 def _go(archive: Archive, source: Source, tenant: Tenant, course: Course) -> Restored:
@@ -88,15 +107,25 @@ def _go(archive: Archive, source: Source, tenant: Tenant, course: Course) -> Res
     _make_ready(archive, tenant, course)
     server = tenancy.servers.get(tenant.server)
     with fitted(archive, source, course, standing(archive, tenant)) as ready:
-        course.step("fence")
+        course.step("fence", **{_FENCED: True})
         fencing.prepare(server, tenant)
         try:
             _replace(archive, ready, tenant, course)
-        except Exception:
-            course.step("lift")
-            fencing.take_down(server, tenant)
-            raise
+        except Exception as error:
+            if not _came_through(archive, tenant, course, error):
+                raise
     return _end(archive, tenant, course)
+
+
+def _came_through(archive: Archive, tenant: Tenant, course: Course, error: Exception) -> bool:
+    """Whether the transaction was committed, although its end was not heard of.
+
+    Raises: OutcomeUnknown where that cannot be found out now.
+    """
+    try:
+        return was_committed(archive.tenancy, tenant, course)
+    except Exception:
+        raise OutcomeUnknown(action=f"the restore of {course.detail['archive']}") from error
 
 
 def _make_ready(archive: Archive, tenant: Tenant, course: Course) -> None:
@@ -114,7 +143,7 @@ def _make_ready(archive: Archive, tenant: Tenant, course: Course) -> None:
 
 def _replace(archive: Archive, ready: Source, tenant: Tenant, course: Course) -> None:
     tenancy = archive.tenancy
-    course.step("replace")
+    course.step("replace", **{XID: None})
     with (
         fencing.closed(tenancy.servers.get(tenant.server), tenant) as fence,
         writing(
@@ -135,8 +164,7 @@ def _clear(writer: Writer, source: Source, *, in_place: bool) -> None:
 
 
 def _end(archive: Archive, tenant: Tenant, course: Course) -> Restored:
-    course.step("lift")
-    fencing.take_down(archive.tenancy.servers.get(tenant.server), tenant)
+    _lift(archive, tenant, course)
     keep_anchors(archive, course)
     unmark(archive.tenancy, tenant, course)
     return Restored(tenant, course.detail["archive"], course.detail["rows"], course.detail.get("kept"))

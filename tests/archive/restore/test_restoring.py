@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from tenantry import Tenant
 from tenantry.archive.erasing import Erasing
@@ -29,6 +30,7 @@ from tenantry.errors import (
     TenantExists,
     TenantNotFound,
 )
+from tenantry.events import Step, listen
 from tenantry.isolation import fencing
 
 from .houses import PLACES, House
@@ -277,6 +279,67 @@ def planted_refusal(house: House, tenant: Tenant | None) -> Iterator[None]:
         )
         yield
         connection.execute("DROP FUNCTION public.planted() CASCADE")
+
+
+@contextmanager
+def at_step(name: str, act: Callable[[], None]) -> Iterator[None]:
+    """Does something right before the first step of that name."""
+    acts = [act]
+
+    def hear(step: Step) -> None:
+        if (step.operation, step.name) == ("restore", name) and acts:
+            acts.pop()()
+
+    stop = listen(hear)
+    try:
+        yield
+    finally:
+        stop()
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("step", ["fence", "replace table", "commit", "lift"])
+@pytest.mark.parametrize("place", ["schema", "file"])
+def test_an_interrupted_restore_was_done_or_was_not(house: House, place: str, step: str) -> None:
+    archive, tenant = house.archive(), house.make(place)
+    archive.backup(tenant)
+    wanted = house.dump(tenant)
+    change(house, tenant)
+    before = house.dump(tenant)
+    with at_step(step, interrupt), pytest.raises(KeyboardInterrupt):
+        archive.restore(tenant, in_place=True, keep=False)
+    if step == "lift":
+        # It is committed: what is left to do is done by whoever resumes it.
+        (left,) = archive.status()
+        with pytest.raises(RestoreRefused, match="it was done"):
+            archive.rollback(left.id)
+        assert archive.resume(left.id).rows["tickets"] == 10
+    assert house.dump(tenant) == (wanted if step == "lift" else before)
+    assert archive.status() == []
+    assert fencing.standing(house.tenancy.servers.get(tenant.server), tenant) == []
+    house.drop(tenant)
+
+
+def test_a_connection_lost_before_the_commit_changes_nothing(house: House) -> None:
+    archive, tenant = house.archive(), house.make("rows")
+    archive.backup(tenant)
+    change(house, tenant)
+    before = house.dump(tenant)
+
+    def cut_off() -> None:
+        with house.postgres.admin(house.database) as connection:
+            working = "state = 'idle in transaction' AND backend_xid IS NOT NULL AND datname = current_database()"
+            connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {working}")
+
+    with at_step("commit", cut_off), pytest.raises(DBAPIError):
+        archive.restore(tenant, in_place=True, keep=False)
+    assert house.dump(tenant) == before
+    assert archive.status() == []
+    archive.restore(tenant, in_place=True)
+    house.drop(tenant)
 
 
 def test_one_restore_at_a_time(house: House) -> None:
