@@ -34,7 +34,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import SessionTransaction
 
-from tenantry.models import JSONDocument, UTCDateTime
+from tenantry.models import JSONDocument, UTCDateTime, is_append_only
+from tenantry.models.behaviours import BEHAVIOUR
 
 if TYPE_CHECKING:
     from tenantry.tenancy import Tenancy
@@ -45,6 +46,7 @@ PURGED: Final = "audit.purged"
 REDACTED: Final = "audit.redacted"
 RESTORED: Final = "audit.restored"
 OWN_CATEGORY: Final = "audit"
+_BEHAVIOUR: Final = "Audit"
 EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 # What an entry is about: a kind of thing, or one of them.
@@ -163,6 +165,11 @@ def declare(tenancy: Tenancy, table: str, heads: str) -> Tables:
     return Tables(_entries(tenancy, table), _heads(tenancy, heads), table)
 
 
+def is_entries(table: Table) -> bool:
+    """Whether an audit keeps its entries in *table*."""
+    return table.info.get(BEHAVIOUR) == _BEHAVIOUR and is_append_only(table)
+
+
 def entry_of(row: Row[Any]) -> Entry:
     """Returns the entry that a row of the table is."""
     return Entry(*(getattr(row, name) for name in NAMES))
@@ -195,7 +202,7 @@ def _entries(tenancy: Tenancy, name: str) -> Table:
         Index(f"ix_{name}_time", "tenant_id", "recorded_at"),
         Index(f"ix_{name}_resource", "tenant_id", "resource_type", "resource_id"),
         Index(f"ix_{name}_failures", "tenant_id", "seq", postgresql_where=failures, sqlite_where=failures),
-        behaviour="Audit",
+        behaviour=_BEHAVIOUR,
         tenantry_append_only=True,
     )
 
@@ -207,5 +214,5 @@ def _heads(tenancy: Tenancy, name: str) -> Table:
         Column("seq", BigInteger, nullable=False),
         Column("digest", String(64), nullable=False),
         Column("recorded_at", UTCDateTime(), nullable=False),
-        behaviour="Audit",
+        behaviour=_BEHAVIOUR,
     )

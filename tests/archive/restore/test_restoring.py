@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from tenantry import Tenant
+from tenantry import Tenancy, Tenant
+from tenantry.archive import Archive
 from tenantry.archive.erasing import Erasing
 from tenantry.archive.places import reading
 from tenantry.catalog import operations
@@ -33,8 +34,8 @@ from tenantry.errors import (
 from tenantry.events import Step, listen
 from tenantry.isolation import fencing
 
-from .houses import PLACES, House
-from .models import Company, Event, Team, Ticket
+from .houses import PLACES, RING, House
+from .models import Base, Company, Event, Team, Ticket
 
 HERE = list(PLACES)
 # A round through every kind of place; the soak goes from each to each.
@@ -372,6 +373,17 @@ def test_a_restored_chain_is_told_from_one_that_was_cut(house: House) -> None:
     assert house.audit.verify(tenant) == []
     cut(house, tenant)
     assert {finding.code for finding in house.audit.verify(tenant)} == {"A007"}
+    house.drop(tenant)
+
+
+def test_an_audit_that_cannot_tell_of_a_restore_is_missed(house: House) -> None:
+    archive, tenant = house.archive(), house.make("file")
+    archive.backup(tenant)
+    with closing(Tenancy(house.urls["app"], models=Base, owner_url=house.owner_url, **house.logins)) as without:
+        without.servers.add("files", f"sqlite:///{house.directory / 'files'}")
+        with pytest.raises(RestoreRefused, match="audit_log"):
+            Archive(without, archive.store, keys=RING).restore(tenant, in_place=True, keep=False)
+    assert archive.status() == []
     house.drop(tenant)
 
 
