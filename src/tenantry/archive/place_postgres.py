@@ -111,8 +111,9 @@ def postgres_writing(
         )
         tables = _tables(server, tenant, ground, wanted)
         writer = PostgresWriter(ground, tenant, tables, spelled=spelled, abilities=abilities)
-        yield writer
-        writer.close_circles()
+        with contextlib.closing(writer):
+            yield writer
+            writer.close_circles()
 
 
 def schema_of(server: PostgresServer, tenant: Tenant) -> str:

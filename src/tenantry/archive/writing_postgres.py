@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Final
 
 from tenantry.archive.encoding import NULL, keys_of, split, whole_lines
@@ -51,7 +52,7 @@ class _Circle:
     """References to tables that are filled later: they are left out at first, and kept until then."""
 
     columns: tuple[str, ...]
-    held: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(_HELD_IN_MEMORY))  # noqa: SIM115  # as long as the writer
+    held: IO[bytes]
     rows: int = 0
 
 
@@ -66,6 +67,7 @@ class PostgresWriter(PostgresReader, Writer):
         self._circles: dict[tuple[str, tuple[str, ...]], _Circle] = {}
         self._references = self._find_references()
         self._filled: set[str] = set()
+        self._files = contextlib.ExitStack()
 
     def rows(self, table: TableShape | str) -> Iterator[bytes]:
         self.close_circles()
@@ -145,6 +147,10 @@ class PostgresWriter(PostgresReader, Writer):
             wanted = highest + self.abilities.margin
             yield f"SELECT setval('{name}', {wanted}) FROM {name} WHERE last_value < {highest}"
 
+    def close(self) -> None:
+        """Forgets what was kept beside the database."""
+        self._files.close()
+
     def close_circles(self) -> None:
         """Writes the references that had to wait until the rows they lead to stood."""
         for (name, _), circle in self._circles.items():
@@ -188,7 +194,13 @@ class PostgresWriter(PostgresReader, Writer):
         columns = tuple(name for name in shape.names if name in waiting)
         if not columns:
             return chunks
-        return self._without(shape, self._circles.setdefault((shape.name, columns), _Circle(columns)), chunks)
+        return self._without(shape, self._circle(shape.name, columns), chunks)
+
+    def _circle(self, table: str, columns: tuple[str, ...]) -> _Circle:
+        if (table, columns) not in self._circles:
+            held = self._files.enter_context(tempfile.SpooledTemporaryFile(_HELD_IN_MEMORY))  # noqa: SIM115  # closed by close()
+            self._circles[table, columns] = _Circle(columns, held)
+        return self._circles[table, columns]
 
     def _without(self, shape: TableShape, circle: _Circle, chunks: Iterable[bytes]) -> Iterator[bytes]:
         places = [shape.names.index(name) for name in circle.columns]

@@ -1,0 +1,86 @@
+"""Rows carried from every cell to every other and to another tenant: the same digests, and neighbours as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from cells import CELLS, Ground
+
+from tenantry.archive.places import reading, writing
+from tenantry.archive.shapes import shapes
+from tenantry.models.numbering import COUNTERS
+
+from .models import Base
+from .places import Home, clear, digests, fill, held, home, scratch
+
+
+@pytest.fixture(scope="module")
+def filled(ground: Ground) -> Iterator[Ground]:
+    """Every cell's tenant and neighbour with rows of their own."""
+    for number, cell in enumerate(CELLS):
+        for side in ("near", "far"):
+            tenancy, tenant = home(ground, cell, side)
+            with tenancy.transaction(tenant) as session:
+                fill(session, tenant, seed=number * 2 + (side == "far"))
+    yield ground
+    for cell in CELLS:
+        for side in ("near", "far"):
+            clear(home(ground, cell, side))
+
+
+@pytest.fixture(scope="module")
+def scratches(ground: Ground) -> Iterator[dict[str, Home]]:
+    """An empty place of each kind."""
+    with ExitStack() as stack:
+        yield {cell: stack.enter_context(scratch(ground, cell)) for cell in CELLS}
+
+
+@pytest.mark.parametrize("target", CELLS)
+@pytest.mark.parametrize("origin", CELLS)
+def test_rows_are_the_same_wherever_they_stand_and_whoever_owns_them(
+    filled: Ground, scratches: dict[str, Home], origin: str, target: str
+) -> None:
+    source, place, neighbour = home(filled, origin), scratches[target], home(filled, target, "far")
+    before, whole = digests(*neighbour), digests(*source)
+    assert all(digest.rows for name, digest in whole.items() if name != COUNTERS), whole
+    _carry(source, place)
+    try:
+        assert digests(*place, as_tenant=source[1].id) == whole
+        assert digests(*place) != whole
+        if target != origin:
+            _check_way_back(source, place, scratches[origin])
+        assert digests(*neighbour) == before
+    finally:
+        assert clear(place) == {name: digest.rows for name, digest in whole.items()}
+    assert digests(*neighbour) == before
+
+
+def _check_way_back(source: Home, place: Home, back: Home) -> None:
+    _carry(place, back)
+    try:
+        with reading(*back, as_tenant=source[1].id) as returned, reading(*source) as first:
+            assert held(returned) == held(first)
+    finally:
+        clear(back)
+
+
+def _carry(source: Home, place: Home) -> None:
+    with reading(*source) as reader, writing(*place, as_tenant=source[1].id) as writer:
+        for table in reader.tables:
+            writer.fill(table, reader.rows(table))
+        writer.settle()
+        for table in reader.tables:
+            assert writer.digest(table) == reader.digest(table)
+
+
+def test_shapes_have_no_tenant_and_nothing_computed() -> None:
+    known = {shape.name: shape for shape in shapes(Base.metadata)}
+    assert "tenant_id" not in {name for shape in known.values() for name in shape.names}
+    assert "twice" not in known["things"].names
+    assert [column.name for column in known["things"].columns if column.of_tenant] == ["company_id"]
+    assert known["named"].key == ("id", "part")
+    assert known["links"].key == ("thing_id", "animal_id")
+    assert known["dogs"].key == ("id",)
+    assert list(known).index("companies") < list(known).index("things") < list(known).index("links")
