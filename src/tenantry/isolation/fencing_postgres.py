@@ -25,6 +25,7 @@ from tenantry.types import Isolation, Tenant
 
 _ACTION: Final = "Fencing a tenant"
 _NOT_IN_TIME: Final = "55P03"
+_HELD: Final = (_NOT_IN_TIME, "40P01")
 # One try at a lock: for so long whoever comes after the fence waits behind it.
 _TRY: Final = "'300ms'"
 _BETWEEN: Final = 0.1
@@ -135,7 +136,13 @@ def closed(server: PostgresServer, tenant: Tenant, *, patience: float, departing
     with _working(server, place, f"{FENCING} = 'on'", _SILENCE) as connection:
         _lock(connection, place, patience)
         _change(connection, place)
-        yield connection
+        try:
+            yield connection
+        except DBAPIError as error:
+            # A reader may hold rows, as one who writes elsewhere may hold what a key of theirs refers to.
+            if getattr(error.orig, "sqlstate", None) not in _HELD:
+                raise
+            raise FenceBusy(tenant=tenant.id, seconds=patience) from error
         if departing:
             _change(connection, place, departed=True)
 
@@ -254,7 +261,8 @@ def _lock(connection: Connection, place: _Place, patience: float) -> None:
             _check_time(error.orig, end, place.tenant, patience)
         else:
             attempt.commit()
-            connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")
+            # Whoever holds a row must not hold all of the tenant's writers up for ever.
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1000, round(patience * 1000))}")
             return
         time.sleep(_BETWEEN)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ _TABLES: Final = (
     f"CREATE TABLE IF NOT EXISTS {CHANGES_TABLE} (number INTEGER NOT NULL PRIMARY KEY, tenant_id TEXT NOT NULL, "
     "relation TEXT NOT NULL, key TEXT NOT NULL)",
 )
+# Between two tries to write alone, in seconds.
+_BETWEEN: Final = 0.001
 _STANDS: Final = f"SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{FENCE_TABLE}'"
 _WALLED: Final = (
     "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.pk > 0 "
@@ -102,16 +105,26 @@ def _alone(server: SqliteServer, tenant: Tenant, patience: float) -> Iterator[Co
     with engine.connect() as connection, connection.begin():
         driver: Any = connection.connection.driver_connection
         (usual,) = driver.execute("PRAGMA busy_timeout").fetchone()
-        driver.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}").close()
+        # SQLite itself sleeps the longer the more often it came in vain, and would come last among many writers.
+        driver.execute("PRAGMA busy_timeout = 0").close()
         try:
-            enter(connection, UNBOUND)
-        except OperationalError as error:
-            if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
-                raise
-            raise FenceBusy(tenant=tenant.id, seconds=patience) from error
+            _begin(connection, tenant, patience)
         finally:
             driver.execute(f"PRAGMA busy_timeout = {usual}").close()
         yield connection
+
+
+def _begin(connection: Connection, tenant: Tenant, patience: float) -> None:
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return enter(connection, UNBOUND)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+                raise
+            if time.monotonic() >= end:
+                raise FenceBusy(tenant=tenant.id, seconds=patience) from error
+        time.sleep(_BETWEEN)
 
 
 @contextlib.contextmanager

@@ -149,7 +149,8 @@ def _begin_at_tenant(connection: Connection, begin: str, tenant: uuid.UUID) -> N
         connection.invalidate()
         raise tell(error, connection.dialect) from None
     except connection.dialect.loaded_dbapi.Error as error:
-        raise DBAPIError.instance(begin, None, error, type(error), dialect=connection.dialect) from error
+        base = connection.dialect.loaded_dbapi.Error
+        raise DBAPIError.instance(begin, None, error, base, dialect=connection.dialect) from error
     except BaseException as error:
         _give_up(connection, error)
 
