@@ -5,7 +5,7 @@ from tenantry.archive.container import Manifest
 from tenantry.archive.core import Archive
 from tenantry.archive.erasing import Copies, Erasing, Foreseen
 from tenantry.archive.export_outcomes import Exported
-from tenantry.archive.exporting import export
+from tenantry.archive.exporting import export, keep_export
 from tenantry.archive.keys import KeyRing
 from tenantry.archive.outcomes import Difference, Restored, TableDifference, Verified
 from tenantry.archive.retention import Keep
@@ -33,5 +33,6 @@ __all__ = [
     "TableDifference",
     "Verified",
     "export",
+    "keep_export",
     "open_store",
 ]

@@ -45,6 +45,8 @@ def back_up(archive: Archive, tenant: Tenant, *, suspended: bool, note: str) -> 
     """
     check_status(tenant, suspended=suspended)
     with under_way(archive.tenancy, BACKUP, tenant.id, store=archive.location) as course:
+        # An erase that began meanwhile waits for the backups it sees; it has not seen this one.
+        check_status(archive.tenancy.tenants.get(tenant.id), suspended=suspended)
         with spooled(course, "read", below=archive.spool) as directory:
             file = directory / _FILE
             manifest, key = _write(archive, tenant, file, course=course, note=note)

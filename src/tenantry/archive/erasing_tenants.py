@@ -40,6 +40,7 @@ def erase(places: Places, *, force: bool) -> Certificate:
         course.step("log")
         with places.catalog() as connection:
             erasures.enter(connection, course.id, tenant.id, subject=(), key="")
+        places.wait_for_backups(course)
         places.destroy_keys(course)
         places.delete_files(course)
         places.forget_copies(course, None)

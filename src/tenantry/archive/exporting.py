@@ -22,6 +22,7 @@ from tenantry.archive.forgetting import Forgetting, view_of
 from tenantry.archive.persons import Person, check_declared
 from tenantry.archive.places import Reader, reading
 from tenantry.archive.shapes import TableShape
+from tenantry.archive.stores import Store
 from tenantry.errors import ArchiveError, ConfigurationError
 from tenantry.events import announce
 from tenantry.ids import uuid7
@@ -68,6 +69,20 @@ def export(
         files.write(CONTENTS, [json.dumps(_contents(done), indent=2, ensure_ascii=False).encode() + b"\n"])
         files.write(README, [readme(done).encode()])
     return done
+
+
+def keep_export(done: Exported, store: Store) -> str:
+    """Puts a copy of an export that is a zip file into a store, and returns its name there; an erase deletes it.
+
+    Raises: ConfigurationError for one that is a directory; ArchiveExists, StoreFull, StoreUnavailable.
+    """
+    if not done.place.is_file():
+        raise ConfigurationError(
+            what=f"{done.place} is a directory, and a store keeps files.", fix="Export to a name that ends in .zip."
+        )
+    name = f"{done.tenant.id}/exports/{done.taken_at.astimezone(datetime.UTC):%Y%m%dt%H%M%S.%fz}.zip"
+    store.put(name, done.place)
+    return name
 
 
 @dataclass(frozen=True, slots=True)

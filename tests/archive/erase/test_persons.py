@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from sqlalchemy import String, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tenantry import Tenancy, Tenant
+from tenantry.archive import sources
 from tenantry.archive.core import Archive
 from tenantry.archive.erasing import Erasing
 from tenantry.archive.erasures import replay
@@ -19,10 +22,12 @@ from tenantry.archive.stores import DirectoryStore
 from tenantry.errors import (
     AuditNotGiven,
     ErasureKeyMissing,
+    OperationInProgress,
     PersonEntangled,
     PersonsUndeclared,
     PersonUnnamed,
 )
+from tenantry.events import Step, listen
 from tenantry.models import TenantOwned, references
 
 from .houses import ANNA, ANNA_PHONE, BEN, PLACES, RING, House, count
@@ -80,6 +85,50 @@ def check_words(house: House, place: str, tenant: Tenant) -> None:
     with site.tenancy.session(restored) as db:
         assert [one.email for one in db.scalars(select(Customer))] == [BEN]
     site.tenancy.tenants.erase(restored, confirm=restored.slug)
+
+
+def test_a_backup_under_way_does_not_bring_the_person_back(house: House) -> None:
+    """One that has begun makes the erase be refused; one that begins meanwhile is waited for, and goes."""
+    site, tenant = house.site("schema"), house.make("schema")
+    house.fill("schema", tenant)
+    plain = Archive(site.tenancy, site.archive.store, keys=RING)
+    plain.backup(tenant)
+    reading, erased = threading.Event(), threading.Event()
+
+    def heard(step: Step) -> None:
+        if threading.current_thread() is backup and step.name == "store":
+            reading.set()
+            assert erased.wait(60)
+        if step.operation == "erase" and step.name == "log" and not backup.is_alive():
+            backup.start()
+            assert reading.wait(60)
+        if step.operation == "erase" and step.name == "wait for a backup":
+            erased.set()
+
+    backup = threading.Thread(target=plain.backup, args=(tenant,))
+    forget = listen(heard)
+    certificate = Erasing(plain).person(tenant, [ANNA, ANNA_PHONE])
+    backup.join()
+    forget()
+    assert certificate.clean
+    (name,) = site.archive.store.names(f"{tenant.id}/")
+    assert ANNA.encode() not in b"".join(rows_of(plain, name))
+
+    backup = threading.Thread(target=plain.backup, args=(tenant,))
+    forget, reading, erased = listen(heard), threading.Event(), threading.Event()
+    backup.start()
+    assert reading.wait(60)
+    with pytest.raises(OperationInProgress):
+        Erasing(plain).person(tenant, BEN)
+    erased.set()
+    backup.join()
+    forget()
+
+
+def rows_of(archive: Archive, name: str) -> Iterator[bytes]:
+    with sources.opened(archive, name) as found:
+        for table in found.manifest.tables:
+            yield from found.rows(table.name)
 
 
 def test_a_restore_forgets_the_same_people_again(house: House) -> None:

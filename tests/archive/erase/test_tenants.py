@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
 
+from tenantry.archive import Archive, DirectoryStore, Erasing, export, keep_export
 from tenantry.archive.certificates import TENANT, Certificate
 from tenantry.errors import (
+    ArchiveError,
     ArchiveSealed,
     CertificateInvalid,
     EraseNotConfirmed,
@@ -26,10 +29,11 @@ def new_word() -> str:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_planted_word_is_found_nowhere_after_the_erase(house: House, place: str) -> None:
+def test_a_planted_word_is_found_nowhere_after_the_erase(house: House, place: str, tmp_path: Path) -> None:
     site, word = house.site(place), new_word()
     tenant, neighbour = house.make(place, word=word), house.make(place, word="neighbour")
     kept = site.archive.backup(tenant)
+    keep_export(export(site.tenancy, tenant, tmp_path / "kept.zip"), site.archive.store)
     before = house.digests(place, neighbour)
     assert house.said(place, word)
 
@@ -43,7 +47,7 @@ def test_a_planted_word_is_found_nowhere_after_the_erase(house: House, place: st
     told = {store.name: store.erased for store in certificate.stores}
     assert all(told["rows"][table.name] == 1 for table in owned_tables(site.tenancy.metadata, Ownership.TENANT))
     assert told["data keys"] == {"keys": 1}
-    assert told[f"archives in {site.archive.store!r}"] == {"files": 1}
+    assert told[f"archives in {site.archive.store!r}"] == {"files": 2}
     with pytest.raises(TenantWasErased):
         site.archive.restore(tenant.id, kept.name, into="again")
 
@@ -68,6 +72,17 @@ def test_the_search_finds_a_word_wherever_it_is_left(house: House) -> None:
         assert len(found) > 1
         (site.directory / "store" / "loose").unlink()
         site.tenancy.tenants.erase(tenant, confirm=tenant.slug)
+
+
+def test_archives_in_a_store_that_was_not_given_are_not_forgotten(house: House, tmp_path: Path) -> None:
+    site, tenant = house.site("rows"), house.make("rows")
+    other = Archive(site.tenancy, DirectoryStore(tmp_path / "other"), keys=RING)
+    kept = other.backup(tenant)
+    with pytest.raises(ArchiveError, match="has archives elsewhere too"):
+        site.erasing.tenant(tenant, confirm=tenant.slug)
+    assert site.tenancy.tenants.get(tenant.slug) == tenant
+    Erasing(site.archive, stores=[other.store]).tenant(tenant, confirm=tenant.slug)
+    assert list(other.store.names(kept.name)) == []
 
 
 def test_an_archive_that_somebody_kept_elsewhere_is_unreadable(house: House) -> None:
@@ -111,7 +126,7 @@ def test_a_further_place_is_asked_to_forget_and_asked_again(house: House) -> Non
     site, cache = house.site("rows"), Cache()
     tenant = house.make("rows")
     cache.held[tenant.id] = 7
-    certificate = type(site.erasing)(site.archive, copies=[cache]).tenant(tenant, confirm=tenant.slug)
+    certificate = Erasing(site.archive, copies=[cache]).tenant(tenant, confirm=tenant.slug)
     told = next(store for store in certificate.stores if store.name == "the cache")
     assert (told.erased, told.left) == ({"entries": 7}, {"entries": 0})
 
