@@ -9,7 +9,14 @@ from tenantry.archive import Archived, pruning
 from tenantry.archive.pruning import Judged
 from tenantry.archive.retention import Keep
 from tenantry.catalog import archives
-from tenantry.cli import archiving_exporting, archiving_keys, archiving_restoring, archiving_schedules, archiving_taking
+from tenantry.cli import (
+    archiving_exporting,
+    archiving_keys,
+    archiving_restoring,
+    archiving_schedules,
+    archiving_servers,
+    archiving_taking,
+)
 from tenantry.cli.applying import catalog_of, parse_key, setting
 from tenantry.cli.archiving_options import (
     KeepOption,
@@ -170,3 +177,4 @@ archiving_restoring.register(app)
 archiving_exporting.register(app)
 app.add_typer(archiving_schedules.app, name="schedule")
 app.add_typer(archiving_keys.app, name="key")
+app.add_typer(archiving_servers.app, name="server")

@@ -29,6 +29,11 @@ def find(given: Path | None = None) -> Path:
     raise ExtraMissing(module="tenantry.embedded", extra="embedded")
 
 
+def program_directories() -> Iterator[Path]:
+    """Yields the directories in which programs of PostgreSQL's may stand, the wheel's first."""
+    return _candidates()
+
+
 def version(directory: Path) -> str:
     """Returns the version of the programs, such as ``18.6``.
 

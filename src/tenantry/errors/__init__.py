@@ -28,6 +28,14 @@ from tenantry.errors.containers import (
     StoreFull,
     StoreUnavailable,
 )
+from tenantry.errors.dumps import (
+    DumpDamaged,
+    DumpFailed,
+    DumpRefused,
+    DumpUnequal,
+    ProgramMissing,
+    ServerNotEmpty,
+)
 from tenantry.errors.embedding import (
     EmbeddedServerError,
 )
@@ -188,6 +196,10 @@ __all__ = [
     "CreationInProgress",
     "CrossTenant",
     "Diverged",
+    "DumpDamaged",
+    "DumpFailed",
+    "DumpRefused",
+    "DumpUnequal",
     "EmbeddedServerError",
     "EraseNotConfirmed",
     "EraseUnfinished",
@@ -233,6 +245,7 @@ __all__ = [
     "PlaceUnfit",
     "PlanInvalid",
     "PriceUnknown",
+    "ProgramMissing",
     "QueryTimeout",
     "QuotaExceeded",
     "RateLimited",
@@ -248,6 +261,7 @@ __all__ = [
     "ScheduleUnknown",
     "ScriptRefused",
     "ServerExists",
+    "ServerNotEmpty",
     "ServerUnknown",
     "SessionBoundForLife",
     "SessionInUse",
