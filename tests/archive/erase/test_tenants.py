@@ -9,6 +9,7 @@ import pytest
 
 from tenantry.archive import Archive, DirectoryStore, Erasing, export, keep_export
 from tenantry.archive.certificates import TENANT, Certificate
+from tenantry.archive.programs import Programs
 from tenantry.errors import (
     ArchiveError,
     ArchiveSealed,
@@ -50,6 +51,33 @@ def test_a_planted_word_is_found_nowhere_after_the_erase(house: House, place: st
     assert told[f"archives in {site.archive.store!r}"] == {"files": 2}
     with pytest.raises(TenantWasErased):
         site.archive.restore(tenant.id, kept.name, into="again")
+
+
+@pytest.mark.soak
+def test_no_dump_of_the_databases_has_the_word(house: House, tmp_path: Path) -> None:
+    words = {place: new_word() for place in PLACES if PLACES[place][0] == "postgresql"}
+    tenants = {place: house.make(place, word=word) for place, word in words.items()}
+    text = dumped(house, tmp_path / "before")
+    assert all(word in text for word in words.values())
+    for place, tenant in tenants.items():
+        house.site(place).erasing.tenant(tenant, confirm=tenant.slug)
+    text = dumped(house, tmp_path / "after")
+    print(
+        f"\nfound in {len(text)} bytes of dumps: {sum(word in text for word in words.values())} of {len(words)} words"
+    )
+    assert not any(word in text for word in words.values())
+
+
+def dumped(house: House, directory: Path) -> str:
+    """Returns what pg_dump writes of the common database and of every tenant's own, the planner's statistics too."""
+    programs = Programs(None, server_version=house.postgres.version)
+    with house.postgres.admin() as connection:
+        names = [name for (name,) in connection.execute("select datname from pg_database where datname ~ '^t_'")]
+    directory.mkdir()
+    options = ["--statistics"] if house.postgres.version >= 180000 else []
+    for name in [house.database, *names]:
+        programs.call("pg_dump", f"--file={directory / name}", *options, url=house.postgres.url(name))
+    return "".join(path.read_text(errors="replace") for path in directory.iterdir())
 
 
 def test_the_word_is_planted_in_every_column_that_holds_words(house: House) -> None:
