@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 
-from .houses import House, opened
+from .houses import FileHouse, House, opened
 
 
 @pytest.fixture(scope="package")
 def house(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with opened(postgres, tmp_path_factory.mktemp("restore")) as house:
         yield house
+
+
+@pytest.fixture(scope="package")
+def file_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileHouse]:
+    house = FileHouse(tmp_path_factory.mktemp("files"))
+    yield house
+    house.close()

@@ -1,4 +1,4 @@
-"""One installation of two servers, PostgreSQL and a directory of files, whose tenants live in five kinds of places."""
+"""An installation of two servers, PostgreSQL and a directory of files, and one of a directory alone."""
 
 from __future__ import annotations
 
@@ -30,11 +30,17 @@ PLACES = {
     "file": ("files", "database"),
     "common file": ("files", "rows"),
 }
+FILE_PLACES = {"file": ("main", "database"), "common file": ("main", "rows")}
+# Where a tenant may be named, and by which column.
+WALLED = dict.fromkeys(("companies", "teams", "tickets", "events", "audit_log", "audit_heads"), "tenant_id")
+CATALOGUED = {"tenants": "id", "placements": "tenant_id", "identities": "tenant_id"}
 SUBJECTS = ("plain", "tab\tand\nline", "\\N", "\\.", "quote ' \"", "ü€🙂", "", "NULL", "a\\tb", " blank ")
 
 
 class House:
     """Where tests back up and restore; every tenancy of it is one more process' view of it."""
+
+    places = PLACES
 
     def __init__(self, postgres: Any, directory: Path) -> None:
         self.postgres = postgres
@@ -42,37 +48,25 @@ class House:
         self.database = postgres.create_database()
         self.owner_url = postgres.url(self.database)
         self.mark = uuid.uuid4().hex[:10]
-        self.urls: dict[str, str] = {}
-        self._store_number = 0
-        self.spool = directory / "spool"
-        self.spool.mkdir()
-        first = self._open(self.owner_url)
-        first.install(create_tables=True)
+        first = open_house(self.owner_url, directory, owner_url=self.owner_url)
+        furnish(first, "main", "files")
         self.urls = {role: first.create_login(f"arch_{role}_{self.mark}", role=role) for role in ROLES}
-        for server in ("main", "files"):
-            with first.platform(server=server) as db:
-                db.add(Country(code="CH"))
-                db.commit()
-        first.publish()
         first.close()
+        self.logins = {f"{role}_url": self.urls[role] for role in ("operator", "platform")}
+        self._begin(self.urls["app"], owner_url=self.owner_url, **self.logins)
+
+    def _begin(self, url: str, **logins: str) -> None:
+        self._store_number = 0
+        self.spool = self.directory / "spool"
+        self.spool.mkdir()
+        # What another process needs to open the same.
+        self.job = {"url": url, "directory": str(self.directory), "logins": logins}
         self.tenancy, self.audit = self.open()
 
-    def open(self, **options: Any) -> tuple[Tenancy, Audit]:
+    def open(self) -> tuple[Tenancy, Audit]:
         """Returns one more view of the installation, with its audit."""
-        tenancy = self._open(self.urls["app"], **self.logins, **options)
+        tenancy = open_house(self.job["url"], self.directory, **self.job["logins"])
         return tenancy, tenancy_audit(tenancy, self.directory)
-
-    @property
-    def logins(self) -> dict[str, str]:
-        return {"operator_url": self.urls["operator"], "platform_url": self.urls["platform"]}
-
-    @property
-    def job(self) -> dict[str, Any]:
-        """What another process needs to open the same."""
-        return {"url": self.urls["app"], "owner_url": self.owner_url, "directory": str(self.directory), **self.logins}
-
-    def _open(self, url: str, **options: Any) -> Tenancy:
-        return open_house(url, self.owner_url, self.directory, **options)
 
     def archive(self, **options: Any) -> Archive:
         """Returns an archive with an empty store."""
@@ -82,7 +76,7 @@ class House:
 
     def make(self, place: str, *, rows: int = len(SUBJECTS)) -> Tenant:
         """Returns a new tenant with rows of every kind."""
-        server, isolation = PLACES[place]
+        server, isolation = self.places[place]
         slug = f"t-{uuid.uuid4().hex[:12]}"
         tenant = self.tenancy.tenants.create(slug, server=server, isolation=isolation, record={"name": slug})
         self.fill(tenant, rows=rows)
@@ -114,12 +108,25 @@ class House:
     def scratches(self) -> set[str]:
         """Returns the schemas, databases and files of tenants that the catalog does not know."""
         known = {tenant.physical for tenant in self.tenancy.every_tenant()} - {""}
+        return self._standing() - known
+
+    def _standing(self) -> set[str]:
         with self.postgres.admin(self.database) as connection:
             names = "select nspname from pg_namespace where nspname ~ '^t_' union select datname from pg_database"
             found = {name for (name,) in connection.execute(names) if name.startswith("t_")}
+        return found | self._files()
+
+    def _files(self) -> set[str]:
         files = (self.directory / "files").glob("??/*.sqlite3")
-        found |= {str(path.relative_to(self.directory / "files")) for path in files}
-        return found - known
+        return {str(path.relative_to(self.directory / "files")) for path in files}
+
+    def counted(self, tenant: uuid.UUID) -> dict[str, int]:
+        """Returns in how many rows a tenant is named: in common tables, and in the catalog unless it was erased."""
+        with self.postgres.admin(self.database) as connection:
+            return {
+                table: connection.execute(f"SELECT count(*) FROM {table} WHERE {column} = %s", (tenant,)).fetchone()[0]
+                for table, column in {**WALLED, **{f"tenantry.{name}": key for name, key in CATALOGUED.items()}}.items()
+            }
 
     def close(self) -> None:
         self.tenancy.close()
@@ -134,10 +141,52 @@ class House:
                 connection.execute(f"DROP ROLE arch_{role}_{self.mark}")
 
 
-def open_house(url: str, owner_url: str, directory: Path, **options: Any) -> Tenancy:
+class FileHouse(House):
+    """A directory alone, with its catalog."""
+
+    places = FILE_PLACES
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._begin(f"sqlite:///{directory / 'files'}")
+        furnish(self.tenancy, "main")
+
+    def _standing(self) -> set[str]:
+        return self._files()
+
+    def counted(self, tenant: uuid.UUID) -> dict[str, int]:
+        main: Any = self.tenancy.servers.main
+        asked = {
+            "common.sqlite3": {f"{name}__rows": key for name, key in WALLED.items()},
+            "catalog.sqlite3": CATALOGUED,
+        }
+        found = {}
+        for file, tables in asked.items():
+            with main.connection(file) as connection:
+                for table, column in tables.items():
+                    question = f"SELECT count(*) FROM {table} WHERE {column} = ?"
+                    found[table] = connection.exec_driver_sql(question, (tenant.hex,)).scalar()
+        return found
+
+    def close(self) -> None:
+        self.tenancy.close()
+
+
+def furnish(tenancy: Tenancy, *servers: str) -> None:
+    """Installs, and writes the rows that everybody reads."""
+    tenancy.install(create_tables=True)
+    for server in servers:
+        with tenancy.platform(server=server) as db:
+            db.add(Country(code="CH"))
+            db.commit()
+    tenancy.publish()
+
+
+def open_house(url: str, directory: Path, **logins: Any) -> Tenancy:
     """Returns a view of an installation; what is in its tables is the models' and the audit's."""
-    tenancy = Tenancy(url, models=Base, owner_url=owner_url, **options)
-    tenancy.servers.add("files", f"sqlite:///{directory / 'files'}")
+    tenancy = Tenancy(url, models=Base, **logins)
+    if not url.startswith("sqlite"):
+        tenancy.servers.add("files", f"sqlite:///{directory / 'files'}")
     tenancy_audit(tenancy, directory)
     return tenancy
 

@@ -28,13 +28,8 @@ def check_nothing_written(house: House, archive: Archive, tenant: Tenant) -> Non
 def test_a_role_that_the_walls_hold_takes_no_backup(house: House) -> None:
     """Of every row it would see none: PostgreSQL answers such a read with nothing and no error."""
     tenant = house.make("rows")
-    wrong = open_house(
-        house.urls["app"],
-        house.owner_url,
-        house.directory,
-        operator_url=house.urls["app"],
-        platform_url=house.urls["platform"],
-    )
+    logins = {**house.job["logins"], "operator_url": house.urls["app"]}
+    wrong = open_house(house.urls["app"], house.directory, **logins)
     with closing(wrong):
         archive = Archive(wrong, house.archive().store, keys=RING)
         with pytest.raises(BackupFiltered):

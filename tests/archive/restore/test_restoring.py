@@ -379,7 +379,7 @@ def test_a_restored_chain_is_told_from_one_that_was_cut(house: House) -> None:
 def test_an_audit_that_cannot_tell_of_a_restore_is_missed(house: House) -> None:
     archive, tenant = house.archive(), house.make("file")
     archive.backup(tenant)
-    with closing(Tenancy(house.urls["app"], models=Base, owner_url=house.owner_url, **house.logins)) as without:
+    with closing(Tenancy(house.job["url"], models=Base, **house.job["logins"])) as without:
         without.servers.add("files", f"sqlite:///{house.directory / 'files'}")
         with pytest.raises(RestoreRefused, match="audit_log"):
             Archive(without, archive.store, keys=RING).restore(tenant, in_place=True, keep=False)

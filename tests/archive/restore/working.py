@@ -39,8 +39,7 @@ def die_at(number: int, told: int) -> None:
 
 
 def work(job: dict[str, Any], told: int) -> None:
-    house = {name: job["house"][name] for name in ("operator_url", "platform_url")}
-    tenancy = open_house(job["house"]["url"], job["house"]["owner_url"], Path(job["house"]["directory"]), **house)
+    tenancy = open_house(job["house"]["url"], Path(job["house"]["directory"]), **job["house"]["logins"])
     archive = Archive(tenancy, DirectoryStore(job["store"]), keys=RING, spool=Path(job["house"]["directory"]) / "spool")
     tenant = uuid.UUID(job["tenant"])
     die_at(job.get("step", -1), told)
