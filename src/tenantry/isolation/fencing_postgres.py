@@ -96,10 +96,13 @@ def prepare(server: PostgresServer, tenant: Tenant, *, patience: float, wait: fl
             connection.execute(row, place.words)
         for table in tables:
             name = place.named(table.name)
+            # Each by itself: whoever held a table and asked for a stronger lock could meet a writer who does the same.
+            _run_patiently(
+                connection, statements.present_statements(name, place=place.schema, config=config), tenant.id, patience
+            )
             lines = statements.trigger_statements(
                 name, relation=table.name, key=table.key, plain=table.plain, wait=round(wait * 1000), **given
             )
-            lines += statements.present_statements(name, place=place.schema, config=config)
             _run_patiently(connection, lines, tenant.id, patience)
 
 
