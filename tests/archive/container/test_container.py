@@ -311,6 +311,11 @@ def test_file_that_is_changed_after_it_was_checked_gives_no_last_chunk() -> None
     with pytest.raises(ArchiveDamaged):
         taken.extend(archive.rows("tickets"))
     assert len(b"".join(taken)) < len(rows)
+    file.getbuffer()[len(data) // 2] ^= 1
+    longer = data.index(b"D", len(forging.parts(data)[0]) + 10) + 1
+    file.getbuffer()[longer] = 0x7F
+    with pytest.raises(ArchiveDamaged, match="changed while it was read"):
+        archive.check()
     file.truncate(len(data) // 3)
     with pytest.raises(ArchiveDamaged):
         archive.check()

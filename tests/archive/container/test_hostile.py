@@ -14,10 +14,25 @@ from typing import Any
 import pytest
 
 from tenantry import errors
-from tenantry.archive.container import open_archive
+from tenantry.archive.container import Limits, open_archive
 
 from . import forging, hostile
 from .building import RING, TABLES, built
+
+
+class Watched(io.BytesIO):
+    """A file that notes how much of it is asked for at once."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.asked_for: list[int] = []
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None
+        assert size >= 0
+        self.asked_for.append(size)
+        return super().read(size)
+
 
 PROGRAM = Path(__file__).with_name("reading_hostile.py")
 # KiB that reading may take beyond what the program has. Two files may have more, which only whoever holds the key can
@@ -73,6 +88,23 @@ def test_memory_is_bounded(files: dict[str, str], outcome: dict[str, Any]) -> No
     assert list(files.values())[-2:] == list(ROOM_OF)
     peaks = {files[name]: peak for name, peak in outcome["peaks"].items()}
     assert {what: peak for what, peak in peaks.items() if peak > ROOM_OF.get(what, ROOM)} == {}
+
+
+def test_nothing_asks_for_more_of_the_file_than_a_manifest_may_be() -> None:
+    for _, data in _in_order():
+        file = Watched(data)
+        with pytest.raises(errors.ArchiveError):
+            open_archive(file, RING)
+        assert max(file.asked_for) <= Limits().manifest + 16
+
+
+def test_nobody_gets_more_rows_than_the_manifest_says() -> None:
+    """Signed by an insider, and read without looking first: a few bytes that stand for sixteen million rows."""
+    bomb = dict(_in_order())["bomb of rows"]
+    taken: list[bytes] = []
+    with pytest.raises(errors.ArchiveDamaged, match="more bytes than its manifest says"):
+        taken.extend(open_archive(io.BytesIO(bomb), RING, contents=False).rows("a"))
+    assert taken == []
 
 
 def test_rows_that_would_do_harm_elsewhere_are_data_here() -> None:

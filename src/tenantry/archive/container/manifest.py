@@ -123,7 +123,7 @@ def manifest_from(payload: bytes) -> Manifest:
         isolation=Isolation(said["isolation"]),
         database=said["database"],
         taken_at=moment_of(said["taken_at"]),
-        tables=_tables(_list(said, "tables")),
+        tables=tuple(_table(table) for table in _list(said, "tables")),
         library=_text(said, "library"),
         models=_text(said, "models"),
         revision=_text_or_none(said, "revision"),
@@ -143,13 +143,6 @@ def _said(table: TableEntry) -> dict[str, Any]:
         "size": table.size,
         "sha256": table.sha256,
     }
-
-
-def _tables(said: list[Any]) -> tuple[TableEntry, ...]:
-    tables = tuple(_table(table) for table in said)
-    if len({table.name for table in tables}) < len(tables):
-        raise Fault("its manifest names one table twice.")
-    return tables
 
 
 def _table(said: Any) -> TableEntry:
