@@ -67,5 +67,6 @@ def _tell(done: Exported, kept: str | None, *, as_json: bool) -> None:
         print_json({**facts, "rows": tables})
         return
     print_table(["file", "rows"], [(table.file, table.rows) for table in done.tables])
-    places = str(done.place) if kept is None else f"{done.place}, and kept as {kept}"
-    say(f"{counted(done.rows, 'row')} of {counted(len(done.tables), 'table')} are in {places}.")
+    say(f"{done.place} has {counted(done.rows, 'row')} of {counted(len(done.tables), 'table')}.")
+    if kept is not None:
+        say(f"A copy is kept as {kept}.")
