@@ -118,7 +118,9 @@ def test_an_archive_goes_to_another_store_and_back(kept):
     name = backup(kept, "acme")
     file = f"{kept.directory}/backups/{name}"
     other = ["--store", f"{kept.directory}/elsewhere"]
-    assert "holds 2 rows" in archive(kept, "import", file, *other).said
+    assert "would be imported; nothing was changed: 2 rows" in archive(kept, "import", file, *other, "--dry-run").said
+    assert names(kept) == [name]
+    assert "is imported: 2 rows" in archive(kept, "import", file, *other).said
     assert {each["store"] for each in archive(kept, "list", "--json").data} == {
         f"DirectoryStore('{kept.directory}/backups')",
         f"DirectoryStore('{kept.directory}/elsewhere')",
@@ -211,6 +213,25 @@ def test_keys_are_made_listed_replaced_wrapped_anew_and_destroyed(kept):
     lost = archive(kept, "verify", "acme")
     assert lost.code == 1
     assert "is encrypted with a key of its tenant's own" in lost.said
+
+
+def test_a_whole_server_goes_to_a_folder_and_back(kept):
+    place = f"{kept.directory}/dumps"
+    foreseen = archive(kept, "server", "backup", place, "--dry-run", "--json")
+    assert (foreseen.code, foreseen.data["databases"]["catalog.sqlite3"] > 0) == (0, True)
+    dumped = archive(kept, "server", "backup", place, "--json")
+    assert dumped.code == 0, dumped
+    folder = dumped.data["dump"]
+    assert {each["database"] for each in dumped.data["databases"]} == set(foreseen.data["databases"])
+    assert [each["dump"] for each in archive(kept, "server", "list", place, "--json").data] == [folder]
+    in_use = archive(kept, "server", "restore", folder, "--yes")
+    assert (in_use.code, "so nothing was restored to it" in in_use.said) == (1, True)
+    kept.environment["TENANTRY_URL"] = f"sqlite:///{kept.directory}/anew"
+    assert "Whole and signed; nothing was changed:" in archive(kept, "server", "restore", folder, "--dry-run").said
+    assert archive(kept, "server", "restore", folder).code == 2
+    assert archive(kept, "server", "restore", folder, "--yes").code == 0
+    assert (tickets(kept, "acme"), tickets(kept, "globex")) == (["Cannot log in"], ["No ink"])
+    assert "0 dumps deleted." in archive(kept, "server", "prune", place, "--yes").said
 
 
 def test_what_is_in_hand_is_listed_and_what_is_unknown_refused(kept):

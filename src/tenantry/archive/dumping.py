@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -49,6 +49,17 @@ def dump(
             )
         dump_folders.sign(folder, made, ring)
     return target, made
+
+
+def foresee(tenancy: Tenancy, *, server: str = MAIN, tables: Sequence[str] = ()) -> Mapping[str, int]:
+    """Returns how many rows each database has that a dump would hold; nothing is written.
+
+    Raises: DumpRefused, LoginRequired.
+    """
+    found = tenancy.servers.get(server)
+    if isinstance(found, SqliteServer):
+        return dumping_sqlite.foresee(found)
+    return dumping_postgres.foresee(tenancy, found, tables=tables)
 
 
 def restore(

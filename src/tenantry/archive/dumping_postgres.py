@@ -49,12 +49,8 @@ def dump(
 
     Raises: DumpRefused, DumpFailed, ProgramMissing, LoginRequired.
     """
-    with server.owner(action=_ACTION) as connection:
-        _check_login(server, connection)
-        version = connection.info.server_version
+    version, names = _databases(tenancy, server, tables)
     found = Programs(programs, server_version=version)
-    # The catalog first: of a tenant that comes meanwhile neither says anything.
-    names = [server.database, *([] if tables else _databases_of_tenants(tenancy, server))]
     files = []
     for done, name in enumerate(names):
         announce("dump", "dump", server=server.name, what=name, done=done, total=len(names))
@@ -68,6 +64,19 @@ def dump(
         plain=plain,
         files=tuple(files),
     )
+
+
+def foresee(tenancy: Tenancy, server: PostgresServer, *, tables: Sequence[str]) -> dict[str, int]:
+    """Returns how many rows each database has that a dump would hold.
+
+    Raises: DumpRefused, LoginRequired.
+    """
+    counts = {}
+    for name in _databases(tenancy, server, tables)[1]:
+        with server.owner(action=_ACTION, database=name) as connection, connection.transaction():
+            connection.execute("SET LOCAL row_security = off")
+            counts[name] = sum(_chosen(server, _count(connection), tables).values())
+    return counts
 
 
 def restore(server: PostgresServer, folder: Path, made: Dump, *, programs: Path | None, jobs: int) -> None:
@@ -103,6 +112,19 @@ def _check_login(server: PostgresServer, connection: Any) -> None:
         raise DumpRefused(server=server.name, reason=reason, fix=fix)
 
 
+def _databases(tenancy: Tenancy, server: PostgresServer, tables: Sequence[str]) -> tuple[int, list[str]]:
+    with server.owner(action=_ACTION) as connection:
+        _check_login(server, connection)
+        version: int = connection.info.server_version
+    # The catalog first: of a tenant that comes meanwhile neither says anything.
+    return version, [server.database, *([] if tables else _databases_of_tenants(tenancy, server))]
+
+
+def _chosen(server: PostgresServer, counts: Mapping[str, int], tables: Sequence[str]) -> dict[str, int]:
+    wanted = {_qualified(server, table) for table in tables}
+    return {table: count for table, count in counts.items() if not wanted or table in wanted}
+
+
 def _databases_of_tenants(tenancy: Tenancy, server: PostgresServer) -> list[str]:
     return [
         tenant.physical
@@ -124,8 +146,7 @@ def _dumped(
         chosen = [f"--table={_qualified(server, table)}" for table in tables]
         where = f"--file={folder / name}"
         found.call("pg_dump", *form, where, f"--snapshot={snapshot}", "--no-owner", *chosen, url=_plain(url))
-        wanted = {_qualified(server, table) for table in tables}
-        rows = {table: count for table, count in _count(connection).items() if not wanted or table in wanted}
+        rows = _chosen(server, _count(connection), tables)
         connection.execute("COMMIT")
     return described(folder, name, database, rows)
 

@@ -21,10 +21,7 @@ _TABLES: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name N
 
 def dump(server: SqliteServer, folder: Path, *, taken_at: datetime) -> Dump:
     """Returns what was copied; the catalog first, so that no tenant it knows is missing."""
-    root = server.file(CATALOG).parent
-    # A hidden file is a template, or half of one: it is made again where it is missed.
-    found = [path.relative_to(root) for path in root.rglob("*.sqlite3") if not _is_hidden(path.relative_to(root))]
-    names = sorted(found, key=lambda name: (str(name) != CATALOG, str(name)))
+    root, names = _files(server)
     files = []
     for done, name in enumerate(names):
         announce("dump", "copy", server=server.name, what=str(name), done=done, total=len(names))
@@ -40,6 +37,16 @@ def dump(server: SqliteServer, folder: Path, *, taken_at: datetime) -> Dump:
         plain=False,
         files=tuple(files),
     )
+
+
+def foresee(server: SqliteServer) -> dict[str, int]:
+    """Returns how many rows each file has."""
+    root, names = _files(server)
+    counts = {}
+    for name in names:
+        with contextlib.closing(sqlite3.connect(root / name, factory=LibraryConnection)) as connection:
+            counts[name.as_posix()] = sum(_count(connection).values())
+    return counts
 
 
 def restore(server: SqliteServer, folder: Path, made: Dump) -> None:
@@ -66,6 +73,13 @@ def restore(server: SqliteServer, folder: Path, made: Dump) -> None:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+def _files(server: SqliteServer) -> tuple[Path, list[Path]]:
+    root = server.file(CATALOG).parent
+    # A hidden file is a template, or half of one: it is made again where it is missed.
+    found = [path.relative_to(root) for path in root.rglob("*.sqlite3") if not _is_hidden(path.relative_to(root))]
+    return root, sorted(found, key=lambda name: (str(name) != CATALOG, str(name)))
 
 
 def _copied(root: Path, folder: Path, name: Path) -> DumpedFile:

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenantry.archive.backing import check_listed, check_status
+from tenantry.archive.importing import archived_as
 from tenantry.archive.places import reading
 from tenantry.archive.sources import LATEST, choose, opened
+from tenantry.archive.stores import archive_name
+from tenantry.catalog.archives import Archived
+from tenantry.errors import ArchiveUnknown
 from tenantry.types import Tenant
 
 if TYPE_CHECKING:
@@ -77,3 +81,16 @@ def restore_of(
         archived={table.name: table.rows for table in manifest.tables},
         standing=standing,
     )
+
+
+def import_of(archive: Archive, path: Path) -> Archived:
+    """Returns what the catalog would say of an archive on the disk, once its signature holds.
+
+    Raises: ArchiveUnknown, ArchiveForeign, ArchiveDamaged, ArchiveKeyMissing.
+    """
+    if not path.is_file():
+        raise ArchiveUnknown(store="the disk", name=str(path))
+    with opened(archive, path) as found:
+        found.check()
+        name = archive_name(found.manifest.tenant, found.manifest.taken_at)
+        return archived_as(archive, name, found, size=path.stat().st_size)

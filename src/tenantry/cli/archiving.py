@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tenantry.archive import Archived, pruning
+from tenantry.archive import Archived, foreseeing, pruning
 from tenantry.archive.pruning import Judged
 from tenantry.archive.retention import Keep
 from tenantry.catalog import archives
@@ -82,15 +82,18 @@ def import_archive(
     *,
     file: Annotated[Path, typer.Argument(help="An archive that came from elsewhere.")],
     store: StoreName = None,
+    dry_run: DryRun = False,
     as_json: AsJSON = False,
 ) -> None:
     """Put an archive that came from elsewhere into the store, once its signature holds."""
+    found = archive_of(context, store)
     with progress("Importing"):
-        archived = archive_of(context, store).import_(file)
+        archived = foreseeing.import_of(found, file) if dry_run else found.import_(file)
     if as_json:
         print_json(archived_as_data(archived))
         return
-    say(f"{archived.name} holds {counted(archived.rows, 'row')} of {spelt_time(archived.taken_at)}.")
+    said = "would be imported; nothing was changed" if dry_run else "is imported"
+    say(f"{archived.name} {said}: {counted(archived.rows, 'row')} of {spelt_time(archived.taken_at)}.")
 
 
 @app.command(epilog="Example: tenantry archive pin 0199…/20261121t030000.000000z.tenantry")

@@ -1,5 +1,6 @@
 """``tenantry archive server``: every database of a server in one folder, and back."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -57,10 +58,14 @@ def backup(
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Compressed SQL, for people and psql.")] = False,
     programs: ProgramsAt = None,
+    dry_run: DryRun = False,
     as_json: AsJSON = False,
 ) -> None:
     """Write every database of a server into a new folder, each out of one snapshot."""
     tenancy = tenancy_of(context)
+    if dry_run:
+        _tell_foreseen(dumping.foresee(tenancy, server=name, tables=table or ()), as_json=as_json)
+        return
     with progress("Dumping"):
         folder, made = dumping.dump(
             tenancy,
@@ -138,6 +143,14 @@ def prune(
         return
     print_table(["dump", "kept as"], [(folder.name, reason or "goes") for folder, reason in judged.items()])
     say(f"{going} {'would be deleted' if dry_run else 'deleted'}.")
+
+
+def _tell_foreseen(counts: Mapping[str, int], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"databases": dict(counts)})
+        return
+    print_table(["database", "rows"], counts.items())
+    say(f"{counted(len(counts), 'database')} would be dumped. Nothing was changed.")
 
 
 def _tell(folder: Path, made: Dump, said: str, *, as_json: bool) -> None:
