@@ -29,6 +29,10 @@ _DOUBLE_DIGITS: Final = 15
 _SINGLE_DIGITS: Final = 6
 
 
+class Unwritable(ValueError):
+    """A value that has no canonical text, or bytes that are none; what it says never quotes them."""
+
+
 def escape(text: str) -> str:
     """Returns a value's text as it stands in a line."""
     return text.translate(_TRANSLATION) if _TO_ESCAPE.search(text) else text
@@ -48,7 +52,7 @@ def _undo(found: re.Match[bytes]) -> bytes:
     try:
         return _UNDONE[found[1]]
     except KeyError:
-        raise ValueError("an escape that no canonical row has") from None
+        raise Unwritable("an escape that no canonical row has") from None
 
 
 def split(chunks: Iterable[bytes]) -> Iterator[tuple[bytes | None, ...]]:
@@ -73,7 +77,7 @@ def keys_of(shape: TableShape, chunks: Iterable[bytes]) -> Iterator[tuple[str, .
 
 def _given(value: bytes | None) -> str:
     if value is None:
-        raise ValueError("a key is NULL")
+        raise Unwritable("a key is NULL")
     return value.decode()
 
 
@@ -97,7 +101,7 @@ def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         else:
             rest += chunk
     if rest:
-        raise ValueError("the last row is cut")
+        raise Unwritable("the last row is cut")
 
 
 class Digesting:
@@ -147,7 +151,7 @@ def single_text(value: float) -> str:
 
 def _float_text(value: float, shortest: Callable[[float], str], digits: int) -> str:
     if math.isnan(value):
-        raise ValueError("SQLite has no NaN")
+        raise Unwritable("SQLite has no NaN")
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     if not value:
@@ -174,7 +178,7 @@ def _shortest_single(value: float) -> str:
     try:
         packed = struct.pack("=f", value)
     except OverflowError:
-        raise ValueError("four bytes do not hold it") from None
+        raise Unwritable("four bytes do not hold it") from None
     below, held, above = (_single(packed, step) for step in (-1, 0, 1))
     texts = (f"{held:.{digits}g}" for digits in range(1, 10))
     held_by = (text for text in texts if struct.pack("=f", float(text)) == packed)
@@ -199,7 +203,7 @@ def numeric_text(number: Decimal, scale: int | None) -> str:
     Raises: ValueError for NaN and infinity.
     """
     if not number.is_finite():
-        raise ValueError("SQLite has no NaN and no infinite numeric")
+        raise Unwritable("SQLite has no NaN and no infinite numeric")
     if scale is not None:
         text = f"{number:.{scale}f}"
     else:
@@ -216,22 +220,22 @@ def document_text(document: str | bytes) -> str:
     try:
         return _json(json.loads(document, parse_float=_number, parse_int=_number, parse_constant=_no_constant))
     except RecursionError:
-        raise ValueError("the document is nested too deep") from None
+        raise Unwritable("the document is nested too deep") from None
 
 
 def _number(text: str) -> Decimal:
     try:
         number = Decimal(text)
     except InvalidOperation:
-        raise ValueError("a number that is too long") from None
+        raise Unwritable("a number that is too long") from None
     last = number.as_tuple().exponent
     if not isinstance(last, int) or last < _SMALLEST_EXPONENT or number.adjusted() > _LARGEST_EXPONENT:
-        raise ValueError("a number that jsonb does not hold")
+        raise Unwritable("a number that jsonb does not hold")
     return number
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"jsonb has no {name}")
+    raise Unwritable(f"jsonb has no {name}")
 
 
 def _json(value: Any) -> str:
@@ -258,6 +262,6 @@ def _json_number(number: Decimal) -> str:
 
 def _json_string(text: str) -> str:
     if "\0" in text:
-        raise ValueError("PostgreSQL has no \\u0000 in texts")
+        raise Unwritable("PostgreSQL has no \\u0000 in texts")
     text.encode()  # a half of a surrogate pair is no text
     return json.dumps(text, ensure_ascii=False)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Column
 from sqlalchemy.types import TypeDecorator
 
-from tenantry.archive.encoding import document_text, double_text, numeric_text, single_text
+from tenantry.archive.encoding import Unwritable, document_text, double_text, numeric_text, single_text
 from tenantry.archive.shapes import POSTGRESQL, SQLITE, TRANSLATED, ColumnShape, Kind, kind_of
 
 Encode = Callable[[Any], str]
@@ -107,21 +107,21 @@ def _kept(stored: Any, text: str, encode: Encode) -> Any:
     Raises: ValueError.
     """
     if encode(stored) != text:
-        raise ValueError("SQLite cannot hold it exactly")
+        raise Unwritable("SQLite cannot hold it exactly")
     return stored
 
 
 def _a(kind: type, value: Any) -> Any:
     # SQLite takes any value in any column.
     if type(value) is not kind:
-        raise ValueError(f"a {type(value).__name__} stands where a {kind.__name__} belongs")
+        raise Unwritable(f"a {type(value).__name__} stands where a {kind.__name__} belongs")
     return value
 
 
 def _encode_text(value: Any) -> str:
     text: str = _a(str, value)
     if "\0" in text:
-        raise ValueError("PostgreSQL has no \\u0000 in texts")
+        raise Unwritable("PostgreSQL has no \\u0000 in texts")
     return text
 
 
@@ -136,7 +136,7 @@ def _encode_integer(value: Any) -> str:
 def _decode_integer(text: str) -> int:
     number = int(text)
     if not -_LARGEST - 1 <= number <= _LARGEST:
-        raise ValueError("SQLite has no integer of that size")
+        raise Unwritable("SQLite has no integer of that size")
     return number
 
 
@@ -150,7 +150,7 @@ def _decode_boolean(text: str) -> int:
 
 def _one_of(value: Any, known: tuple[Any, ...]) -> Any:
     if value not in known:
-        raise ValueError("neither true nor false")
+        raise Unwritable("neither true nor false")
     return value
 
 
@@ -171,7 +171,7 @@ def _encode_bytes(value: Any) -> str:
 
 def _decode_bytes(text: str) -> bytes:
     if not text.startswith("\\x"):
-        raise ValueError("bytes begin with \\x")
+        raise Unwritable("bytes begin with \\x")
     return bytes.fromhex(text[2:])
 
 
@@ -186,7 +186,7 @@ def _encode_single(value: Any) -> str:
 def _decode_float(text: str) -> float:
     value = float(text)
     if value != value:
-        raise ValueError("SQLite has no NaN")
+        raise Unwritable("SQLite has no NaN")
     return value
 
 
@@ -223,7 +223,7 @@ def _encode_time(value: Any) -> str:
 def _decode_time(text: str) -> str:
     found = _matched(_TIME, text)
     if found[1] >= "24":
-        raise ValueError("Python has no 24:00:00")
+        raise Unwritable("Python has no 24:00:00")
     return f"{found[1]}.{(found[2] or ''):0<6}"
 
 
@@ -239,7 +239,7 @@ def _fraction(digits: str | None) -> str:
 def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
     found = pattern.fullmatch(text)
     if found is None:
-        raise ValueError("a time that the other database does not have")
+        raise Unwritable("a time that the other database does not have")
     return found
 
 
@@ -264,11 +264,11 @@ def _decode_interval(text: str) -> str:
     time = datetime.timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds), microseconds=micros)
     length = datetime.timedelta(days=int(days)) + (-time if sign == "-" else time)
     if _interval_text(length) != text:
-        raise ValueError("SQLite keeps an interval as one length, in which a day has 24 hours")
+        raise Unwritable("SQLite keeps an interval as one length, in which a day has 24 hours")
     try:
         moment = _EPOCH + length
     except OverflowError:
-        raise ValueError("SQLite keeps no interval of that length") from None
+        raise Unwritable("SQLite keeps no interval of that length") from None
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if moment.year > 999 else moment.isoformat(" ", "microseconds")
 
 

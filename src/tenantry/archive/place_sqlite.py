@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Connection, MetaData
 
-from tenantry.archive.encoding import NULL, escape, keys_of, split
+from tenantry.archive.encoding import NULL, Unwritable, escape, keys_of, split
 from tenantry.archive.encoding_sqlite import Codec, codec
 from tenantry.archive.places_base import CHUNK, Key, Writer
 from tenantry.archive.refusing import not_canonical, row_refused, unfit
@@ -86,6 +86,31 @@ class SqlitePlace(Writer):
         changes = ", ".join(f"{quote(n)} = excluded.{quote(n)}" for n in shape.names if n not in shape.key)
         over = f" ON CONFLICT ({key}) DO " + (f"UPDATE SET {changes}" if changes else "NOTHING")
         return self._insert(shape, found, over)
+
+    def put_if_it_fits(self, shape: TableShape, chunks: Sequence[bytes]) -> bool:
+        if self._is_append_only(shape):
+            return False
+        self._file.driver.execute("SAVEPOINT fitting")
+        try:
+            self.put(shape, chunks)
+        except RowRefused:
+            self._file.driver.execute("ROLLBACK TO fitting")
+            return False
+        return True
+
+    def let_go(self, shape: TableShape, keys: Sequence[Key]) -> None:
+        question = (
+            'SELECT f."from" FROM pragma_foreign_key_list(?1) f, pragma_table_info(?1) c '
+            'WHERE c.name = f."from" AND NOT c."notnull"'
+        )
+        found = self._file.driver.execute(question, (shape.name + self._file.suffix,)).fetchall()
+        references = {name for (name,) in found} - set(shape.key)
+        if not references or self._is_append_only(shape):
+            return
+        emptied = ", ".join(f"{quote(name)} = NULL" for name in sorted(references))
+        statement = f"UPDATE {self._file.name(shape.name)} SET {emptied} WHERE {self._own}{self._named(shape)}"
+        for values in self._stored_keys(shape, keys):
+            self._file.driver.execute(statement, (self.tenant.id.hex, *values))
 
     def remove(self, table: TableShape | str, keys: Iterable[Key]) -> int:
         shape, gone = self.shape(table), 0
@@ -183,7 +208,7 @@ class SqlitePlace(Writer):
                 if value is not None:
                     encode(value)
             except (ValueError, ArithmeticError) as error:
-                return row_refused(shape, column.name, key, error)
+                return row_refused(shape, column, key, error)
         raise AssertionError("every value was written after all")
 
     @contextlib.contextmanager
@@ -193,7 +218,8 @@ class SqlitePlace(Writer):
         except sqlite3.OperationalError as error:
             if "decode to UTF-8" not in str(error):
                 raise
-            raise row_refused(shape, "a text", "unknown", ValueError("bytes that are no UTF-8")) from None
+            reason = "a text holds bytes that are no UTF-8"
+            raise RowRefused(table=shape.name, column="unknown", key="unknown", reason=reason) from None
 
     def _insert(self, shape: TableShape, chunks: Iterable[bytes], tail: str) -> int:
         columns = ", ".join(map(quote, (TENANT_COLUMN, *shape.names)))
@@ -217,17 +243,17 @@ class SqlitePlace(Writer):
     def _stored_rows(self, shape: TableShape, chunks: Iterable[bytes]) -> Iterator[list[Any]]:
         decoders = [self._decoder(shape, place) for place in range(len(shape.columns))]
         tenant = self.tenant.id.hex
-        for row in self._rows_in(shape, chunks):
-            texts = [None if value is None else value.decode() for value in row]
+        for texts in self._texts_in(shape, chunks):
             try:
                 stored = [None if text is None else decode(text) for decode, text in zip(decoders, texts, strict=True)]
             except (ValueError, ArithmeticError):
                 raise self._unstorable(shape, decoders, texts) from None
             yield [tenant, *stored]
 
-    def _rows_in(self, shape: TableShape, chunks: Iterable[bytes]) -> Iterator[tuple[bytes | None, ...]]:
+    def _texts_in(self, shape: TableShape, chunks: Iterable[bytes]) -> Iterator[list[str | None]]:
         try:
-            yield from split(chunks)
+            for row in split(chunks):
+                yield [None if value is None else value.decode() for value in row]
         except ValueError as error:
             raise not_canonical(shape, error) from error
 
@@ -241,14 +267,14 @@ class SqlitePlace(Writer):
     def _unstorable(self, shape: TableShape, decoders: Sequence[Any], texts: Sequence[str | None]) -> ArchiveError:
         """Returns the error that says which value of a row cannot be kept."""
         if len(texts) != len(decoders):
-            return not_canonical(shape, ValueError(f"a row has {len(texts)} values instead of {len(decoders)}"))
+            return not_canonical(shape, Unwritable(f"a row has {len(texts)} values instead of {len(decoders)}"))
         key = ", ".join(str(texts[shape.names.index(name)]) for name in shape.key)
         for column, decode, text in zip(shape.columns, decoders, texts, strict=True):
             try:
                 if text is not None:
                     decode(text)
             except (ValueError, ArithmeticError) as error:
-                return row_refused(shape, column.name, key, error)
+                return row_refused(shape, column, key, error)
         raise AssertionError("every value was kept after all")
 
     def _is_append_only(self, shape: TableShape) -> bool:

@@ -101,8 +101,7 @@ class Writer(Reader):
         Raises: as ``fill``.
         """
         shape, found = self.shape(table), list(chunks)
-        standing = self._keys(shape, found)
-        self.remove(shape, [key for key in keys if tuple(key) not in standing])
+        self.remove(shape, self._not_among(keys, shape, found))
         self.put(shape, found)
 
     def apply(
@@ -114,13 +113,31 @@ class Writer(Reader):
         """
         named = {shape: list(changes[shape.name]) for shape in self.tables if changes.get(shape.name)}
         found = {shape: list(rows(shape, keys)) for shape, keys in named.items()}
+        gone = {shape: self._not_among(keys, shape, found[shape]) for shape, keys in named.items()}
+        if any(gone.values()):
+            self._untie(found)
         for shape in reversed(named):
-            standing = self._keys(shape, found[shape])
-            self.remove(shape, [key for key in named[shape] if tuple(key) not in standing])
+            self.remove(shape, gone[shape])
         for shape, chunks in found.items():
             self.put(shape, chunks)
         return sum(map(len, named.values()))
 
+    def _untie(self, found: Mapping[TableShape, Sequence[bytes]]) -> None:
+        """Has no row that stays refer to one that goes: a foreign key might take it along, with all below it."""
+        for shape, chunks in found.items():
+            # What is new may be in the way of what goes, or may need what is still to come.
+            if not self.put_if_it_fits(shape, chunks):
+                self.let_go(shape, list(keys_of(shape, chunks)))
+
+    @abc.abstractmethod
+    def put_if_it_fits(self, shape: TableShape, chunks: Sequence[bytes]) -> bool:
+        """Puts rows as they are, or returns False and changes nothing."""
+
+    @abc.abstractmethod
+    def let_go(self, shape: TableShape, keys: Sequence[Key]) -> None:
+        """Empties those references of the named rows that may be empty."""
+
     @staticmethod
-    def _keys(shape: TableShape, chunks: Iterable[bytes]) -> set[tuple[str, ...]]:
-        return set(keys_of(shape, chunks))
+    def _not_among(keys: Iterable[Key], shape: TableShape, chunks: Iterable[bytes]) -> list[Key]:
+        standing = set(keys_of(shape, chunks))
+        return [key for key in keys if tuple(key) not in standing]

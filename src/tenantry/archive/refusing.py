@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tenantry.archive.shapes import Kind, TableShape
+from tenantry.archive.encoding import Unwritable
+from tenantry.archive.shapes import ColumnShape, Kind, TableShape
 from tenantry.errors import ArchiveError, BackupFiltered, PlaceUnfit, RowRefused
 from tenantry.types import Tenant
 
@@ -96,9 +97,12 @@ def _refused(error: psycopg.DatabaseError, tenant: Tenant, shape: TableShape) ->
 
 def not_canonical(shape: TableShape, error: Exception) -> ArchiveError:
     """Returns the error of bytes that are no rows of this table."""
-    return ArchiveError(what=f"What was given as rows of {shape.name} is none: {error}.", fix="Take another archive.")
+    reason = error if isinstance(error, Unwritable) else "bytes that are no UTF-8"
+    return ArchiveError(what=f"What was given as rows of {shape.name} is none: {reason}.", fix="Take another archive.")
 
 
-def row_refused(shape: TableShape, column: str, key: Any, error: Exception) -> RowRefused:
+def row_refused(shape: TableShape, column: ColumnShape, key: Any, error: Exception) -> RowRefused:
     """Returns the error of a value that cannot be carried."""
-    return RowRefused(table=shape.name, column=column, key=key, reason=str(error))
+    # What Python says of a value quotes it.
+    reason = str(error) if isinstance(error, Unwritable) else f"what stands there is no {column.kind}"
+    return RowRefused(table=shape.name, column=column.name, key=key, reason=reason)

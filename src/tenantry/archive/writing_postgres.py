@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import IO, Final
 
-from tenantry.archive.encoding import NULL, keys_of, split, whole_lines
+from tenantry.archive.encoding import NULL, Unwritable, keys_of, split, whole_lines
 from tenantry.archive.places_base import Key, Writer
 from tenantry.archive.reading_postgres import Ground, PostgresReader
 from tenantry.archive.refusing import not_canonical, writing_refused
@@ -19,6 +19,11 @@ from tenantry.isolation.wall import quote
 from tenantry.models import TENANT_COLUMN
 from tenantry.models.numbering import COUNTERS
 from tenantry.types import Tenant
+
+try:
+    import psycopg
+except ImportError:  # then nobody has a connection to give
+    psycopg = None  # type: ignore[assignment]
 
 _ROWS_AT_ONCE: Final = 1000
 _HELD_IN_MEMORY: Final = 1 << 22
@@ -75,8 +80,10 @@ class PostgresWriter(PostgresReader, Writer):
 
     def fill(self, table: TableShape | str, chunks: Iterable[bytes]) -> int:
         shape = self.shape(table)
-        lines = self._open_circle(shape, self._respelled(shape, whole_lines(chunks)), self._filled)
-        self._filled.add(shape.name)
+        # Rows of one COPY may refer to each other in any order; a set may refer to the next one.
+        standing = {*self._filled, shape.name} if self.abilities.copies else self._filled
+        lines = self._open_circle(shape, self._respelled(shape, whole_lines(chunks)), standing)
+        self._filled = {*self._filled, shape.name}
         with writing_refused(self.tenant, shape):
             try:
                 return self._copy(shape, lines) if self.abilities.copies else self._insert(shape, lines, "")
@@ -91,12 +98,37 @@ class PostgresWriter(PostgresReader, Writer):
             return self.fill(shape, found)
         # What stands above is up to date by now; what comes below may have to wait.
         above = {table.name for table in self.tables[: self.tables.index(shape)]}
+        if sum(chunk.count(b"\n") for chunk in found) <= _ROWS_AT_ONCE:
+            above.add(shape.name)
         lines = self._open_circle(shape, self._respelled(shape, found), above)
         with writing_refused(self.tenant, shape):
             try:
                 return self._insert(shape, lines, self._over(shape))
             except ValueError as error:
                 raise not_canonical(shape, error) from error
+
+    def put_if_it_fits(self, shape: TableShape, chunks: Sequence[bytes]) -> bool:
+        if shape.name in self.abilities.append_only:
+            return False
+        lines = self._respelled(shape, whole_lines(chunks))
+        with self.ground.cursor() as cursor:
+            cursor.execute("SAVEPOINT fitting")
+            try:
+                self._insert(shape, lines, self._over(shape))
+            except psycopg.IntegrityError:
+                cursor.execute("ROLLBACK TO SAVEPOINT fitting")
+                return False
+        return True
+
+    def let_go(self, shape: TableShape, keys: Sequence[Key]) -> None:
+        references = {name for _, empty in self._references.get(shape.name, ()) for name in empty}
+        if not references or shape.name in self.abilities.append_only:
+            return
+        emptied = ", ".join(f"{quote(name)} = NULL" for name in sorted(references))
+        with writing_refused(self.tenant, shape), self.ground.cursor() as cursor:
+            for start in range(0, len(keys), _ROWS_AT_ONCE):
+                among = self.among(shape, keys[start : start + _ROWS_AT_ONCE])
+                cursor.execute(f"UPDATE {self.ground.name(shape.name)} SET {emptied} WHERE {self.own} AND {among}")
 
     def remove(self, table: TableShape | str, keys: Iterable[Key]) -> int:
         shape, named, gone = self.shape(table), list(keys), 0
@@ -183,7 +215,7 @@ class PostgresWriter(PostgresReader, Writer):
             found = cursor.execute(_REFERENCES, asked).fetchall()
         references: dict[str, list[tuple[str, frozenset[str]]]] = {}
         for child, parent, deferrable, columns, given in found:
-            if not deferrable and parent != child:
+            if not deferrable:
                 references.setdefault(child, []).append((parent, frozenset(columns) - frozenset(given)))
         return references
 
@@ -289,5 +321,5 @@ def _columns(rows: Sequence[Sequence[bytes | None]], width: int) -> list[list[st
     Raises: ValueError for a row of another width.
     """
     if any(len(row) != width for row in rows):
-        raise ValueError(f"a row has not {width} values")
+        raise Unwritable(f"a row has not {width} values")
     return [[None if value is None else value.decode() for value in column] for column in zip(*rows, strict=True)]

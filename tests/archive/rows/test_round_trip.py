@@ -9,10 +9,8 @@ import pytest
 from cells import CELLS, Ground
 
 from tenantry.archive.places import reading, writing
-from tenantry.archive.shapes import shapes
 from tenantry.models.numbering import COUNTERS
 
-from .models import Base
 from .places import Home, clear, digests, fill, held, home, scratch
 
 
@@ -73,14 +71,3 @@ def _carry(source: Home, place: Home) -> None:
         writer.settle()
         for table in reader.tables:
             assert writer.digest(table) == reader.digest(table)
-
-
-def test_shapes_have_no_tenant_and_nothing_computed() -> None:
-    known = {shape.name: shape for shape in shapes(Base.metadata)}
-    assert "tenant_id" not in {name for shape in known.values() for name in shape.names}
-    assert "twice" not in known["things"].names
-    assert [column.name for column in known["things"].columns if column.of_tenant] == ["company_id"]
-    assert known["named"].key == ("id", "part")
-    assert known["links"].key == ("thing_id", "animal_id")
-    assert known["dogs"].key == ("id",)
-    assert list(known).index("companies") < list(known).index("things") < list(known).index("links")
