@@ -117,7 +117,8 @@ class Archive:
 
         Into its own place if that is empty; with *in_place* instead of the rows it has, which are backed up before
         unless *keep* is False, while its writers wait and its readers see the old rows; with *into* into a new tenant
-        of that slug, in any isolation on any server. An archive of an older revision is migrated on the way.
+        of that slug. Isolation and server say where a new tenant goes, or one whose own place is gone. An archive of an
+        older revision is migrated on the way.
 
         Args:
             from_: an archive's name, a file's path, ``latest``, or ``before:`` and a time.

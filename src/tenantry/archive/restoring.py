@@ -1,4 +1,4 @@
-"""A restore: to a new tenant, or to the tenant's own place; taken up or taken back where its process was killed."""
+"""A restore: to a new tenant, or to the tenant's own; taken up or taken back where its process was killed."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import IntegrityError
 
-from tenantry.archive import restoring_afresh, restoring_here
+from tenantry.archive import restoring_afresh, restoring_elsewhere, restoring_here
 from tenantry.archive.erasures import check_not_erased
 from tenantry.archive.operating import get, taken_up
 from tenantry.archive.outcomes import Restored
 from tenantry.archive.sources import choose, opened, source_of
 from tenantry.archive.sweeping import finish
 from tenantry.catalog.operations import DONE, ENDED, RESTORE, UNDONE
-from tenantry.errors import RestoreRefused
-from tenantry.types import Isolation
+from tenantry.errors import RestoreRefused, TenantNotFound
+from tenantry.types import Isolation, Tenant, TenantStatus
 
 if TYPE_CHECKING:
     from tenantry.archive.core import Archive
+
+# Where a restore goes, by the word that the journal has for it.
+_ROOMS: Final = {"afresh": restoring_afresh, "elsewhere": restoring_elsewhere, "here": restoring_here}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +51,20 @@ def restore(archive: Archive, wanted: Wanted) -> Restored:
     if wanted.into is not None and wanted.in_place:
         raise RestoreRefused(name=str(name), tenant=wanted.tenant, reason="use either in_place=True or into=.")
     with opened(archive, name, tenant=wanted.tenant) as found, _told_of_orphans(found.name, wanted.tenant):
+        source = source_of(found)
         if wanted.into is not None:
-            tenant = restoring_afresh.tenant_to_be(
+            made = restoring_afresh.tenant_to_be(
                 archive, found.manifest, slug=wanted.into, isolation=wanted.isolation, server=wanted.server
             )
-            return restoring_afresh.restore(archive, source_of(found), tenant, path=str(name))
-        tenant = restoring_here.own_place(archive, found, isolation=wanted.isolation, server=wanted.server)
+            return restoring_afresh.restore(archive, source, made, path=str(name))
+        tenant = _known(archive, found.name, wanted.tenant)
+        if (wanted.isolation or tenant.isolation, wanted.server or tenant.server) != (tenant.isolation, tenant.server):
+            place = restoring_elsewhere.place_to_be(
+                archive, tenant, name=found.name, isolation=wanted.isolation, server=wanted.server
+            )
+            return restoring_elsewhere.restore(archive, source, place, path=str(name))
         return restoring_here.restore(
-            archive, source_of(found), tenant, path=str(name), in_place=wanted.in_place, keep=wanted.keep
+            archive, source, tenant, path=str(name), in_place=wanted.in_place, keep=wanted.keep
         )
 
 
@@ -71,7 +80,7 @@ def resume(archive: Archive, operation: uuid.UUID) -> Restored | None:
         if course.kind != RESTORE:
             course.end(DONE if finish(archive, course) else UNDONE)
             return None
-        room = restoring_afresh if course.detail["afresh"] else restoring_here
+        room = _ROOMS[course.detail["room"]]
         done: Restored | None = room.done(archive, course)
         if done is None:
             name = _named(course.detail["archive"])
@@ -90,11 +99,22 @@ def rollback(archive: Archive, operation: uuid.UUID) -> None:
         return
     with taken_up(archive.tenancy, operation) as course:
         if course.kind == RESTORE:
-            room = restoring_afresh if course.detail["afresh"] else restoring_here
-            room.take_back(archive, course)
+            _ROOMS[course.detail["room"]].take_back(archive, course)
             course.end(UNDONE)
         else:
             course.end(DONE if finish(archive, course) else UNDONE)
+
+
+def _known(archive: Archive, name: str, tenant: uuid.UUID) -> Tenant:
+    try:
+        found = archive.tenancy.tenants.get(tenant)
+    except TenantNotFound:
+        reason = "it is not known here. Pass into= and a slug, to make a new tenant of it."
+        raise RestoreRefused(name=name, tenant=tenant, reason=reason) from None
+    if found.status not in (TenantStatus.ACTIVE, TenantStatus.SUSPENDED):
+        reason = f"it is {found.status}. Pass into= and a slug, to make a new tenant of it."
+        raise RestoreRefused(name=name, tenant=tenant, reason=reason)
+    return found
 
 
 @contextlib.contextmanager

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from tenantry.archive.auditing import finish_rows, keep_anchors
+from tenantry.archive.auditing import keep_anchors
 from tenantry.archive.container import Manifest
-from tenantry.archive.migrating import fitted, standing
+from tenantry.archive.filling import fill, place_of, said
 from tenantry.archive.operating import under_way
 from tenantry.archive.outcomes import Restored
-from tenantry.archive.places import writing
 from tenantry.archive.sources import Source
 from tenantry.catalog import reserving
 from tenantry.catalog.operations import CHANGING, RESTORE, Course
@@ -55,7 +54,7 @@ def restore(archive: Archive, source: Source, tenant: Tenant, *, path: str) -> R
 
     Raises: TenantExists, TenantLimitReached, and as ``Archive.restore``.
     """
-    detail = {"afresh": True, "archive": path, "place": _said(tenant)}
+    detail = {"room": "afresh", "archive": path, "place": said(tenant)}
     undo = functools.partial(_undo, archive)
     with under_way(archive.tenancy, RESTORE, tenant.id, apart_from=CHANGING, undo=undo, **detail) as course:
         course.step("reserve")
@@ -69,7 +68,7 @@ def go_on(archive: Archive, source: Source, course: Course) -> Restored:
 
     Raises: as ``restore``.
     """
-    tenant = _place(course)
+    tenant = place_of(course)
     if _standing(archive, tenant) is None:
         course.step("reserve")
         with archive.tenancy.catalog(_ACTION) as connection:
@@ -79,7 +78,7 @@ def go_on(archive: Archive, source: Source, course: Course) -> Restored:
 
 def done(archive: Archive, course: Course) -> Restored | None:
     """Returns what was restored, where the tenant is open already."""
-    found = _standing(archive, _place(course))
+    found = _standing(archive, place_of(course))
     if found is None or found.status is TenantStatus.PROVISIONING:
         return None
     keep_anchors(archive, course)
@@ -91,7 +90,7 @@ def take_back(archive: Archive, course: Course) -> None:
 
     Raises: RestoreRefused for one that is open.
     """
-    tenant = _place(course)
+    tenant = place_of(course)
     found = _standing(archive, tenant)
     if found is None:
         return
@@ -105,7 +104,7 @@ def take_back(archive: Archive, course: Course) -> None:
 
 
 def _undo(archive: Archive, course: Course) -> bool:
-    found = _standing(archive, _place(course))
+    found = _standing(archive, place_of(course))
     if found is not None and found.status is not TenantStatus.PROVISIONING:
         return False
     take_back(archive, course)
@@ -114,14 +113,7 @@ def _undo(archive: Archive, course: Course) -> bool:
 
 def _fill(archive: Archive, source: Source, tenant: Tenant, course: Course) -> Restored:
     tenancy = archive.tenancy
-    course.step("place")
-    tenancy.servers.strategy_of(tenant).create(tenant.id, head=tenancy.scripts.head())
-    with fitted(archive, source, course, standing(archive, tenant)) as ready:
-        course.step("fill")
-        with writing(tenancy, tenant, shapes=ready.tables, as_tenant=source.manifest.tenant) as writer:
-            writer.clear()
-            counts = ready.pour(writer, course, "fill")
-            finish_rows(archive, writer, ready, course)
+    counts = fill(archive, source, tenant, course)
     course.step("open", rows=counts)
     with tenancy.catalog(_ACTION) as connection:
         reserving.let_in(connection, tenant)
@@ -149,23 +141,3 @@ def _server_of(archive: Archive, tenant: uuid.UUID) -> str:
 def _usual(archive: Archive, manifest: Manifest, server: str) -> Isolation:
     kind = archive.tenancy.servers.get(server).kind
     return manifest.isolation if kind == manifest.database else archive.tenancy.servers.default_isolation(server)
-
-
-def _said(tenant: Tenant) -> dict[str, Any]:
-    named = {"id": str(tenant.id), "slug": tenant.slug, "name": tenant.name, "settings": dict(tenant.settings)}
-    return {**named, "isolation": tenant.isolation, "server": tenant.server, "physical": tenant.physical}
-
-
-def _place(course: Course) -> Tenant:
-    said = course.detail["place"]
-    return Tenant(
-        id=uuid.UUID(said["id"]),
-        slug=said["slug"],
-        name=said["name"],
-        status=TenantStatus.PROVISIONING,
-        isolation=Isolation(said["isolation"]),
-        server=said["server"],
-        physical=said["physical"],
-        epoch=1,
-        settings=said["settings"],
-    )

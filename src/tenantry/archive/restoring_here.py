@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Final
 from tenantry.archive.auditing import finish_rows, keep_anchors
 from tenantry.archive.backing import back_up, check_listed
 from tenantry.archive.committing import XID, mark, unmark, was_committed
-from tenantry.archive.container import ArchiveFile
 from tenantry.archive.migrating import fitted, standing
 from tenantry.archive.operating import under_way
 from tenantry.archive.outcomes import Restored
 from tenantry.archive.places import Writer, writing
 from tenantry.archive.sources import Source
 from tenantry.catalog.operations import CHANGING, RESTORE, Course
-from tenantry.errors import OutcomeUnknown, PlaceNotEmpty, RestoreRefused, TenantNotFound
+from tenantry.errors import OutcomeUnknown, PlaceNotEmpty, RestoreRefused
 from tenantry.isolation import fencing
-from tenantry.types import Isolation, Tenant, TenantStatus
+from tenantry.types import Tenant
 
 if TYPE_CHECKING:
     from tenantry.archive.core import Archive
@@ -29,31 +28,12 @@ if TYPE_CHECKING:
 _FENCED: Final = "fenced"
 
 
-def own_place(archive: Archive, found: ArchiveFile, *, isolation: Isolation | None, server: str | None) -> Tenant:
-    """Returns the tenant that an archive is of, with the place that it has.
-
-    Raises: RestoreRefused where it has none here, or is asked for elsewhere.
-    """
-    try:
-        tenant = archive.tenancy.tenants.get(found.manifest.tenant)
-    except TenantNotFound:
-        reason = "it is not known here. Pass into= and a slug, to make a new tenant of it."
-        raise RestoreRefused(name=found.name, tenant=found.manifest.tenant, reason=reason) from None
-    if tenant.status not in (TenantStatus.ACTIVE, TenantStatus.SUSPENDED):
-        reason = f"it is {tenant.status}. Pass into= and a slug, to make a new tenant of it."
-        raise RestoreRefused(name=found.name, tenant=tenant.id, reason=reason)
-    if (isolation or tenant.isolation, server or tenant.server) != (tenant.isolation, tenant.server):
-        reason = f"it lives in {tenant.isolation} on {tenant.server}. Pass into=, or move it afterwards."
-        raise RestoreRefused(name=found.name, tenant=tenant.id, reason=reason)
-    return tenant
-
-
 def restore(archive: Archive, source: Source, tenant: Tenant, *, path: str, in_place: bool, keep: bool) -> Restored:
     """Gives the tenant the rows of an archive, behind the fence.
 
     Raises: PlaceNotEmpty where it has rows and *in_place* is not said, FenceBusy, and as ``Archive.restore``.
     """
-    detail = {"afresh": False, "archive": path, "in_place": in_place, "keep": in_place and keep}
+    detail = {"room": "here", "archive": path, "in_place": in_place, "keep": in_place and keep}
     undo = functools.partial(_undo, archive, tenant)
     with under_way(archive.tenancy, RESTORE, tenant.id, apart_from=CHANGING, undo=undo, **detail) as course:
         return _go(archive, source, tenant, course)

@@ -174,6 +174,45 @@ def kill_afresh(house: House, killer: Killer, place: str, count: int, *, first: 
     return killed
 
 
+def kill_elsewhere(house: House, killer: Killer, place: str, count: int, *, first: int = 0) -> int:
+    """A tenant whose place was lost is restored to another one; *place* is where it goes."""
+    server, isolation = house.places[place]
+    origin = next(
+        name for name in ("file", "schema") if name in house.places and house.places[name] != (server, isolation)
+    )
+    archive, killed = house.archive(), 0
+    options = {"options": {"server": server, "isolation": isolation}}
+
+    def lost() -> tuple[Tenant, str, Any]:
+        tenant = house.make(origin)
+        wanted, name = house.dump(tenant), archive.backup(tenant).name
+        house.tenancy.servers.strategy_of(tenant).drop(tenant.id, force=True)
+        return tenant, name, wanted
+
+    tenant, name, wanted = lost()
+    steps = killer.run(archive, tenant, "restore", name=name, **options)
+    house.tenancy.router.clear()
+    house.drop(house.tenancy.tenants.get(tenant.id))
+    for turn, number in enumerate(spread(steps, count)):
+        tenant, name, wanted = lost()
+        killer.run(archive, tenant, "restore", step=number, name=name, **options)
+        killed += 1
+        (left,) = archive.status()
+        if (turn + first) % 2:
+            archive.resume(left.id)
+        else:
+            archive.rollback(left.id)
+            assert house.tenancy.tenants.get(tenant.id).epoch == tenant.epoch
+            archive.restore(tenant, name, **options["options"])
+        check_clean(house, archive)
+        house.tenancy.router.clear()
+        found = house.tenancy.tenants.get(tenant.id)
+        assert (found.server, found.isolation) == (server, isolation)
+        assert house.dump(found) == wanted
+        house.drop(found)
+    return killed
+
+
 def unopened(house: House, slug: str) -> bool:
     """Whether nobody gets a session of that tenant."""
     try:
@@ -219,6 +258,10 @@ def test_restores_to_a_new_tenant(house: House, killer: Killer) -> None:
     assert sum(kill_afresh(house, killer, place, 2, first=n) for n, place in enumerate(places)) == 8
 
 
+def test_restores_elsewhere(house: House, killer: Killer) -> None:
+    assert kill_elsewhere(house, killer, "rows", 2) == 2
+
+
 def test_verifications(house: House, killer: Killer) -> None:
     assert kill_verifications(house, killer, "schema", 2) == 2
 
@@ -246,15 +289,28 @@ def test_what_a_killed_restore_leaves_is_seen(house: House, killer: Killer) -> N
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("home", ["house", "file_house"])
-def test_forty_of_each(home: str, request: pytest.FixtureRequest) -> None:
-    house: House = request.getfixturevalue(home)
+def test_forty_of_each(house: House) -> None:
+    kill_all(house, "PostgreSQL and files")
+
+
+@pytest.mark.soak
+def test_forty_of_each_in_a_directory_alone(file_house: FileHouse) -> None:
+    kill_all(file_house, "a directory alone")
+
+
+def kill_all(house: House, title: str) -> None:
     killer = Killer(house)
-    trials = {"backup": kill_backups, "in place": kill_in_place, "to a new tenant": kill_afresh}
+    trials = {
+        "backup": kill_backups,
+        "restore in place": kill_in_place,
+        "restore to a new tenant": kill_afresh,
+        "restore elsewhere": kill_elsewhere,
+        "verify": kill_verifications,
+    }
     for what, kill in trials.items():
         killed = sum(kill(house, killer, place, 40) for place in house.places)
-        print(f"\n{home}: {what}: killed {killed} times, at every step in {', '.join(house.places)}: nothing half done")
+        print(
+            f"\n{title}: {what}: killed {killed} times, at every step in {', '.join(house.places)}: nothing half done"
+        )
         assert killed >= 20
-    verified = sum(kill_verifications(house, killer, place, 40) for place in house.places)
-    print(f"\n{home}: verify: killed {verified} times")
     killer.close()

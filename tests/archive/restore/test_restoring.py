@@ -34,7 +34,7 @@ from tenantry.errors import (
 from tenantry.events import Step, listen
 from tenantry.isolation import fencing
 
-from .houses import PLACES, RING, House
+from .houses import PLACES, RING, House, tenancy_audit
 from .models import Base, Company, Event, Team, Ticket
 
 HERE = list(PLACES)
@@ -150,6 +150,30 @@ def test_an_empty_place_is_filled_and_a_full_one_refused(house: House) -> None:
     house.drop(tenant)
 
 
+def test_a_tenant_whose_place_is_gone_comes_back_elsewhere(house: House) -> None:
+    archive, lost, stranded = house.archive(), house.make("schema"), house.make("file")
+    wanted = {tenant.id: house.dump(tenant) for tenant in (lost, stranded)}
+    for tenant in (lost, stranded):
+        archive.backup(tenant)
+    with pytest.raises(RestoreRefused, match="has its place"):
+        archive.restore(lost, isolation="rows")
+    house.tenancy.servers.strategy_of(lost).drop(lost.id, force=True)
+    found = archive.restore(lost, isolation="rows").tenant
+    assert (found.id, found.isolation, found.epoch) == (lost.id, "rows", lost.epoch + 1)
+    # A server that is not there any more, nor known.
+    with closing(Tenancy(house.job["url"], models=Base, **house.job["logins"])) as without:
+        tenancy_audit(without, house.directory)
+        moved = Archive(without, archive.store, keys=RING).restore(stranded, server="main", isolation="database").tenant
+    house.tenancy.router.clear()
+    assert (moved.server, moved.isolation) == ("main", "database")
+    for tenant in (lost, stranded):
+        assert house.dump(tenant) == wanted[tenant.id]
+        assert house.audit.verify(tenant) == []
+    assert archive.status() == []
+    house.drop(house.tenancy.tenants.get(lost.id), house.tenancy.tenants.get(stranded.id))
+    (house.directory / "files" / stranded.physical).unlink()
+
+
 def test_before_a_time_means_the_newest_until_then(house: House) -> None:
     archive, tenant = house.archive(), house.make("file")
     first = archive.backup(tenant)
@@ -174,7 +198,7 @@ def test_an_archive_goes_to_no_other_tenant(house: House) -> None:
     with pytest.raises(TenantExists):
         archive.restore(near, name, into=far.slug)
     with pytest.raises(RestoreRefused, match="into="):
-        archive.restore(near, name, in_place=True, isolation="schema")
+        archive.restore(near, name, isolation="schema")
     with pytest.raises(TenantNotFound):
         archive.restore("nobody", name)
     assert house.dump(far) == beside
