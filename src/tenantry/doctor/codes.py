@@ -43,6 +43,7 @@ CODES: Final = MappingProxyType(
         "D311": "a tenant's placement lacks a table",
         "D312": "a tenant's schema holds a type of its own",
         "D313": "an append-only table can be changed",
+        "D314": "who looks where a tenant has left reads an empty list and not an error",
         "D401": "a foreign key between tenant tables does not compare the tenant",
         "D402": "a primary key does not begin with the tenant",
         "D403": "a unique or excluding constraint compares rows of different tenants",

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.engine import URL
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
-from tenantry.doctor import bypasses, grants, keeping, keys, logins, orphans, placements, questions, versions, walls
+from tenantry.doctor import (
+    bypasses,
+    fences,
+    grants,
+    keeping,
+    keys,
+    logins,
+    orphans,
+    placements,
+    questions,
+    versions,
+    walls,
+)
 from tenantry.doctor.connecting import NoAnswer, pooler_version, reading
 from tenantry.doctor.logins import Staff, read_roles
 from tenantry.doctor.placements import Census
@@ -160,6 +172,7 @@ def _judge_database(ward: Ward, scene: Scene) -> Iterator[Finding]:
     yield from walls.judge(scene)
     yield from grants.judge(scene, revocable=ward.revocable)
     yield from keeping.judge(scene)
+    yield from fences.judge(scene)
     yield from keys.judge(scene)
     yield from bypasses.judge(scene)
     yield from orphans.judge(scene, ward.counter)

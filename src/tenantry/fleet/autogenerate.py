@@ -21,6 +21,7 @@ from tenantry.fleet.operations.implementing import HomeImpl
 from tenantry.fleet.operations.sqlite import SqliteHome
 from tenantry.fleet.operations.verbs import AppendOnlyOp
 from tenantry.fleet.sites import Site
+from tenantry.isolation.fencing_names import is_of_fence
 from tenantry.models import SHARED_SCHEMA, Ownership, is_append_only, is_walled, owned_tables, ownership
 
 Found = tuple[str, bool]
@@ -78,6 +79,8 @@ class Comparison:
             return name is None or (name == SHARED_SCHEMA and Ownership.SHARED in self._compared)
         if kind != "table" or name is None:
             return True
+        if is_of_fence(name):
+            return False
         schema = parents["schema_name"]
         table = self._model(name, schema)
         if table is not None:

@@ -37,6 +37,7 @@ _SNAPSHOT: Final = "transaction_isolation = 'repeatable read'"
 # Types whose text no setting changes.
 _PLAIN_TYPES: Final = ("uuid", "int2", "int4", "int8", "text", "varchar", "bpchar", "bool", "numeric", "name")
 
+_OWN: Final = "tenant_id = %(tenant)s AND place = %(place)s"
 _TABLES: Final = f"""
 select c.relname::text as name,
        array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality as k(number, position)
@@ -109,8 +110,8 @@ def prepare(server: PostgresServer, tenant: Tenant, *, patience: float, wait: fl
 def take_down(server: PostgresServer, tenant: Tenant, *, patience: float, entirely: bool) -> None:
     """Takes the triggers and the notes away; the tombstone of a tenant that has left stays unless *entirely*."""
     place = _place_of(server, tenant)
-    with server.owner(action=_ACTION, database=place.database) as connection:
-        if not _stands(connection):
+    with _fenced(server, place.database) as connection:
+        if connection is None:
             return
         names = [place.named(table.name) for table in _tables(connection, place)]
         for name in names:
@@ -175,25 +176,20 @@ def take_changes(
 def reopen(server: PostgresServer, tenant: Tenant) -> None:
     """Lets the tenant's sessions in again; its writers are still noted."""
     place = _place_of(server, tenant)
-    with server.owner(action=_ACTION, database=place.database) as connection:
-        if _stands(connection):
-            connection.execute(
-                f"UPDATE {SCHEMA}.fences SET state = '{OPEN}', holder = NULL, changed_at = now() WHERE {_OWN}",
-                place.words,
-            )
+    opening = f"UPDATE {SCHEMA}.fences SET state = '{OPEN}', holder = NULL, changed_at = now() WHERE {_OWN}"
+    with _fenced(server, place.database) as connection:
+        if connection is not None:
+            connection.execute(opening, place.words)
 
 
 def fences(server: PostgresServer, tenant: Tenant | None) -> list[tuple[uuid.UUID, str, bool]]:
     """Returns who has a fence or a tombstone in the home database or a tenant's own, where, and whether it left."""
     database = _place_of(server, tenant).database if tenant else None
-    with server.owner(action="Looking for fences", database=database) as connection:
-        if not _stands(connection):
+    with _fenced(server, database) as connection:
+        if connection is None:
             return []
         question = f"select tenant_id, place, state = '{DEPARTED}' from {SCHEMA}.fences order by changed_at, tenant_id"
         return [tuple(row) for row in connection.execute(question)]
-
-
-_OWN: Final = "tenant_id = %(tenant)s AND place = %(place)s"
 
 
 def _place_of(server: PostgresServer, tenant: Tenant) -> _Place:
@@ -208,8 +204,18 @@ def _tables(connection: Any, place: _Place) -> list[_Table]:
     return [_Table(*row) for row in rows]
 
 
-def _stands(connection: Any) -> bool:
-    return connection.execute(f"select to_regclass('{SCHEMA}.fences') is not null").fetchone()[0] is True
+@contextlib.contextmanager
+def _fenced(server: PostgresServer, database: str | None) -> Iterator[Any]:
+    """Lends the owner's connection to a database in which fences are noted; None where none are, or it is gone."""
+    if database is not None:
+        with server.owner(action=_ACTION) as connection:
+            found = connection.execute("select 1 from pg_database where datname = %s", (database,)).fetchone()
+        if found is None:
+            yield None
+            return
+    with server.owner(action=_ACTION, database=database) as connection:
+        stands = connection.execute(f"select to_regclass('{SCHEMA}.fences') is not null").fetchone()[0]
+        yield connection if stands else None
 
 
 def _take_turn(connection: Any) -> None:

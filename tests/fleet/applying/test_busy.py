@@ -14,8 +14,10 @@ import pytest
 from tenantry import errors
 from tenantry.fleet import Pace
 from tenantry.fleet.homes import HomeKind
+from tenantry.isolation import fencing
 
-from .worlds import TICKETS, PostgresWorld, SqliteWorld, World, migrations_with, own_kinds
+from .models import New
+from .worlds import MIGRATIONS, TICKETS, PostgresWorld, SqliteWorld, World, migrations_with, own_kinds
 
 SHORT = Pace(lock_timeout=0.2)
 PATIENT = Pace(lock_timeout=20.0)
@@ -156,3 +158,23 @@ def test_readers_stall_no_longer_than_the_lock_timeout(on_postgres: PostgresWorl
         reader.join(30)
     print(f"\n{len(stalls)} reads, the longest {max(stalls) * 1000:.0f} ms, lock_timeout 300 ms")
     assert max(stalls) < pace.lock_timeout + 0.1
+
+
+def test_a_home_whose_tenant_is_being_moved_stays_as_it_is(world: World) -> None:
+    history = world.history()
+    with contextlib.closing(world.tenancy(New, MIGRATIONS)) as tenancy:
+        server = tenancy.servers.main
+        for kind in own_kinds(world):
+            home = world.home(kind)
+            assert home.tenant
+            tenant = tenancy.tenants.get(home.tenant)
+            fencing.prepare(server, tenant)
+            with pytest.raises(errors.HomeBusy, match="the move or the restore of a tenant"):
+                history.apply(home, "b2", pace=SHORT)
+            assert world.revision(home) == "a1"
+            with fencing.closed(server, tenant, departing=True):
+                pass
+            # A tombstone alone is no hindrance: common tables may keep one for long.
+            fencing.take_down(server, tenant)
+            assert history.apply(home, "b2", pace=PATIENT).steps == ["b2"]
+            fencing.lift(server, tenant)

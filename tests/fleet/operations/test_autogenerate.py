@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from tenantry.errors import HomeBehind, MigrationsMissing, RevisionUnknown, SeveralHeads
 from tenantry.fleet import revisions
 from tenantry.fleet.homes import Home, common_homes
+from tenantry.isolation import fencing
 from tenantry.models import Platform, Shared, TenantOwned, TenantRecord
 from tenantry.models.foreign_keys import detach
 from tenantry.packs.helpdesk.base import HelpdeskBase
@@ -288,3 +289,17 @@ def test_no_scripts_no_revision(on_sqlite: SqlitePlace, tmp_path: Path) -> None:
     (on_sqlite.scripts / "versions").rmdir()
     with pytest.raises(MigrationsMissing, match="migrations"):
         revisions.revision(on_sqlite.tenancy, "first")
+
+
+def test_what_a_fence_leaves_is_not_to_be_dropped(place: Place) -> None:
+    tenancy = place.tenancy
+    tenant = tenancy.tenants.create("fenced", isolation="rows")
+    fencing.prepare(tenancy.servers.main, tenant)
+    assert is_empty(place.compare())
+    home = place.own_home("database")
+    assert home.tenant
+    own = tenancy.tenants.get(home.tenant)
+    fencing.prepare(tenancy.servers.main, own)
+    assert is_empty(place.compare(home=home))
+    fencing.lift(tenancy.servers.main, own)
+    fencing.lift(tenancy.servers.main, tenant)
