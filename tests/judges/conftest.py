@@ -15,9 +15,11 @@ from psycopg import sql
 
 from tenantry import Tenancy
 from tenantry.embedded import PostgresServer
+from tenantry.isolation import fencing
 from tenantry.models import AppendOnly, Ownership, Platform, Shared, TenantOwned, TenantRecord, owned_tables
 from tenantry.packs.helpdesk import HelpdeskBase
 
+WALLED = (Ownership.TENANT, Ownership.RECORD)
 LIBRARY_SCHEMAS = ["public", "tenantry", "tenantry_shared", "tenantry_extensions"]
 
 
@@ -39,7 +41,8 @@ class Installation:
     @property
     def tables(self) -> set[str]:
         """Every table in which rows of tenants stand."""
-        return {f"{schema}.{table}" for schema in ("public", *self.schemas) for table in self.walled}
+        schemas = [schema for schema in ("public", *self.schemas) if schema != "tenantry_move"]
+        return {f"{schema}.{table}" for schema in schemas for table in self.walled}
 
     @contextmanager
     def copy(self, *statements: str) -> Iterator[str]:
@@ -80,7 +83,30 @@ def installation(request: pytest.FixtureRequest, development_server: PostgresSer
         database=request.param,
         server=development_server,
         schemas=tuple(tenant.physical for tenant in own),
-        walled=frozenset(table.name for table in owned_tables(models.metadata, Ownership.TENANT, Ownership.RECORD)),
+        walled=frozenset(table.name for table in owned_tables(models.metadata, *WALLED)),
+    )
+
+
+@pytest.fixture(scope="session")
+def fenced(development_server: PostgresServer) -> Installation:
+    """The helpdesk while three tenants are on the move: one has left common tables, one a schema, one not yet."""
+    url = development_server.url("fenced")
+    tenancy = Tenancy(url, models=HelpdeskBase)
+    tenancy.install(create_tables=True)
+    going, staying = tenancy.tenants.create("going"), tenancy.tenants.create("staying")
+    own = tenancy.tenants.create("own-schema", isolation="schema")
+    for tenant in (going, own, staying):
+        fencing.prepare(tenancy.servers.main, tenant)
+    for tenant in (going, own):
+        with fencing.closed(tenancy.servers.main, tenant, departing=True):
+            pass
+    tenancy.close()
+    return Installation(
+        url=url,
+        database="fenced",
+        server=development_server,
+        schemas=("tenantry_move", own.physical),
+        walled=frozenset(table.name for table in owned_tables(HelpdeskBase.metadata, *WALLED)),
     )
 
 

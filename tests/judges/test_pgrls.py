@@ -56,6 +56,16 @@ def test_judge_clears_the_installation(judge: str, installation: Installation, r
     assert judge != "lint" or said.summary == "pgrls: no issues found.", said.report
 
 
+@pytest.mark.parametrize("judge", JUDGES)
+def test_judge_clears_an_installation_whose_tenants_are_moved(
+    judge: str, fenced: Installation, record_property: Any
+) -> None:
+    said = ask(judge, fenced.url, fenced.judged)
+    record_property("judgement", f"{fenced.database}: {' '.join(command(judge, ['...']))}: {said.summary}")
+    assert said.clears(fenced.tables), said.report
+    assert "UNVERIFIED" not in said.report
+
+
 @pytest.mark.parametrize("installation", ["helpdesk"], indirect=True)
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("where", ["common tables", "a tenant's schema"])
