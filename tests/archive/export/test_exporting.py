@@ -178,6 +178,10 @@ def test_a_spreadsheet_meets_no_formula_and_tells_nothing_from_an_empty_text(sam
     assert "\r\n2,," in said
 
 
+on_sqlite = pytest.mark.parametrize("samples", ["sqlite"], indirect=True)
+
+
+@on_sqlite
 def test_an_export_takes_no_name_that_is_taken(samples: Tenancy, tmp_path: Path) -> None:
     for name in ("here", "here.zip"):
         (tmp_path / name).write_text("mine")
@@ -196,10 +200,11 @@ REFUSED: dict[type[Exception], Callable[[Tenancy, Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", REFUSED, ids=lambda kind: kind.__name__)
-def test_what_cannot_be_exported_leaves_nothing(samples: Tenancy, tmp_path: Path, kind: type[Exception]) -> None:
-    with pytest.raises(kind):
-        REFUSED[kind](samples, tmp_path / "export")
+@on_sqlite
+def test_what_cannot_be_exported_leaves_nothing(samples: Tenancy, tmp_path: Path) -> None:
+    for kind, ask in REFUSED.items():
+        with pytest.raises(kind):
+            ask(samples, tmp_path / "export")
     assert [path for path in tmp_path.iterdir() if path.name != "data"] == []
 
 
