@@ -23,6 +23,7 @@ from tenantry.errors import (
     ArchiveError,
     ArchiveForeign,
     ArchiveKeyMissing,
+    ArchiveOfAnother,
     ArchiveSealed,
     StoreFull,
     StoreUnavailable,
@@ -135,7 +136,7 @@ def test_other_tenants_archive_is_refused() -> None:
     data = built()
     assert opened(data, tenant=TENANT).manifest.tenant == TENANT
     for _ in range(100):
-        with pytest.raises(ArchiveError, match="not of"):
+        with pytest.raises(ArchiveOfAnother, match="not of"):
             opened(data, tenant=uuid.uuid4())
 
 

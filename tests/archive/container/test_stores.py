@@ -113,7 +113,8 @@ def test_names_are_told_in_order_by_prefix(store: Store, file: Callable[[bytes],
     assert list(store.names("a")) == names[:3]
     assert list(store.names("a/2")) == [names[1]]
     assert list(store.names("dumps/x/y")) == [names[4]]
-    assert list(store.names("c")) == []
+    for none in ("c", "a/2.tenantry/x", "a/3", "../", "/", "a//", "b/"):
+        assert list(store.names(none)) == []
 
 
 def test_deleting_what_is_not_there_is_well(store: Store, file: Callable[[bytes], Path]) -> None:
@@ -218,6 +219,16 @@ def test_delete_clears_away_what_a_killed_put_left(tmp_path: Path) -> None:
     (store.path / "a" / ".bc.0123456789abcdef.part").write_bytes(b"another's")
     store.delete("a/b")
     assert [path.name for path in (store.path / "a").iterdir()] == [".bc.0123456789abcdef.part"]
+
+
+def test_second_name_of_a_finished_file_goes_with_the_next_put(tmp_path: Path, file: Callable[[bytes], Path]) -> None:
+    """What a put leaves that is killed between the link and the removal of its part."""
+    store = DirectoryStore(tmp_path / "store")
+    store.put("a/b", file(b"whole"))
+    (store.path / "a" / ".b.0123456789abcdef.part").hardlink_to(store.path / "a" / "b")
+    store.put("a/c", file(b"other"))
+    assert sorted(path.name for path in (store.path / "a").iterdir()) == ["b", "c"]
+    assert content(store, "a/b") == b"whole"
 
 
 def test_full_disk_leaves_nothing(tmp_path: Path, file: Callable[[bytes], Path]) -> None:

@@ -13,7 +13,7 @@ from tenantry.archive.container.members import Members
 from tenantry.archive.container.scanning import Scanned, Span, scan
 from tenantry.archive.container.sealing import Clear, Seal, Sealed
 from tenantry.archive.keys import DataKey, KeyRing
-from tenantry.errors import ArchiveError, ArchiveSealed
+from tenantry.errors import ArchiveError, ArchiveOfAnother, ArchiveSealed
 
 # Returns the data key of a tenant by its id, or None where it is gone.
 DataKeys = Callable[[uuid.UUID, str], DataKey | None]
@@ -77,8 +77,8 @@ def open_archive(
         name: what messages call the file.
         contents: False leaves the rows unread until ``rows`` or ``check``; whoever only looks at the manifest does so.
 
-    Raises: ArchiveForeign, ArchiveDamaged, ArchiveKeyMissing, ArchiveSealed, StoreUnavailable; ArchiveError for
-    another tenant's.
+    Raises: ArchiveForeign, ArchiveDamaged, ArchiveKeyMissing, ArchiveSealed, ArchiveOfAnother,
+    StoreUnavailable.
     """
     limits = limits or Limits()
     name = name or str(getattr(file, "name", "the archive"))
@@ -101,10 +101,7 @@ def open_archive(
 
 def _check_tenant(header: Header, tenant: uuid.UUID | None, *, name: str) -> None:
     if tenant is not None and header.tenant != tenant:
-        raise ArchiveError(
-            what=f"{name!r} is an archive of tenant {header.tenant}, not of {tenant}.",
-            fix="Choose one of the tenant's own; a copy for another tenant is asked for as such.",
-        )
+        raise ArchiveOfAnother(name=name, owner=header.tenant, tenant=tenant)
 
 
 def _seal_of(header: Header, data_key: DataKeys | None, *, name: str) -> Seal:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from tenantry.archive.room import unwritten
-from tenantry.archive.stores.naming import NAME, check_name
+from tenantry.archive.stores.naming import NAME, check_name, directory_of
 from tenantry.errors import ArchiveExists, ArchiveUnknown
 
 _STEP: Final = 1 << 20
@@ -67,7 +67,7 @@ class DirectoryStore:
         Raises: StoreUnavailable.
         """
         with self._told(prefix):
-            found = sorted(_files(self.path)) if self.path.exists() else []
+            found = sorted(_files(self.path, directory_of(prefix)))
         yield from (name for name in found if name.startswith(prefix) and NAME.fullmatch(name))
 
     def delete(self, name: str) -> None:
@@ -124,8 +124,11 @@ def _copy(source: BinaryIO, part: Path) -> None:
 
 
 def _remove_parts(target: Path) -> None:
-    for part in target.parent.glob(f".{target.name}.*.part"):
-        part.unlink(missing_ok=True)
+    """Removes what a broken ``put`` left of *target*, and second names of any file that is finished."""
+    for part in target.parent.glob(".*.part"):
+        with contextlib.suppress(FileNotFoundError):
+            if part.name.startswith(f".{target.name}.") or part.stat().st_nlink > 1:
+                part.unlink()
 
 
 def _sync_directory(directory: Path) -> None:
@@ -136,8 +139,10 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _files(root: Path) -> Iterator[str]:
-    for directory, _, files in os.walk(root, onerror=_raise):
+def _files(root: Path, below: str) -> Iterator[str]:
+    start = root / below
+    there = start.is_dir() if below else root.exists()
+    for directory, _, files in os.walk(start, onerror=_raise) if there else ():
         for file in files:
             yield (Path(directory) / file).relative_to(root).as_posix()
 

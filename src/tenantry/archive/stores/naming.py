@@ -30,6 +30,12 @@ def check_name(name: str) -> str:
     return name
 
 
+def directory_of(prefix: str) -> str:
+    """Returns the directory that all names with *prefix* lie in, '' where that is the whole store."""
+    directory = prefix.rpartition("/")[0]
+    return directory if NAME.fullmatch(directory) else ""
+
+
 def archive_name(tenant: uuid.UUID, taken_at: datetime.datetime) -> str:
     """Returns the name of a tenant's archive of one moment; those of one tenant sort by time."""
     return f"{tenant}/{taken_at.astimezone(datetime.UTC):%Y%m%dt%H%M%S.%fz}.tenantry"

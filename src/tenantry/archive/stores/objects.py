@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tenantry.archive.libraries import obstore
 from tenantry.archive.room import unwritten
-from tenantry.archive.stores.naming import NAME, check_name
+from tenantry.archive.stores.naming import NAME, check_name, directory_of
 from tenantry.errors import ArchiveExists, ArchiveUnknown, ConfigurationError, StoreUnavailable
 
 SCHEMES: Final = ("s3", "gs", "az")
@@ -90,9 +90,9 @@ class ObjectStore:
 
         Raises: StoreUnavailable.
         """
-        directory = prefix.rpartition("/")[0] or None
         with self._told():
-            found = sorted(item["path"] for page in obstore.list(self._objects, prefix=directory) for item in page)
+            pages = obstore.list(self._objects, prefix=directory_of(prefix) or None)
+            found = sorted(item["path"] for page in pages for item in page)
         yield from (name for name in found if name.startswith(prefix) and NAME.fullmatch(name))
 
     def delete(self, name: str) -> None:
