@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import MetaData, Table
 
 from tenantry.archive.mentions import Mentions, blank, mentioning
-from tenantry.archive.persons import Holdings, Key, Person, check_entangled, find, remove
+from tenantry.archive.persons import BATCH, Holdings, Key, Person, check_entangled, find, remove
 from tenantry.archive.places_base import Reader
 from tenantry.audit.core import Audit
 from tenantry.audit.entries import OWN_CATEGORY
@@ -86,7 +86,8 @@ class Forgetting:
         """
         check_entangled(self._view, self._metadata, traces.own)
         for name, seqs in traces.entries.items():
-            redact_within(self._audit(name).recorder, self._view, seqs, reason=reason)
+            for start in range(0, len(seqs), BATCH):
+                redact_within(self._audit(name).recorder, self._view, seqs[start : start + BATCH], reason=reason)
         for name, keys in [*traces.blanked.items(), *(traces.others.items() if others else ())]:
             blank(self._view, self._metadata.tables[name], self._mentions, keys)
         both = {name: {*traces.own.get(name, ()), *traces.going.get(name, ())} for name in (*traces.own, *traces.going)}

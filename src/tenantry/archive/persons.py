@@ -20,7 +20,7 @@ Holdings: TypeAlias = dict[str, set[Key]]
 Naming: TypeAlias = Callable[[object], bool]
 
 # Far below what one statement may bind on either database.
-_BATCH: Final = 5_000
+BATCH: Final = 5_000
 
 
 def folded(value: object) -> str:
@@ -127,8 +127,8 @@ def own_key(table: Table) -> list[Column[Any]]:
 def among_keys(columns: Sequence[Column[Any]], keys: Collection[Key]) -> Iterator[ColumnElement[bool]]:
     """Yields conditions that together are true of exactly the rows with these keys."""
     ordered = sorted(keys, key=repr)
-    for start in range(0, len(ordered), _BATCH):
-        batch = ordered[start : start + _BATCH]
+    for start in range(0, len(ordered), BATCH):
+        batch = ordered[start : start + BATCH]
         if len(columns) == 1:
             yield columns[0].in_([value for (value,) in batch])
         else:
