@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ANCHORS: Final = "anchors"
 
 
-def finish_rows(archive: Archive, writer: Writer, source: Source, course: Course) -> None:
+def finish_rows(archive: Archive, writer: Writer, *, source: Source, course: Course) -> None:
     """Ends the audits' chains with an entry on the restore, and forgets everybody who was erased since the backup.
 
     Raises: RestoreRefused for an audit that the tenancy lacks; TenantWasErased, ErasureKeyMissing, and as ``replay``.

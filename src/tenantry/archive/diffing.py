@@ -46,7 +46,7 @@ def diff(archive: Archive, tenant: Tenant, wanted: str | Path) -> Difference:
         source = source_of(found)
         with (
             under_way(archive.tenancy, VERIFY, tenant.id, archive=str(name), compared=True) as course,
-            fitted(archive, source, course, standing(archive, tenant)) as ready,
+            fitted(archive, source, course=course, place=standing(archive, tenant)) as ready,
             reading(archive.tenancy, tenant) as reader,
         ):
             tables = list(_tables(ready, reader, course))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tenantry.archive.core import Archive
 
 
-def fill(archive: Archive, source: Source, place: Tenant, course: Course) -> dict[str, int]:
+def fill(archive: Archive, source: Source, *, place: Tenant, course: Course) -> dict[str, int]:
     """Makes a place and gives it the rows, and returns how many each table has; doing it again begins anew.
 
     Raises: as ``Archive.restore``.
@@ -24,12 +24,12 @@ def fill(archive: Archive, source: Source, place: Tenant, course: Course) -> dic
     tenancy = archive.tenancy
     course.step("place")
     tenancy.servers.strategy_of(place).create(place.id, head=tenancy.scripts.head())
-    with fitted(archive, source, course, standing(archive, place)) as ready:
+    with fitted(archive, source, course=course, place=standing(archive, place)) as ready:
         course.step("fill")
         with writing(tenancy, place, shapes=ready.tables, as_tenant=source.manifest.tenant) as writer:
             writer.clear()
-            counts = ready.pour(writer, course, "fill")
-            finish_rows(archive, writer, ready, course)
+            counts = ready.pour(writer, course, step="fill")
+            finish_rows(archive, writer, source=ready, course=course)
     return counts
 
 

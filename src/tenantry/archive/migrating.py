@@ -43,7 +43,7 @@ def standing(archive: Archive, tenant: Tenant) -> Standing:
 
 
 @contextlib.contextmanager
-def fitted(archive: Archive, source: Source, course: Course, place: Standing) -> Iterator[Source]:
+def fitted(archive: Archive, source: Source, *, course: Course, place: Standing) -> Iterator[Source]:
     """Yields the rows as they are at the revision of the place that they go to.
 
     Raises: TablesUnlike where the archive's tables are others and no migrations lead there, MigrationFailed.
@@ -53,19 +53,19 @@ def fitted(archive: Archive, source: Source, course: Course, place: Standing) ->
         check_alike(source, place.tables, place=f"the place on server {place.server}")
         yield source
         return
-    check_way(archive.tenancy, source, place.revision)
-    with scratch(archive.tenancy, place.server, course, revision=before) as old:
+    check_way(archive.tenancy, source, revision=place.revision)
+    with scratch(archive.tenancy, place.server, course=course, revision=before) as old:
         course.step("load")
         with writing(archive.tenancy, old, shapes=source.tables, as_tenant=source.manifest.tenant) as writer:
-            source.pour(writer, course, "load")
+            source.pour(writer, course, step="load")
         course.step("migrate")
-        migrate(archive.tenancy, old, place.revision)
+        migrate(archive.tenancy, old, revision=place.revision)
         with _as_migrated(archive.tenancy, old, source) as migrated:
             check_alike(migrated, place.tables, place=f"the place on server {place.server}")
             yield migrated
 
 
-def check_way(tenancy: Tenancy, source: Source, revision: str) -> None:
+def check_way(tenancy: Tenancy, source: Source, *, revision: str) -> None:
     """Lets an archive pass from whose revision the application's migrations lead up to *revision*.
 
     Raises: TablesUnlike.

@@ -56,15 +56,15 @@ def restore(archive: Archive, wanted: Wanted) -> Restored:
             made = restoring_afresh.tenant_to_be(
                 archive, found.manifest, slug=wanted.into, isolation=wanted.isolation, server=wanted.server
             )
-            return restoring_afresh.restore(archive, source, made, path=str(name))
+            return restoring_afresh.restore(archive, source, tenant=made, path=str(name))
         tenant = _known(archive, found.name, wanted.tenant)
         if (wanted.isolation or tenant.isolation, wanted.server or tenant.server) != (tenant.isolation, tenant.server):
             place = restoring_elsewhere.place_to_be(
                 archive, tenant, name=found.name, isolation=wanted.isolation, server=wanted.server
             )
-            return restoring_elsewhere.restore(archive, source, place, path=str(name))
+            return restoring_elsewhere.restore(archive, source, place=place, path=str(name))
         return restoring_here.restore(
-            archive, source, tenant, path=str(name), in_place=wanted.in_place, keep=wanted.keep
+            archive, source, tenant=tenant, path=str(name), in_place=wanted.in_place, keep=wanted.keep
         )
 
 
@@ -85,7 +85,7 @@ def resume(archive: Archive, operation: uuid.UUID) -> Restored | None:
         if done is None:
             name = _named(course.detail["archive"])
             with opened(archive, name) as found, _told_of_orphans(found.name, course.tenant):
-                done = room.go_on(archive, source_of(found), course)
+                done = room.go_on(archive, source_of(found), course=course)
         return done
 
 

@@ -49,7 +49,7 @@ def tenant_to_be(
     )
 
 
-def restore(archive: Archive, source: Source, tenant: Tenant, *, path: str) -> Restored:
+def restore(archive: Archive, source: Source, *, tenant: Tenant, path: str) -> Restored:
     """Makes the tenant with the rows of an archive; where that fails, nothing of it is left.
 
     Raises: TenantExists, TenantLimitReached, and as ``Archive.restore``.
@@ -63,7 +63,7 @@ def restore(archive: Archive, source: Source, tenant: Tenant, *, path: str) -> R
         return _fill(archive, source, tenant, course)
 
 
-def go_on(archive: Archive, source: Source, course: Course) -> Restored:
+def go_on(archive: Archive, source: Source, *, course: Course) -> Restored:
     """Goes on where a killed restore stopped; what it did is done again, to the same end.
 
     Raises: as ``restore``.
@@ -113,7 +113,7 @@ def _undo(archive: Archive, course: Course) -> bool:
 
 def _fill(archive: Archive, source: Source, tenant: Tenant, course: Course) -> Restored:
     tenancy = archive.tenancy
-    counts = fill(archive, source, tenant, course)
+    counts = fill(archive, source, place=tenant, course=course)
     course.step("open", rows=counts)
     with tenancy.catalog(_ACTION) as connection:
         reserving.let_in(connection, tenant)

@@ -42,7 +42,7 @@ def place_to_be(
     return replace(tenant, server=where, isolation=chosen, physical=physical, epoch=tenant.epoch + 1)
 
 
-def restore(archive: Archive, source: Source, place: Tenant, *, path: str) -> Restored:
+def restore(archive: Archive, source: Source, *, place: Tenant, path: str) -> Restored:
     """Fills the place with the rows of an archive and has the tenant live there; where that fails, nothing is left.
 
     Raises: as ``Archive.restore``.
@@ -50,16 +50,16 @@ def restore(archive: Archive, source: Source, place: Tenant, *, path: str) -> Re
     detail = {"room": "elsewhere", "archive": path, "place": said(place)}
     undo = functools.partial(_undo, archive)
     with under_way(archive.tenancy, RESTORE, place.id, apart_from=CHANGING, undo=undo, **detail) as course:
-        return go_on(archive, source, course)
+        return go_on(archive, source, course=course)
 
 
-def go_on(archive: Archive, source: Source, course: Course) -> Restored:
+def go_on(archive: Archive, source: Source, *, course: Course) -> Restored:
     """Does it, or goes on where a killed restore stopped: what it did is done again, to the same end.
 
     Raises: as ``restore``; OperationLost where the tenant has gone elsewhere meanwhile.
     """
     place = place_of(course)
-    counts = fill(archive, source, place, course)
+    counts = fill(archive, source, place=place, course=course)
     # It may have lived there before, and left.
     fencing.lift(archive.tenancy.servers.get(place.server), place)
     course.step("switch", rows=counts)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _FENCED: Final = "fenced"
 
 
-def restore(archive: Archive, source: Source, tenant: Tenant, *, path: str, in_place: bool, keep: bool) -> Restored:
+def restore(archive: Archive, source: Source, *, tenant: Tenant, path: str, in_place: bool, keep: bool) -> Restored:
     """Gives the tenant the rows of an archive, behind the fence.
 
     Raises: PlaceNotEmpty where it has rows and *in_place* is not said, FenceBusy, and as ``Archive.restore``.
@@ -39,7 +39,7 @@ def restore(archive: Archive, source: Source, tenant: Tenant, *, path: str, in_p
         return _go(archive, source, tenant, course)
 
 
-def go_on(archive: Archive, source: Source, course: Course) -> Restored:
+def go_on(archive: Archive, source: Source, *, course: Course) -> Restored:
     """Begins a killed restore anew, of which nothing was committed.
 
     Raises: as ``restore``.
@@ -86,7 +86,7 @@ def _go(archive: Archive, source: Source, tenant: Tenant, course: Course) -> Res
     tenancy = archive.tenancy
     _make_ready(archive, tenant, course)
     server = tenancy.servers.get(tenant.server)
-    with fitted(archive, source, course, standing(archive, tenant)) as ready:
+    with fitted(archive, source, course=course, place=standing(archive, tenant)) as ready:
         course.step("fence", **{_FENCED: True})
         fencing.prepare(server, tenant)
         try:
@@ -131,8 +131,8 @@ def _replace(archive: Archive, ready: Source, tenant: Tenant, course: Course) ->
         ) as writer,
     ):
         _clear(writer, ready, in_place=course.detail["in_place"])
-        counts = ready.pour(writer, course, "replace")
-        finish_rows(archive, writer, ready, course)
+        counts = ready.pour(writer, course, step="replace")
+        finish_rows(archive, writer, source=ready, course=course)
         mark(fence.connection, course, rows=counts)
 
 

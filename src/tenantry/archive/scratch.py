@@ -34,7 +34,7 @@ _ACTION: Final = "Making a scratch place"
 
 
 @contextlib.contextmanager
-def scratch(tenancy: Tenancy, server: str, course: Course, *, revision: str | None) -> Iterator[Tenant]:
+def scratch(tenancy: Tenancy, server: str, *, course: Course, revision: str | None) -> Iterator[Tenant]:
     """Yields a place like a tenant's own, as the models make it or, with *revision*, as that one leaves it.
 
     Raises: LoginRequired without the owner's login on PostgreSQL, and what a migration raises.
@@ -52,7 +52,7 @@ def scratch(tenancy: Tenancy, server: str, course: Course, *, revision: str | No
     course.step("drop", **{SCRATCH: None})
 
 
-def migrate(tenancy: Tenancy, place: Tenant, revision: str | None) -> None:
+def migrate(tenancy: Tenancy, place: Tenant, *, revision: str | None) -> None:
     """Brings a scratch place to another revision.
 
     Raises: MigrationFailed, Diverged, and as the fleet.
@@ -88,7 +88,7 @@ def _grow(tenancy: Tenancy, place: Tenant, revision: str) -> None:
         server.replay(bare, path, action=_ACTION)
     else:
         _make_file(server, place.physical)
-    migrate(tenancy, place, revision)
+    migrate(tenancy, place, revision=revision)
     if isinstance(server, SqliteServer):
         _publish(server, place.physical)
 

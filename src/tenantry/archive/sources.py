@@ -35,7 +35,7 @@ class Source:
     digests: Mapping[str, TableDigest]
     rows: Callable[[TableShape], Iterator[bytes]]
 
-    def pour(self, writer: Writer, course: Course, step: str) -> dict[str, int]:
+    def pour(self, writer: Writer, course: Course, *, step: str) -> dict[str, int]:
         """Writes every row, and returns how many each table has, once what stands there equals what was read.
 
         Raises: RestoreUnequal.

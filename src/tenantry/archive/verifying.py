@@ -44,10 +44,10 @@ def _prove(archive: Archive, source: Source, course: Course, server: str) -> dic
     grown = before if before != tenancy.scripts.head() and tenancy.config.migrations is not None else None
     if grown is None:
         check_alike(source, shapes(tenancy.metadata), place="the models")
-    with scratch(tenancy, server, course, revision=grown) as place:
+    with scratch(tenancy, server, course=course, revision=grown) as place:
         course.step("load")
         with writing(tenancy, place, shapes=source.tables, as_tenant=source.manifest.tenant) as writer:
-            return source.pour(writer, course, "load")
+            return source.pour(writer, course, step="load")
 
 
 def _home_of(archive: Archive, source: Source) -> str:

@@ -70,7 +70,7 @@ def note_restored(
         "taken_at": taken_at.isoformat(),
         "replaced": list(_unmet(recorder, opened, chain.tables, last=head.seq)),
     }
-    _, after = append(recorder, chain, RESTORED, "Restored from an archive", said)
+    _, after = append(recorder, chain, event_type=RESTORED, description="Restored from an archive", details=said)
     if recorder.anchors is None:
         return None
     return Anchor(opened.tenant, after.seq, after.digest, after.recorded_at)

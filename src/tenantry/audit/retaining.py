@@ -58,7 +58,13 @@ def purge(
             return Purged(0, 0)
         count = opened.delete(recorder.tables.entries, recorder.tables.entries.c.seq <= last.seq)
         said = {"through": last.seq, "digest": last.digest, "count": count, "before": before}
-        append(recorder, chain, PURGED, f"Purged {count} entries", {**said, "reason": reason})
+        append(
+            recorder,
+            chain,
+            event_type=PURGED,
+            description=f"Purged {count} entries",
+            details={**said, "reason": reason},
+        )
     return Purged(count, last.seq)
 
 
@@ -88,7 +94,8 @@ def redact_within(recorder: Recorder, opened: Purge, seqs: Sequence[int], *, rea
     # Nobody may update the table, a purge included: the rows go, and come back without their content.
     opened.delete(recorder.tables.entries, recorder.tables.entries.c.seq.in_(found))
     opened.connection.execute(insert(entries), [{**row._asdict(), **_GONE} for row in rows])
-    append(recorder, chain, REDACTED, f"Redacted {len(found)} entries", {"entries": found, "reason": reason})
+    told = {"entries": found, "reason": reason}
+    append(recorder, chain, event_type=REDACTED, description=f"Redacted {len(found)} entries", details=told)
     return len(found)
 
 
@@ -99,7 +106,7 @@ def _check_own(rows: Sequence[Row[Any]]) -> None:
 
 
 def append(
-    recorder: Recorder, chain: Chain, event_type: str, description: str, details: dict[str, Any]
+    recorder: Recorder, chain: Chain, *, event_type: str, description: str, details: dict[str, Any]
 ) -> tuple[Head, Head]:
     """Writes what the audit says of itself, and returns where the chain ended before and where it ends now."""
     values = drafted(
