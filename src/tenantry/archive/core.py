@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 class Archive:
     """Keeps tenants' rows in a store, one signed file for each backup; *encrypt* seals it by a key of the tenant's own.
 
-    *store* is a store or its URL, ``file:///…`` or ``s3://…``; *keys* signs, by default as TENANTRY_ARCHIVE_KEYS says.
+    *store* is a store, a path, or a URL such as ``s3://…``; *keys* signs, by default what TENANTRY_ARCHIVE_KEYS says.
     *spool* is where an archive is written before it goes there, by default the system's place for temporary files.
 
     Raises: ConfigurationError for a store or keys that cannot be read.
@@ -42,14 +43,14 @@ class Archive:
     def __init__(
         self,
         tenancy: Tenancy,
-        store: Store | str,
+        store: Store | str | os.PathLike[str],
         *,
         keys: KeyRing | None = None,
         encrypt: bool = False,
         spool: str | Path | None = None,
     ) -> None:
         self.tenancy = tenancy
-        self.store: Store = open_store(store) if isinstance(store, str) else store
+        self.store: Store = open_store(store) if isinstance(store, (str, os.PathLike)) else store
         self.ring = keys or KeyRing.from_env()
         self.encrypt = encrypt
         self.spool = None if spool is None else Path(spool)

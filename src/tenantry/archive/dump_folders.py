@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import os
 import re
@@ -24,7 +26,8 @@ from tenantry.errors import DumpDamaged
 CONTENTS: Final = "contents.json"
 _FORMAT: Final = "tenantry server dump 1"
 _PURPOSE: Final = "server dump"
-_NAMED: Final = re.compile(r"backup_\d{8}_\d{6}")
+# A second one of the same second has a number behind.
+_NAMED: Final = re.compile(r"backup_\d{8}_\d{6}(?:_\d+)?")
 _STAMP: Final = "backup_%Y%m%d_%H%M%S"
 _PART: Final = ".part"
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}){0,2}")
@@ -64,19 +67,40 @@ class Dump:
         return sum(file.size for file in self.files)
 
 
+@dataclass(slots=True)
+class Draft:
+    """A dump while it is written: *part* is its hidden folder, *path* its folder once it stands whole."""
+
+    part: Path
+    path: Path | None = None
+
+
 @contextlib.contextmanager
-def written(place: Path, taken_at: datetime) -> Iterator[tuple[Path, Path]]:
-    """Yields a hidden folder to write to, and the name it bears once the block has ended well; else it goes."""
-    target = place / taken_at.strftime(_STAMP)
-    part = place / f".{target.name}.{uuid.uuid4().hex[:8]}{_PART}"
-    part.mkdir(mode=0o700, parents=True)
+def written(place: Path, taken_at: datetime) -> Iterator[Draft]:
+    """Yields a hidden folder to write to, which bears its name once the block has ended well; else it goes."""
+    stamp = taken_at.strftime(_STAMP)
+    draft = Draft(place / f".{stamp}.{uuid.uuid4().hex[:8]}{_PART}")
+    draft.part.mkdir(mode=0o700, parents=True)
     try:
-        yield part, target
-        part.rename(target)
+        with _held(draft.part):
+            sweep(place)
+            yield draft
+            draft.path = _named(draft.part, place, stamp)
     except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(draft.part, ignore_errors=True)
         raise
     _sync(place)
+
+
+def sweep(place: Path) -> int:
+    """Removes the hidden folders whose processes were killed while they wrote, and returns how many there were."""
+    swept = 0
+    for part in place.glob(f".backup_*{_PART}"):
+        # Whoever writes holds it.
+        with contextlib.suppress(BlockingIOError), _held(part):
+            shutil.rmtree(part)
+            swept += 1
+    return swept
 
 
 def described(folder: Path, name: str, database: str, rows: Mapping[str, int]) -> DumpedFile:
@@ -146,13 +170,33 @@ def _contents(folder: Path, ring: KeyRing) -> dict[str, Any]:
     return found
 
 
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _named(part: Path, place: Path, stamp: str) -> Path:
+    """Gives a folder its name, which no other dump has."""
+    for number in itertools.count(1):
+        target = place / (stamp if number == 1 else f"{stamp}_{number}")
+        if not target.exists():
+            # A folder is never renamed over another that has something in it.
+            return part.rename(target)
+    raise AssertionError
+
+
 def _as_archived(path: Path) -> Archived:
     return Archived(
         id=uuid.uuid4(),
         tenant_id=uuid.UUID(int=0),
         store=str(path.parent),
         name=path.name,
-        taken_at=datetime.strptime(path.name, _STAMP).replace(tzinfo=UTC),
+        taken_at=datetime.strptime(path.name[: len("backup_YYYYmmdd_HHMMSS")], _STAMP).replace(tzinfo=UTC),
         size=0,
         rows=0,
     )

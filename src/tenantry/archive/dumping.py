@@ -40,15 +40,15 @@ def dump(
         if not _TABLE.fullmatch(table):
             raise ConfigurationError(what=f"{table!r} is no plain name of a table.", fix="Write table or schema.table.")
     found, taken_at = tenancy.servers.get(server), datetime.now(UTC)
-    with dump_folders.written(place, taken_at) as (folder, target):
+    with dump_folders.written(place, taken_at) as draft:
         if isinstance(found, SqliteServer):
-            made = dumping_sqlite.dump(found, folder, taken_at=taken_at)
+            made = dumping_sqlite.dump(found, draft.part, taken_at=taken_at)
         else:
             made = dumping_postgres.dump(
-                tenancy, found, folder, taken_at=taken_at, tables=tables, plain=plain, programs=programs
+                tenancy, found, draft.part, taken_at=taken_at, tables=tables, plain=plain, programs=programs
             )
-        dump_folders.sign(folder, made, ring)
-    return target, made
+        dump_folders.sign(draft.part, made, ring)
+    return draft.path or draft.part, made
 
 
 def foresee(tenancy: Tenancy, *, server: str = MAIN, tables: Sequence[str] = ()) -> Mapping[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tenantry.archive.retention import Keep
 from tenantry.catalog import archives
 from tenantry.catalog.archives import LEAVING, STANDING, Archived
+from tenantry.errors import ArchiveError, ArchiveUnknown, StoreUnavailable
 from tenantry.events import announce
 
 if TYPE_CHECKING:
@@ -43,10 +44,13 @@ def judge(archive: Archive, keep: Keep, tenant: uuid.UUID | None = None) -> list
 def prune(archive: Archive, keep: Keep, tenant: uuid.UUID | None = None) -> list[Judged]:
     """Deletes the archives that are not kept, goes on with what a crash left, and returns what ``judge`` did.
 
+    Nothing goes while one that is to stay is not in the store, as when the store is another one, or not mounted.
+
     Raises: LoginRequired, StoreUnavailable.
     """
     judged = judge(archive, keep, tenant)
     going = [each.archived for each in judged if each.reason is None]
+    _check_standing(archive, judged, {archived.tenant_id for archived in going})
     for done, archived in enumerate(going):
         with archive.tenancy.catalog(_ACTION) as connection:
             archives.withdraw(connection, archived.id)
@@ -56,6 +60,35 @@ def prune(archive: Archive, keep: Keep, tenant: uuid.UUID | None = None) -> list
         with archive.tenancy.catalog(_ACTION) as connection:
             archives.forget(connection, archived.id)
     return judged
+
+
+def forget(archive: Archive, name: str) -> None:
+    """Strikes an archive off the list that somebody removed from the store by hand.
+
+    Raises: ArchiveUnknown where the list has none of that name, ArchiveError where the store still has it.
+    """
+    if name in archive.store.names(name):
+        raise ArchiveError(
+            what=f"{name!r} stands in the store, so it stays on the list.",
+            fix="Use `tenantry archive prune` to have archives deleted.",
+        )
+    with archive.tenancy.catalog(_ACTION) as connection:
+        found = archives.find(connection, archive.location, name)
+        if found is None:
+            raise ArchiveUnknown(store=archive.location, name=name)
+        archives.forget(connection, found.id)
+
+
+def _check_standing(archive: Archive, judged: Iterable[Judged], tenants: Collection[uuid.UUID]) -> None:
+    for tenant in tenants:
+        present = set(archive.store.names(str(tenant)))
+        for each in judged:
+            if each.reason is not None and each.archived.tenant_id == tenant and each.archived.name not in present:
+                reason = (
+                    f"it lacks {each.archived.name}, which is to stay, so nothing was deleted. If that one was removed "
+                    "on purpose, strike it off the list with `tenantry archive forget`."
+                )
+                raise StoreUnavailable(store=archive.location, reason=reason)
 
 
 def _judge(keep: Keep, own: Sequence[Archived]) -> Iterator[Judged]:

@@ -31,8 +31,6 @@ from sqlalchemy.engine import Dialect
 CATALOG_SCHEMA: Final = "tenantry"
 VERSION: Final = 3
 OLDEST_READABLE: Final = VERSION - 1
-# The version that brought the archives, the tenants' data keys, the schedules and the erasures.
-ARCHIVES_SINCE: Final = 3
 
 
 class Moment(TypeDecorator[datetime.datetime]):

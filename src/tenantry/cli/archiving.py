@@ -142,6 +142,22 @@ def prune(
     _tell(judged, dry_run=dry_run, as_json=as_json)
 
 
+@app.command(epilog="Example: tenantry archive forget 0199…/20261121t030000.000000z.tenantry")
+def forget(
+    context: typer.Context,
+    *,
+    name: Annotated[str, typer.Argument(help="An archive's name, as `tenantry archive list` shows it.")],
+    store: StoreName = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Strike an archive off the list that was removed from the store by hand."""
+    pruning.forget(archive_of(context, store), name)
+    if as_json:
+        print_json({"name": name, "forgotten": True})
+        return
+    say(f"{name} is off the list.")
+
+
 def keep_of(text: str | None) -> Keep:
     """Returns what the call, the environment or pyproject.toml says is to stay.
 

@@ -40,6 +40,13 @@ _MISTAKES: Final = (
     errors.HookMissing,
     errors.PlanInvalid,
     errors.ScriptRefused,
+    errors.ArchiveUnknown,
+    errors.ArchiveOfAnother,
+    errors.NoArchive,
+    errors.PlaceNotEmpty,
+    errors.ScheduleUnknown,
+    errors.OperationUnknown,
+    errors.ServerNotEmpty,
 )
 
 # What a driver says when there is no way in, and what to look at.

@@ -5,13 +5,14 @@ from typing import Annotated, Final
 
 import typer
 
-from tenantry.cli.fleeting_options import Jobs, JSONLines, Yes, call_of, fleet_of
+from tenantry.cli.fleeting_options import BackUp, Jobs, JSONLines, Yes, backup_of, call_of, fleet_of
 from tenantry.cli.fleeting_showing import shown
 from tenantry.cli.fleeting_telling import tell_outcome
 from tenantry.cli.showing import say
 from tenantry.errors import ConfigurationError
 from tenantry.fleet import Fleet, Outcome
 from tenantry.fleet.orders import BASE
+from tenantry.fleet.running import Backup
 from tenantry.isolation.postgres import OWNER, PostgresServer
 from tenantry.isolation.servers import Server
 from tenantry.tenancy import Tenancy
@@ -22,7 +23,7 @@ Examples:
 
 tenantry fleet reset --yes  (on the embedded development server)
 
-tenantry fleet reset --confirm saas  (elsewhere: the name of the database, or of the directory of SQLite files)
+tenantry fleet reset --confirm saas --backup  (elsewhere: the name of the database, or of the directory of SQLite files)
 """
 
 
@@ -38,15 +39,17 @@ def reset(
         str | None, typer.Option(metavar="NAME", help="The name of the database whose every row is to go.")
     ] = None,
     jobs: Jobs = 4,
+    backup: BackUp = False,
     yes: Yes = False,
     as_json: JSONLines = False,
 ) -> None:
     """Empty every home: back before the first revision, and up to the newest again. Every tenant's rows are gone."""
     tenancy, _, fleet = fleet_of(context)
     _check(tenancy, confirm, yes=yes)
+    kept = backup_of(context, wanted=backup)
     code = 0
     with shown("reset", as_json=as_json):
-        outcomes = list(_reset(fleet, jobs=jobs))
+        outcomes = list(_reset(fleet, jobs=jobs, backup=kept))
     for outcome in outcomes:
         code = max(code, tell_outcome(outcome, as_json=as_json, call=call_of(context)))
     if not code:
@@ -54,8 +57,8 @@ def reset(
     raise typer.Exit(code)
 
 
-def _reset(fleet: Fleet, *, jobs: int) -> Iterator[Outcome]:
-    down = fleet.downgrade(BASE, jobs=jobs)
+def _reset(fleet: Fleet, *, jobs: int, backup: Backup | None) -> Iterator[Outcome]:
+    down = fleet.downgrade(BASE, jobs=jobs, backup=backup)
     yield down
     if down.ok:
         yield fleet.upgrade(jobs=jobs)

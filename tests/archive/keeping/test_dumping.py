@@ -7,6 +7,7 @@ import gzip
 import shutil
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,32 @@ def test_a_directory_of_files_is_dumped_while_it_is_written_to_and_made_anew(tmp
         dumping.restore(anew, folder, ring=RING)
         anew.install()
         assert counts(anew) == {"rows": 3, "database": 3}
+
+
+def test_a_killed_dump_is_no_dump_and_the_next_one_clears_it_away(tmp_path: Path) -> None:
+    begun = tmp_path / ".backup_20261122_030000.0123abcd.part"
+    begun.mkdir()
+    (begun / "shop.dump").write_text("half of it")
+    assert dump_folders.listing(tmp_path) == []
+    with contextlib.closing(Tenancy(f"sqlite:///{tmp_path}/data", models=Base)) as tenancy:
+        tenancy.install(create_tables=True)
+        with dump_folders.written(tmp_path, datetime(2026, 11, 1, tzinfo=UTC)) as beside:
+            folder, _ = dumping.dump(tenancy, tmp_path, ring=RING)
+            assert beside.part.exists()
+    assert not begun.exists()
+    assert dump_folders.listing(tmp_path) == [folder]
+
+
+def test_two_of_one_second_are_two(tmp_path: Path) -> None:
+    paths = []
+    for _ in range(3):
+        with dump_folders.written(tmp_path, datetime(2026, 11, 1, tzinfo=UTC)) as draft:
+            (draft.part / dump_folders.CONTENTS).write_text("{}")
+        paths.append(draft.path)
+    assert [path.name for path in paths] == [f"backup_20261101_000000{number}" for number in ("", "_2", "_3")]
+    assert sorted(dump_folders.listing(tmp_path)) == sorted(paths)
+    assert len(dump_folders.prune(tmp_path, Keep(daily=1))) == 3
+    assert len(dump_folders.listing(tmp_path)) == 1
 
 
 def test_dumps_older_than_what_is_kept_go(tmp_path: Path) -> None:
