@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -42,6 +43,22 @@ def test_whoever_reads_without_looking_first_gets_right_rows_or_none(corrupt: Co
             _take(data, taken)
         assert taken.items() <= TABLES.items()
         assert len(taken) < len(TABLES)
+
+
+@pytest.mark.soak
+def test_every_bit_of_an_archive_counts_and_twenty_thousand_corruptions_are_found() -> None:
+    flipped = [_found(data) for sealed in (False, True) for data in _every_bit_flipped(sound(sealed).signed())]
+    random = Random(2026)
+    others = [_found(corrupt(random, n % 2 == 1)) for corrupt in CORRUPTIONS for n in range(20 * CORRUPTIONS[corrupt])]
+    print(f"\n{sum(flipped)} of {len(flipped)} single bits and {sum(others)} of {len(others)} corruptions found")
+    assert all(flipped)
+    assert all(others)
+
+
+def _every_bit_flipped(data: bytes) -> Iterator[bytes]:
+    for at in range(len(data)):
+        for bit in range(8):
+            yield data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
 
 
 def _found(data: bytes) -> bool:
