@@ -59,6 +59,7 @@ def counts(tenancy: Tenancy) -> dict[str, int]:
     return found
 
 
+@pytest.mark.soak
 def test_a_lost_server_is_made_anew_from_its_dump(shop: Tenancy, other_machine: PostgresServer, tmp_path: Path) -> None:
     folder, made = dumping.dump(shop, tmp_path, ring=RING)
     assert dump_folders.listing(tmp_path) == [folder]
@@ -76,6 +77,7 @@ def test_a_lost_server_is_made_anew_from_its_dump(shop: Tenancy, other_machine: 
         assert counts(anew) == dict.fromkeys(ISOLATIONS, 3)
 
 
+@pytest.mark.soak
 def test_a_restore_that_fails_leaves_no_database(shop: Tenancy, other_machine: PostgresServer, tmp_path: Path) -> None:
     folder, made = dumping.dump(shop, tmp_path, ring=RING)
     short = folder / made.files[0].name
