@@ -77,7 +77,7 @@ def row_doubled(random: Random, sealed: bool) -> bytes:
 
 
 def rows_out_of_order(random: Random, sealed: bool) -> bytes:
-    return _rows(random, sealed, lambda lines, at: [*lines[:at], *lines[at + 1 :], lines[at]] if at else lines[::-1])
+    return _rows(random, sealed, lambda lines, at: [lines[at], *lines[:at], *lines[at + 1 :]] if at else lines[::-1])
 
 
 def null_emptied(random: Random, sealed: bool) -> bytes:
