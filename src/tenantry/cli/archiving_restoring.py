@@ -63,8 +63,10 @@ def restore(
     into: Annotated[str | None, typer.Option(metavar="SLUG", help="To a new tenant of this slug.")] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Instead of the rows that the tenant has.")] = False,
     no_keep: Annotated[bool, typer.Option("--no-keep", help="With --in-place: do not back them up before.")] = False,
-    isolation: Annotated[Isolation | None, typer.Option(help="How far apart the new tenant stands.")] = None,
-    server: Annotated[str | None, typer.Option(help="Where the new tenant lives.")] = None,
+    isolation: Annotated[
+        Isolation | None, typer.Option(help="How far apart a new tenant stands, or one whose place is gone.")
+    ] = None,
+    server: Annotated[str | None, typer.Option(help="Where that one lives.")] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJSON = False,
