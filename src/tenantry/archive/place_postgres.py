@@ -83,8 +83,9 @@ def postgres_reading(
         reader.taken_at = taken_at
         reader.revision = _revision(server, tenant)
         if reader.revision != before:
-            raise unfit(tenant, "It is being migrated.")
-        yield reader
+            raise unfit(tenant, "It is being migrated.", fix="Begin again when the fleet is through.")
+        with contextlib.closing(reader):
+            yield reader
 
 
 @contextlib.contextmanager

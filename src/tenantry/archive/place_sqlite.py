@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,13 +62,11 @@ class SqlitePlace(Writer):
         self.connection = file.connection
         self._codecs: dict[str, tuple[Codec, ...]] = {}
 
-    def rows(self, table: TableShape | str) -> Iterator[bytes]:
-        shape = self.shape(table)
+    def _rows(self, shape: TableShape) -> Generator[bytes]:
         order = ", ".join(map(quote, shape.key or shape.names))
         yield from self._written(shape, f"{self._selected(shape)}{f' ORDER BY {order}' if order else ''}", ())
 
-    def rows_of(self, table: TableShape | str, keys: Iterable[Key]) -> Iterator[bytes]:
-        shape = self.shape(table)
+    def _rows_of(self, shape: TableShape, keys: Iterable[Key]) -> Generator[bytes]:
         for values in self._stored_keys(shape, keys):
             yield from self._written(shape, f"{self._selected(shape)}{self._named(shape)}", values)
 
@@ -163,12 +161,13 @@ class SqlitePlace(Writer):
             self._codecs[shape.name] = tuple(made)
         return self._codecs[shape.name]
 
-    def _written(self, shape: TableShape, question: str, values: Sequence[Any]) -> Iterator[bytes]:
+    def _written(self, shape: TableShape, question: str, values: Sequence[Any]) -> Generator[bytes]:
         encoders = [self._encoder(shape, place) for place in range(len(shape.columns))]
         cursor = self._file.driver.execute(question, (self.tenant.id.hex, *values))
         lines: list[str] = []
         size = 0
-        with self._undecodable(shape):
+        # Left open, it would hold on to what it saw.
+        with contextlib.closing(cursor), self._undecodable(shape):
             for row in cursor:
                 line = self._line(shape, encoders, row)
                 lines.append(line)
@@ -314,7 +313,8 @@ def sqlite_reading(
     with opened(server, tenant, within, read_only=True) as connection:
         place = _place(server, tenant, connection, wanted=wanted, spelled=spelled)
         place.revision = _revision(connection)
-        yield place
+        with contextlib.closing(place):
+            yield place
 
 
 @contextlib.contextmanager
@@ -333,7 +333,8 @@ def sqlite_writing(
     with opened(server, tenant, within, read_only=False) as connection:
         # Until the commit: rows may refer to such as are still to come.
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-        yield _place(server, tenant, connection, wanted=wanted, spelled=spelled)
+        with contextlib.closing(_place(server, tenant, connection, wanted=wanted, spelled=spelled)) as place:
+            yield place
 
 
 def file_of(tenant: Tenant) -> str:

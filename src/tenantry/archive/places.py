@@ -83,7 +83,8 @@ def writing(
         if not written:
             raise
         # Some references are looked at with the commit.
-        raise unfit(tenant, "Some rows refer to others that are not among them.") from error
+        fix = "Give it all rows of the tenant, or remove the reference."
+        raise unfit(tenant, "Some rows refer to others that are not among them.", fix=fix) from error
 
 
 def _writer(

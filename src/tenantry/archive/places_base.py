@@ -5,8 +5,9 @@ from __future__ import annotations
 import abc
 import datetime
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Final
+from weakref import WeakSet
 
 from sqlalchemy import Connection
 
@@ -33,6 +34,7 @@ class Reader(abc.ABC):
         self.spelled = spelled
         self.revision: str | None = None
         self.taken_at = datetime.datetime.now(datetime.UTC)
+        self._running: WeakSet[Generator[bytes]] = WeakSet()
         self._by_name = {table.name: table for table in self.tables}
 
     def __repr__(self) -> str:
@@ -45,16 +47,37 @@ class Reader(abc.ABC):
         """
         return self._by_name[table if isinstance(table, str) else table.name]
 
-    @abc.abstractmethod
     def rows(self, table: TableShape | str) -> Iterator[bytes]:
         """Yields the canonical rows of a table in the order of their keys, in chunks of whole lines.
 
         Raises: RowRefused for a value that has no canonical text.
         """
+        return self._begun(self._rows(self.shape(table)))
+
+    def rows_of(self, table: TableShape | str, keys: Iterable[Key]) -> Iterator[bytes]:
+        """Yields those rows whose keys are named and that stand, in no order that means anything.
+
+        Raises: as ``rows``.
+        """
+        return self._begun(self._rows_of(self.shape(table), keys))
+
+    def close(self) -> None:
+        """Ends what is still being read; the transaction has to end after it."""
+        for rows in list(self._running):
+            rows.close()
+
+    def _begun(self, rows: Generator[bytes]) -> Iterator[bytes]:
+        # An error that is on its way keeps alive what it passed through.
+        self._running.add(rows)
+        return rows
 
     @abc.abstractmethod
-    def rows_of(self, table: TableShape | str, keys: Iterable[Key]) -> Iterator[bytes]:
-        """Yields those rows whose keys are named and that stand, in no order that means anything."""
+    def _rows(self, shape: TableShape) -> Generator[bytes]:
+        """Yields the rows of a table."""
+
+    @abc.abstractmethod
+    def _rows_of(self, shape: TableShape, keys: Iterable[Key]) -> Generator[bytes]:
+        """Yields the rows of some keys."""
 
     def digest(self, table: TableShape | str) -> TableDigest:
         """Returns what a table amounts to.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,14 +51,13 @@ class PostgresReader(Reader):
         self.ground = ground
         self.connection = ground.connection
 
-    def rows(self, table: TableShape | str) -> Iterator[bytes]:
-        shape = self.shape(table)
+    def _rows(self, shape: TableShape) -> Generator[bytes]:
         order = [self._ordering(shape, name) for name in shape.key or shape.names]
         tail = f" ORDER BY {', '.join(order)}" if order else ""
         yield from self._copied(shape, f"{self._selected(shape)}{tail}")
 
-    def rows_of(self, table: TableShape | str, keys: Iterable[Key]) -> Iterator[bytes]:
-        shape, named = self.shape(table), list(keys)
+    def _rows_of(self, shape: TableShape, keys: Iterable[Key]) -> Generator[bytes]:
+        named = list(keys)
         for start in range(0, len(named), _KEYS_AT_ONCE):
             among = self.among(shape, named[start : start + _KEYS_AT_ONCE])
             yield from self._copied(shape, f"{self._selected(shape)} AND {among}")
@@ -111,7 +110,7 @@ class PostgresReader(Reader):
     def _column(self, shape: TableShape, name: str) -> ColumnShape:
         return shape.columns[shape.names.index(name)]
 
-    def _copied(self, shape: TableShape, query: str) -> Iterator[bytes]:
+    def _copied(self, shape: TableShape, query: str) -> Generator[bytes]:
         with reading_refused(self.tenant, shape), self.ground.cursor() as cursor:
             held = bytearray()
             with cursor.copy(f"COPY ({query}) TO STDOUT") as copy:

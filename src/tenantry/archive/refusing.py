@@ -52,9 +52,11 @@ def filtered(tenant: Tenant, reason: str) -> BackupFiltered:
     return BackupFiltered(tenant=tenant.id, reason=reason, fix=fix)
 
 
-def unfit(tenant: Tenant, reason: str) -> PlaceUnfit:
+def unfit(
+    tenant: Tenant, reason: str, *, fix: str = "Bring it to the revision of the rows with the fleet."
+) -> PlaceUnfit:
     """Returns the error of a place that lacks what the rows need."""
-    return PlaceUnfit(tenant=tenant.id, reason=reason, fix="Bring it to the revision of the rows with the fleet.")
+    return PlaceUnfit(tenant=tenant.id, reason=reason, fix=fix)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from tenantry.archive.place_postgres import as_owner, database_of, schema_of
-from tenantry.archive.place_sqlite import file_of, opened
+from tenantry.archive.place_sqlite import file_of, on_sqlite, opened
 from tenantry.catalog.tables import CATALOG_SCHEMA
 from tenantry.isolation.fencing_names import CHANGES_TABLE, FENCE_TABLE
 from tenantry.isolation.fencing_names import SCHEMA as FENCES
@@ -18,7 +18,7 @@ from tenantry.isolation.sqlite import SqliteServer, tables_of
 from tenantry.isolation.sqlite_stored import STORED_SUFFIX
 from tenantry.isolation.sqlite_stored import quote as quote_in_sqlite
 from tenantry.isolation.stamps import VERSION_TABLE
-from tenantry.isolation.wall import EXTENSIONS_SCHEMA, quote
+from tenantry.isolation.wall import EXTENSIONS_SCHEMA, POLICY, quote
 from tenantry.models import SHARED_SCHEMA, TENANT_COLUMN, Ownership, is_walled, owned_tables
 from tenantry.tenancy import Tenancy
 from tenantry.types import Finding, Isolation, Tenant
@@ -28,9 +28,11 @@ _TABLES: Final = """
 select n.nspname::text as home, c.relname::text as name,
        exists(select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = %(column)s
               and not a.attisdropped) as marked,
+       n.nspname = %(own)s and exists(select 1 from pg_policy p where p.polrelid = c.oid and p.polname = %(wall)s)
+       as taken,
        has_table_privilege(c.oid, 'SELECT') and (
            not c.relrowsecurity or not row_security_active(c.oid)
-           or exists(select 1 from pg_policy p where p.polrelid = c.oid and p.polname = 'tenantry_isolation')) as open
+           or exists(select 1 from pg_policy p where p.polrelid = c.oid and p.polname = %(wall)s)) as open
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p') and not c.relispartition and n.nspname !~ '^pg_'
   and n.nspname <> 'information_schema' and n.nspname <> all(%(ours)s)
@@ -61,10 +63,11 @@ def _in_database(server: PostgresServer, tenant: Tenant, connection: Connection)
     connection.exec_driver_sql(f"SET LOCAL {server.config.context_setting} = '{tenant.id}'")
     own = schema_of(server, tenant)
     known = set(_known(server, tenant, own))
-    asked = {"column": TENANT_COLUMN, "ours": list(_OURS), "own": own}
-    for home, name, marked, open_ in connection.exec_driver_sql(_TABLES, asked).fetchall():
+    asked = {"column": TENANT_COLUMN, "ours": list(_OURS), "own": own, "wall": POLICY}
+    for home, name, marked, taken, open_ in connection.exec_driver_sql(_TABLES, asked).fetchall():
         alone = database_of(tenant) is not None or (tenant.isolation is Isolation.SCHEMA and home == own)
-        if (home, name) in known or not (marked or alone):
+        # Behind our wall it is read whatever the models know.
+        if taken or (home, name) in known or not (marked or alone):
             continue
         table = f"{quote(home)}.{quote(name)}"
         if not open_:
@@ -94,10 +97,9 @@ def _holds_rows(connection: Connection, table: str, tenant: str | None) -> bool:
 
 def _in_file(server: SqliteServer, tenant: Tenant) -> Iterator[Finding]:
     suffix = STORED_SUFFIX if tenant.isolation is Isolation.ROWS else ""
-    walled = owned_tables(server.metadata, Ownership.TENANT, Ownership.RECORD)
-    shared = owned_tables(server.metadata, Ownership.SHARED)
-    known = {table.name + suffix for table in walled} | {table.name for table in shared}
+    shared = {table.name for table in owned_tables(server.metadata, Ownership.SHARED)}
     with opened(server, tenant, None, read_only=True) as connection:
+        known = shared | {name + suffix for name in on_sqlite(connection, suffix=suffix)}
         strange = tables_of(connection) - known - {VERSION_TABLE, FENCE_TABLE, CHANGES_TABLE}
         for name in sorted(strange):
             if _in_table(connection, name, tenant):

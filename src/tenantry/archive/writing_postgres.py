@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import tempfile
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -74,9 +74,9 @@ class PostgresWriter(PostgresReader, Writer):
         self._filled: set[str] = set()
         self._files = contextlib.ExitStack()
 
-    def rows(self, table: TableShape | str) -> Iterator[bytes]:
+    def _rows(self, shape: TableShape) -> Generator[bytes]:
         self.close_circles()
-        yield from super().rows(table)
+        yield from super()._rows(shape)
 
     def fill(self, table: TableShape | str, chunks: Iterable[bytes]) -> int:
         shape = self.shape(table)
@@ -180,7 +180,8 @@ class PostgresWriter(PostgresReader, Writer):
             yield f"SELECT setval('{name}', {wanted}) FROM {name} WHERE last_value < {highest}"
 
     def close(self) -> None:
-        """Forgets what was kept beside the database."""
+        """Ends what is still being read, and forgets what was kept beside the database."""
+        super().close()
         self._files.close()
 
     def close_circles(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from cells import CELLS, Ground
 from sqlalchemy import delete, func, select, update
 
+from tenantry.archive import place_sqlite, reading_postgres
 from tenantry.archive.encoding import keys_of, split
 from tenantry.archive.places import reading, writing
 from tenantry.archive.shapes import shapes
@@ -145,3 +146,27 @@ def test_shapes_have_no_tenant_and_nothing_computed() -> None:
     assert known["links"].key == ("thing_id", "animal_id")
     assert known["dogs"].key == ("id",)
     assert list(known).index("companies") < list(known).index("things") < list(known).index("links")
+
+
+@pytest.mark.parametrize("cell", ["postgresql-rows", "sqlite-file"])
+def test_a_reading_that_is_given_up_half_way_holds_nothing_up(
+    ground: Ground, cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (reading_postgres, place_sqlite):
+        monkeypatch.setattr(module, "CHUNK", 10)
+    tenancy, tenant = home(ground, cell)
+    with tenancy.transaction(tenant) as session:
+        session.add_all(Counted(text=f"{number}") for number in range(50))
+    kept = []
+    for _ in range(3):
+        with reading(tenancy, tenant) as reader:
+            kept += [reader.rows("counted"), reader.rows("counted")]
+            assert next(kept[-1]).startswith(b"1\t")
+    with writing(tenancy, tenant) as writer:
+        kept.append(writer.rows("counted"))
+        next(kept[-1])
+        # One thing at a time: what is given up makes room for the next.
+        kept[-1].close()
+        assert writer.digest("counted").rows == 50
+    assert clear((tenancy, tenant))["counted"] == 50
+    assert [list(rows) for rows in kept] == [[]] * len(kept)

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -16,7 +17,7 @@ from tenantry import errors
 from tenantry.archive.encoding import split, whole_lines
 from tenantry.archive.places import reading, writing
 
-from .places import Home, digests, home, scratch
+from .places import Home, clear, digests, home, scratch
 
 ID = uuid.UUID(int=1)
 # What PostgreSQL holds and SQLite does not: column, PostgreSQL's literal, and why.
@@ -65,22 +66,32 @@ ONLY_SQLITE = [
 ]
 
 
+@pytest.fixture(scope="module")
+def places(ground: Ground) -> Iterator[dict[str, Home]]:
+    """Two empty places, one of each kind."""
+    with ExitStack() as stack:
+        yield {cell: stack.enter_context(scratch(ground, cell)) for cell in ("postgresql-rows", "sqlite-file")}
+
+
 @contextlib.contextmanager
-def planted(ground: Ground, cell: str, column: str, literal: str) -> Iterator[Home]:
-    """A place with one row that has this value, written past the library."""
-    with scratch(ground, cell) as (tenancy, tenant):
-        names = f"tenant_id, id, created_at, updated_at, {column}"
-        server: Any = tenancy.servers.get(tenant.server)
-        if cell.startswith("sqlite"):
-            with contextlib.closing(sqlite3.connect(server.file(tenant.physical))) as connection, connection:
-                moment = "'2024-01-01 00:00:00.000000'"
-                values = f"'{tenant.id.hex}', '{ID.hex}', {moment}, {moment}, {literal}"
-                connection.execute(f"INSERT INTO things ({names}) VALUES ({values})")
-        else:
-            with psycopg.connect(ground.owner_url) as connection:
-                values = f"'{tenant.id}', '{ID}', now(), now(), {literal}"
-                connection.execute(f"INSERT INTO things ({names}) VALUES ({values})")
-        yield tenancy, tenant
+def planted(ground: Ground, place: Home, column: str, literal: str) -> Iterator[None]:
+    """Gives a place one row that has this value, past the library."""
+    tenancy, tenant = place
+    names = f"tenant_id, id, created_at, updated_at, {column}"
+    server: Any = tenancy.servers.get(tenant.server)
+    if server.kind == "sqlite":
+        with contextlib.closing(sqlite3.connect(server.file(tenant.physical))) as connection, connection:
+            moment = "'2024-01-01 00:00:00.000000'"
+            values = f"'{tenant.id.hex}', '{ID.hex}', {moment}, {moment}, {literal}"
+            connection.execute(f"INSERT INTO things ({names}) VALUES ({values})")
+    else:
+        with psycopg.connect(ground.owner_url) as connection:
+            values = f"'{tenant.id}', '{ID}', now(), now(), {literal}"
+            connection.execute(f"INSERT INTO things ({names}) VALUES ({values})")
+    try:
+        yield
+    finally:
+        clear(place)
 
 
 def _unreadable(source: Home, reason: str) -> Any:
@@ -95,17 +106,12 @@ def _fill(place: Home, rows: dict[str, list[bytes]]) -> None:
             writer.fill(table, chunks)
 
 
-@pytest.fixture(scope="module")
-def file(ground: Ground) -> Iterator[Home]:
-    with scratch(ground, "sqlite-file") as place:
-        yield place
-
-
 @pytest.mark.parametrize(("column", "literal", "reason"), ONLY_POSTGRESQL)
 def test_what_sqlite_cannot_hold_is_refused_before_any_of_it_is_there(
-    ground: Ground, file: Home, column: str, literal: str, reason: str
+    ground: Ground, places: dict[str, Home], column: str, literal: str, reason: str
 ) -> None:
-    with planted(ground, "postgresql-rows", column, literal) as source, reading(*source) as reader:
+    source, file = places.values()
+    with planted(ground, source, column, literal), reading(*source) as reader:
         chunks = list(reader.rows("things"))
         with pytest.raises(errors.RowRefused, match=reason) as caught:
             _fill(file, {"counted": [b"1\tfirst\n"], "things": chunks})
@@ -115,17 +121,20 @@ def test_what_sqlite_cannot_hold_is_refused_before_any_of_it_is_there(
 
 
 @pytest.mark.parametrize(("column", "literal", "reason"), ONLY_SQLITE)
-def test_what_only_sqlite_holds_cannot_be_read(ground: Ground, column: str, literal: str, reason: str) -> None:
-    with planted(ground, "sqlite-file", column, literal) as source:
-        caught = _unreadable(source, reason)
+def test_what_only_sqlite_holds_cannot_be_read(
+    ground: Ground, places: dict[str, Home], column: str, literal: str, reason: str
+) -> None:
+    with planted(ground, places["sqlite-file"], column, literal):
+        caught = _unreadable(places["sqlite-file"], reason)
     assert caught.table == "things"
     if reason != "UTF-8":
         assert (caught.column, caught.key) == (column, ID.hex)
 
 
-def test_a_document_that_jsonb_does_not_take_cannot_be_read(ground: Ground) -> None:
-    with planted(ground, "postgresql-rows", "json", "'\"\\u0000\"'") as source:
-        caught = _unreadable(source, "u0000.*jsonb")
+def test_a_document_that_jsonb_does_not_take_cannot_be_read(ground: Ground, places: dict[str, Home]) -> None:
+    place = places["postgresql-rows"]
+    with planted(ground, place, "json", "'\"\\u0000\"'"):
+        caught = _unreadable(place, "u0000.*jsonb")
     assert "json" in caught.column
 
 

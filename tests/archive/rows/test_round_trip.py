@@ -9,9 +9,12 @@ import pytest
 from cells import CELLS, Ground
 
 from tenantry.archive.places import reading, writing
+from tenantry.archive.shapes import TableDigest
 from tenantry.models.numbering import COUNTERS
 
 from .places import Home, clear, digests, fill, held, home, scratch
+
+Digests = dict[str, dict[str, TableDigest]]
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,12 @@ def filled(ground: Ground) -> Iterator[Ground]:
 
 
 @pytest.fixture(scope="module")
+def neighbours(filled: Ground) -> Digests:
+    """What the neighbours have before anything is carried."""
+    return {cell: digests(*home(filled, cell, "far")) for cell in CELLS}
+
+
+@pytest.fixture(scope="module")
 def scratches(ground: Ground) -> Iterator[dict[str, Home]]:
     """An empty place of each kind."""
     with ExitStack() as stack:
@@ -38,18 +47,16 @@ def scratches(ground: Ground) -> Iterator[dict[str, Home]]:
 @pytest.mark.parametrize("target", CELLS)
 @pytest.mark.parametrize("origin", CELLS)
 def test_rows_are_the_same_wherever_they_stand_and_whoever_owns_them(
-    filled: Ground, scratches: dict[str, Home], origin: str, target: str
+    filled: Ground, neighbours: Digests, scratches: dict[str, Home], origin: str, target: str
 ) -> None:
     source, place, neighbour = home(filled, origin), scratches[target], home(filled, target, "far")
-    before, whole = digests(*neighbour), digests(*source)
+    before, whole = neighbours[target], digests(*source)
     assert all(digest.rows for name, digest in whole.items() if name != COUNTERS), whole
     _carry(source, place)
     try:
         assert digests(*place, as_tenant=source[1].id) == whole
-        assert digests(*place) != whole
         if target != origin:
             _check_way_back(source, place, scratches[origin])
-        assert digests(*neighbour) == before
     finally:
         assert clear(place) == {name: digest.rows for name, digest in whole.items()}
     assert digests(*neighbour) == before
