@@ -15,7 +15,7 @@ from tenantry.archive.encoding import split
 from tenantry.archive.erasing_places import ROWS, Places, note, told
 from tenantry.archive.forgetting import Forgetting, Traces
 from tenantry.archive.mentions import ERASED, Mentions
-from tenantry.archive.persons import Person, check_entangled
+from tenantry.archive.persons import Person, check_entangled, find
 from tenantry.archive.scrubbing import scrub
 from tenantry.archive.sources import opened
 from tenantry.catalog import archives
@@ -40,9 +40,9 @@ def check(places: Places, person: Person) -> None:
     Raises: PersonEntangled, AuditNotGiven, LoginRequired.
     """
     with places.purging("looking for a person to be erased") as view:
-        forgetting = _forgetting(places, view, person)
-        forgetting.check_audits()
-        check_entangled(view, places.archive.tenancy.metadata, forgetting.traces().own)
+        _forgetting(places, view, person).check_audits()
+        metadata = places.archive.tenancy.metadata
+        check_entangled(view, metadata, find(view, metadata, person.is_named))
 
 
 def look(places: Places, person: Person) -> Traces:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import JSON, Column, Row, String, Table, Uuid, insert, update
 
-from tenantry.archive.persons import Key, Person, among_keys, own_key
+from tenantry.archive.persons import Key, Person, among_keys, folded, own_key
 from tenantry.isolation.purging import Purge
 from tenantry.models import TENANT_COLUMN, is_append_only
 
@@ -49,7 +49,11 @@ class Mentions:
         return None if self.in_value(value) else value
 
     def _is_said(self, text: str) -> bool:
-        return self.person.is_named(text) or bool(self._parts and self._parts.search(_normal(text)))
+        plain = folded(text)
+        # Most texts are told by this alone, at a tenth of the price.
+        if not any(name in plain for name in self.person.names):
+            return False
+        return plain in self.person.names or bool(self._parts and self._parts.search(_normal(text)))
 
     def _cleaned(self, text: str) -> str:
         if self.person.is_named(text):
