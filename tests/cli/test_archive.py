@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
+import subprocess
 from datetime import UTC, datetime
 
 import pytest
@@ -189,13 +192,28 @@ def test_backups_by_the_clock(kept):
     listed = archive(kept, "schedule", "list", "--json").data
     assert {each["tenant"]: each["own"] for each in listed} == {"acme": True, "globex": False, "every tenant": True}
     assert "up to" not in archive(kept, "schedule", "list").said
-    assert archive(kept, "schedule", "pause", "acme").code == 0
+    assert archive(kept, "schedule", "pause", "acme", "--json").data == {"tenant": "acme", "schedule": "paused"}
     assert "paused" in archive(kept, "schedule", "list").said
-    assert archive(kept, "schedule", "resume", "acme").code == 0
+    assert "acme: the schedule is resumed." in archive(kept, "schedule", "resume", "acme").said
     for whose in ("acme", "--all"):
         assert archive(kept, "schedule", "cancel", whose).code == 0
     assert archive(kept, "schedule", "list", "--json").data == []
     assert "There is no schedule" in archive(kept, "schedule", "cancel", "acme").said
+
+
+def test_a_process_that_backs_up_for_ever_ends_well(kept):
+    archive(kept, "schedule", "set", "acme")
+    forever = kept.command("archive", "schedule", "run", "--forever", "--poll", "0.1", "--json")
+    with subprocess.Popen(**forever, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            line = json.loads(process.stdout.readline())
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (line["tenant"], line["error"], process.returncode) == ("acme", None, 130)
+    assert "Interrupted: the backups in hand were finished" in said
+    assert names(kept) == [line["archive"]]
 
 
 def test_a_backup_that_fails_by_the_clock_is_told_and_tried_again(kept):

@@ -127,16 +127,22 @@ class Schedules:
         with self._tenancy.catalog(_ACTION) as connection:
             return schedules.listing(connection)
 
-    def work(self, *, jobs: int = 2) -> list[Turn]:
+    def work(self, *, jobs: int = 2, over: threading.Event | None = None) -> list[Turn]:
         """Takes the turns that are due, *jobs* at a time, until none is, and returns how they ended.
 
-        What fails is recorded and tried again later; it stops nobody else's.
+        What fails is recorded and tried again later; it stops nobody else's. An interrupt, or *over*, ends it after
+        the turns in hand.
 
         Raises: LoginRequired.
         """
+        end = over or threading.Event()
         self._prepare()
         with ThreadPoolExecutor(jobs, thread_name_prefix="tenantry-backup") as pool:
-            return [turn for part in pool.map(lambda _: list(self._turns()), range(jobs)) for turn in part]
+            try:
+                return [turn for part in pool.map(lambda _: list(self._turns(end)), range(jobs)) for turn in part]
+            except BaseException:
+                end.set()
+                raise
 
     @contextlib.contextmanager
     def kept(self, *, every: float = 30.0, jobs: int = 1) -> Iterator[None]:
@@ -146,7 +152,7 @@ class Schedules:
         def look() -> None:
             while not over.is_set():
                 try:
-                    self.work(jobs=jobs)
+                    self.work(jobs=jobs, over=over)
                 except Exception:
                     # The catalog may be away; what is due then is due still.
                     _log.exception("Looking for backups that are due failed; it is tried again in %s s", every)
@@ -172,8 +178,8 @@ class Schedules:
                 if len(found) < _BATCH:
                     break
 
-    def _turns(self) -> Iterator[Turn]:
-        while True:
+    def _turns(self, over: threading.Event) -> Iterator[Turn]:
+        while not over.is_set():
             worker = uuid.uuid4()
             _at_work.add(worker)
             try:

@@ -1,7 +1,9 @@
 """``tenantry archive schedule``: who is backed up when, and the process that does it."""
 
+import contextlib
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -103,24 +105,45 @@ def list_schedules(context: typer.Context, *, as_json: AsJSON = False) -> None:
 
 
 @app.command()
-def cancel(context: typer.Context, *, key: Whose = None, all_tenants: Every = False, store: StoreName = None) -> None:
+def cancel(
+    context: typer.Context,
+    *,
+    key: Whose = None,
+    all_tenants: Every = False,
+    store: StoreName = None,
+    as_json: AsJSON = False,
+) -> None:
     """End a schedule; a backup in hand comes to its end, and no archive goes."""
     archive_of(context, store).schedules.cancel(_whose(key, all_tenants=all_tenants))
-    say(f"{_name(key)}: no schedule of its own any more.")
+    _tell_change(key, "cancelled", as_json=as_json)
 
 
 @app.command()
-def pause(context: typer.Context, *, key: Whose = None, all_tenants: Every = False, store: StoreName = None) -> None:
+def pause(
+    context: typer.Context,
+    *,
+    key: Whose = None,
+    all_tenants: Every = False,
+    store: StoreName = None,
+    as_json: AsJSON = False,
+) -> None:
     """Let no backup of a schedule begin until it is resumed."""
     archive_of(context, store).schedules.pause(_whose(key, all_tenants=all_tenants))
-    say(f"{_name(key)}: paused. Next: tenantry archive schedule resume")
+    _tell_change(key, "paused", as_json=as_json)
 
 
 @app.command()
-def resume(context: typer.Context, *, key: Whose = None, all_tenants: Every = False, store: StoreName = None) -> None:
+def resume(
+    context: typer.Context,
+    *,
+    key: Whose = None,
+    all_tenants: Every = False,
+    store: StoreName = None,
+    as_json: AsJSON = False,
+) -> None:
     """Let a paused schedule go on."""
     archive_of(context, store).schedules.pause(_whose(key, all_tenants=all_tenants), resume=True)
-    say(f"{_name(key)}: backed up by its schedule again.")
+    _tell_change(key, "resumed", as_json=as_json)
 
 
 @app.command()
@@ -141,16 +164,26 @@ def run(
         _tell_due(archive, as_json=as_json)
         return
     failed = False
-    try:
+    with _interruptible():
         while True:
             failed = _round(archive, jobs=jobs, forever=forever, as_json=as_json) or failed
             if not forever:
                 break
             time.sleep(poll)
-    except KeyboardInterrupt:
-        say("Interrupted: what was in hand is due again.")
-        raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(NOT_DONE if failed else 0)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ends the block well when somebody interrupts or terminates the process."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("Interrupted: the backups in hand were finished, the others are due still.")
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _round(archive: Archive, *, jobs: int, forever: bool, as_json: bool) -> bool:
@@ -238,6 +271,13 @@ def _tell_one(found: Schedule, name: str, *, as_json: bool) -> None:
     plan = plan_of(found)
     say(f"{name}: every {spelt_span(plan.every)}, up to {spelt_span(plan.jitter)} later; keeps {plan.keep or 'all'}.")
     say("Next: tenantry archive schedule run --forever, on one machine or several.")
+
+
+def _tell_change(key: str | None, what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"tenant": key, "schedule": what})
+        return
+    say(f"{_name(key)}: the schedule is {what}.")
 
 
 def _as_data(each: Schedule, names: dict[Any, str]) -> dict[str, Any]:

@@ -287,6 +287,21 @@ def test_a_turn_is_taken_over_when_its_process_is_gone_and_not_before(
     assert (of(tenancy, "acme").failures, of(tenancy, "acme").error) == (0, None)
 
 
+def test_what_is_not_begun_stays_due_when_it_is_over(tenancy: Tenancy) -> None:
+    over = threading.Event()
+
+    def back_up(tenant: Tenant, _: Plan) -> str:
+        over.set()
+        return tenant.slug
+
+    clock = Schedules(tenancy, STORE, back_up)
+    for slug in ("acme", "globex", "initech"):
+        clock.put(slug, DAILY)
+    assert len(clock.work(jobs=1, over=over)) == 1
+    assert len(clock.work(jobs=1, over=over)) == 0
+    assert len(clock.work(jobs=1)) == 2
+
+
 def test_a_thread_takes_what_is_due_while_a_block_lasts(tenancy: Tenancy) -> None:
     done = threading.Event()
 
