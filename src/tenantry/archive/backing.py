@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy import Connection
+
 from tenantry.archive.container import Manifest, Measured, TableEntry, write_archive
 from tenantry.archive.keys import DataKey
 from tenantry.archive.operating import under_way
@@ -38,8 +40,12 @@ _NEXT_STEPS: Final = {
 }
 
 
-def back_up(archive: Archive, tenant: Tenant, *, suspended: bool, note: str) -> Archived:
+def back_up(
+    archive: Archive, tenant: Tenant, *, suspended: bool, note: str, within: Connection | None = None
+) -> Archived:
     """Returns the archive of one state of a tenant, once it stands whole in the store and in the catalog.
+
+    *within* is the transaction to read it in, where nobody else may write meanwhile.
 
     Raises: BackupRefused, TablesLeftOut, and what reading and the store raise.
     """
@@ -49,7 +55,7 @@ def back_up(archive: Archive, tenant: Tenant, *, suspended: bool, note: str) -> 
         check_status(archive.tenancy.tenants.get(tenant.id), suspended=suspended)
         with spooled(course, "read", below=archive.spool) as directory:
             file = directory / _FILE
-            manifest, key = _write(archive, tenant, file, course=course, note=note)
+            manifest, key = _write(archive, tenant, file, course=course, note=note, within=within)
             name = archive_name(tenant.id, manifest.taken_at)
             archived = _archived(archive, name, manifest, size=file.stat().st_size, key=key)
             course.step("store", archive=name)
@@ -95,12 +101,12 @@ def models_digest(tables: Sequence[TableShape]) -> str:
 
 
 def _write(
-    archive: Archive, tenant: Tenant, file: Path, *, course: Course, note: str
+    archive: Archive, tenant: Tenant, file: Path, *, course: Course, note: str, within: Connection | None
 ) -> tuple[Manifest, DataKey | None]:
     check_listed(archive, tenant)
     key = archive.data_keys.current(tenant.id) if archive.encrypt else None
     with (
-        reading(archive.tenancy, tenant) as reader,
+        reading(archive.tenancy, tenant, within=within) as reader,
         _room_for(file),
         file.open("xb") as out,
         write_archive(out, tenant=tenant.id, taken_at=reader.taken_at, ring=archive.ring, data_key=key) as writer,

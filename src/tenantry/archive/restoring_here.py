@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy import Connection
+
 from tenantry.archive.auditing import finish_rows, keep_anchors
 from tenantry.archive.backing import back_up, check_listed
 from tenantry.archive.committing import XID, mark, unmark, was_committed
@@ -83,18 +85,30 @@ def _lift(archive: Archive, tenant: Tenant, course: Course) -> None:
 
 
 def _go(archive: Archive, source: Source, tenant: Tenant, course: Course) -> Restored:
-    tenancy = archive.tenancy
-    _make_ready(archive, tenant, course)
-    server = tenancy.servers.get(tenant.server)
+    tenancy, strategy = archive.tenancy, archive.tenancy.servers.strategy_of(tenant)
+    if not strategy.exists(tenant.id):
+        course.step("place")
+        strategy.create(tenant.id, head=tenancy.scripts.head())
+    check_listed(archive, tenant)
     with fitted(archive, source, course=course, place=standing(archive, tenant)) as ready:
         course.step("fence", **{_FENCED: True})
-        fencing.prepare(server, tenant)
+        fencing.prepare(tenancy.servers.get(tenant.server), tenant)
+        # From here on the fence notes what changes.
+        _keep(archive, tenant, course)
         try:
             _replace(archive, ready, tenant, course)
         except Exception as error:
             if not _came_through(archive, tenant, course, error):
                 raise
     return _end(archive, tenant, course)
+
+
+def _keep(archive: Archive, tenant: Tenant, course: Course, within: Connection | None = None) -> None:
+    """Backs up what is to be replaced."""
+    if course.detail["keep"]:
+        course.step("keep")
+        note = f"before the restore of {course.detail['archive']}"
+        course.detail["kept"] = back_up(archive, tenant, suspended=True, note=note, within=within).name
 
 
 def _came_through(archive: Archive, tenant: Tenant, course: Course, error: Exception) -> bool:
@@ -108,32 +122,19 @@ def _came_through(archive: Archive, tenant: Tenant, course: Course, error: Excep
         raise OutcomeUnknown(action=f"the restore of {course.detail['archive']}") from error
 
 
-def _make_ready(archive: Archive, tenant: Tenant, course: Course) -> None:
-    """Makes the place where it is gone, and keeps what stands in one that is to be replaced."""
-    tenancy, strategy = archive.tenancy, archive.tenancy.servers.strategy_of(tenant)
-    if not strategy.exists(tenant.id):
-        course.step("place")
-        strategy.create(tenant.id, head=tenancy.scripts.head())
-    check_listed(archive, tenant)
-    if course.detail["keep"] and "kept" not in course.detail:
-        course.step("keep")
-        kept = back_up(archive, tenant, suspended=True, note=f"before the restore of {course.detail['archive']}")
-        course.detail["kept"] = kept.name
-
-
 def _replace(archive: Archive, ready: Source, tenant: Tenant, course: Course) -> None:
-    tenancy = archive.tenancy
+    tenancy, source = archive.tenancy, ready.manifest.tenant
     course.step("replace", **{XID: None})
-    with (
-        fencing.closed(tenancy.servers.get(tenant.server), tenant) as fence,
-        writing(
-            tenancy, tenant, shapes=ready.tables, as_tenant=ready.manifest.tenant, within=fence.connection
-        ) as writer,
-    ):
-        _clear(writer, ready, in_place=course.detail["in_place"])
-        counts = ready.pour(writer, course, step="replace")
-        finish_rows(archive, writer, source=ready, course=course)
-        mark(fence.connection, course, rows=counts)
+    with fencing.closed(tenancy.servers.get(tenant.server), tenant) as fence:
+        within = fence.connection
+        if fence.changes(limit=1):
+            # Somebody wrote behind the backup, and nobody can any more.
+            _keep(archive, tenant, course, within)
+        with writing(tenancy, tenant, shapes=ready.tables, as_tenant=source, within=within) as writer:
+            _clear(writer, ready, in_place=course.detail["in_place"])
+            counts = ready.pour(writer, course, step="replace")
+            finish_rows(archive, writer, source=ready, course=course)
+        mark(within, course, rows=counts)
 
 
 def _clear(writer: Writer, source: Source, *, in_place: bool) -> None:

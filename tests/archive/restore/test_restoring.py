@@ -328,6 +328,24 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("place", list(PLACES))
+def test_what_is_replaced_is_kept_to_the_last_row(house: House, place: str) -> None:
+    """Somebody writes between the backup of what is there and the moment when it is replaced."""
+    archive, tenant = house.archive(), house.make(place)
+    archive.backup(tenant)
+
+    def write() -> None:
+        with house.tenancy.transaction(tenant) as db:
+            db.add(Event(what="at the last moment"))
+
+    with at_step("replace", write):
+        kept = archive.restore(tenant, in_place=True).kept
+    assert kept is not None
+    archive.restore(tenant, kept, in_place=True, keep=False)
+    assert "at the last moment" in [event[-1] for event in house.dump(tenant)["events"]]
+    house.drop(tenant)
+
+
 @pytest.mark.parametrize("step", ["fence", "replace table", "commit", "lift"])
 @pytest.mark.parametrize("place", ["schema", "file"])
 def test_an_interrupted_restore_was_done_or_was_not(house: House, place: str, step: str) -> None:
