@@ -40,6 +40,8 @@ QUESTIONS = (
     "insert into tags (tenant_id, id) values ('{tenant}', 'x') returning 1",
     "insert into tags (tenant_id, id) values ('{tenant}', 'x') on conflict do nothing returning 1",
 )
+# Answered, truthfully, where nobody has a row in either table.
+JOINED = "select * from tags union all select * from tags"
 # A policy of the test alone, as it might have been written: it is asked for each row, so never where there is none.
 CARELESS = (
     "create policy tenantry_present on tags as restrictive to tenantry_app using ((select {function}) is not null)"
@@ -72,14 +74,14 @@ def rows_of_others(ground: Ground, number: int) -> Iterator[None]:
         admin.execute("delete from tags where tenant_id = %s", [stranger])
 
 
-def silent(ground: Ground, tenant: Tenant, *, generic: bool) -> list[str]:
+def silent(ground: Ground, tenant: Tenant, *, generic: bool, asking: tuple[str, ...] = QUESTIONS) -> list[str]:
     """Returns the statements that were answered; a plan that is kept was made while the tenant was still there."""
     found = []
     with psycopg.connect(ground.urls["app_url"], autocommit=True, prepare_threshold=None) as stale:
         stale.execute("set search_path = public")
         if generic:
             stale.execute("set plan_cache_mode = force_generic_plan")
-        for number, question in enumerate(QUESTIONS):
+        for number, question in enumerate(asking):
             statement = question.format(tenant=tenant.id)
             if generic:
                 stale.execute(f"prepare p{number} as {statement}")
@@ -107,6 +109,7 @@ def asked(stale: psycopg.Connection[Any], statement: str, tenant: uuid.UUID) -> 
 def test_no_statement_at_a_left_place_is_answered(ground: Ground, stray: Tenant, others: int, generic: bool) -> None:
     with rows_of_others(ground, others):
         assert silent(ground, stray, generic=generic) == []
+        assert silent(ground, stray, generic=generic, asking=(JOINED,)) == ([] if others else [JOINED])
 
 
 def test_a_policy_that_only_asks_a_function_would_be_found_out(ground: Ground, stray: Tenant) -> None:

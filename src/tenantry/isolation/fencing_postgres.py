@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ _NOT_IN_TIME: Final = "55P03"
 _HELD: Final = (_NOT_IN_TIME, "40P01")
 # One try at a lock: for so long whoever comes after the fence waits behind it.
 _TRY: Final = "'300ms'"
+# At a table the later tries are longer than deadlock_timeout: only then does PostgreSQL send an autovacuum away.
+_TRIES: Final = (_TRY, _TRY, "'600ms'", "'1200ms'")
 _BETWEEN: Final = 0.1
 # What a connection that was lost leaves open ends after so much silence.
 _SILENCE: Final = "idle_in_transaction_session_timeout = '10min'"
@@ -224,11 +227,11 @@ def _take_turn(connection: Any) -> None:
 
 def _run_patiently(connection: Any, lines: Iterable[str], tenant: uuid.UUID, patience: float) -> None:
     """Runs statements that lock a table; whoever uses it is waited for in short tries, so that others get through."""
-    end, script = time.monotonic() + patience, "; ".join([f"SET LOCAL lock_timeout = {_TRY}", *lines])
-    while True:
+    end, script = time.monotonic() + patience, "; ".join(lines)
+    for limit in itertools.chain(_TRIES, itertools.repeat(_TRIES[-1])):
         try:
             with connection.transaction():
-                connection.execute(script)
+                connection.execute(f"SET LOCAL lock_timeout = {limit}; {script}")
             return
         except Exception as error:
             _check_time(error, end, tenant, patience)

@@ -6,7 +6,8 @@ D8). A transaction whose snapshot is older than the fence fails instead of passi
 
 Readers of a place that was left meet a restrictive policy. It compares the tenant column with what a function returns
 or refuses: a test of the function alone would be asked for each row found, so never where none is; a comparison of
-the column becomes the scan's own condition, and PostgreSQL evaluates it before it looks for rows.
+the column becomes the scan's own condition, or one of the whole statement, and PostgreSQL evaluates it before it looks
+for rows. (One statement is known that is answered all the same: UNION ALL over tables that are empty of everybody.)
 """
 
 from __future__ import annotations
