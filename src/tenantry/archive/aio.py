@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from tenantry.archive.export_forms import JSONL
 from tenantry.archive.export_outcomes import Exported
 from tenantry.archive.outcomes import Difference, Restored, Verified
+from tenantry.archive.pruning import Judged
+from tenantry.archive.retention import Keep
 from tenantry.archive.sources import LATEST
 from tenantry.catalog.archives import Archived
 from tenantry.catalog.operations import Operation
@@ -97,6 +99,13 @@ class AsyncArchive:
         Raises: as ``Archive.export``.
         """
         return await asyncio.to_thread(self._archive.export, key, place, form=form, subject=subject, reveal=reveal)
+
+    async def prune(self, keep: Keep, key: TenantKey | None = None) -> Sequence[Judged]:
+        """Deletes the archives that *keep* does not count.
+
+        Raises: as ``Archive.prune``.
+        """
+        return await asyncio.to_thread(self._archive.prune, keep, key)
 
     async def status(self) -> Sequence[Operation]:
         """Returns the operations that have not come to their end.

@@ -171,12 +171,18 @@ class Schedules:
         with self._tenancy.catalog(_ACTION) as connection:
             schedules.sweep(connection, at_work=frozenset(_at_work), mine=this_process())
             schedules.part_with_erased(connection)
+        while self._enter_some() == _BATCH:
+            pass
+
+    def _enter_some(self) -> int:
+        # A batch at a time: whoever registers a tenant waits for this transaction.
+        with self._tenancy.catalog(_ACTION) as connection:
             pattern = schedules.get(connection, EVERY_TENANT)
-            while pattern is not None:
-                found = schedules.strangers(connection, _BATCH)
-                schedules.follow(connection, {tenant: random.uniform(0, pattern.jitter) for tenant in found})  # noqa: S311  # no secret
-                if len(found) < _BATCH:
-                    break
+            found = schedules.strangers(connection, _BATCH) if pattern is not None else []
+            if found and pattern is not None:
+                delays = {tenant: random.uniform(0, pattern.jitter) for tenant in found}  # noqa: S311  # no secret
+                schedules.follow(connection, delays)
+        return len(found)
 
     def _turns(self, over: threading.Event) -> Iterator[Turn]:
         while not over.is_set():

@@ -92,20 +92,22 @@ def get(connection: Connection, tenant: uuid.UUID) -> Schedule | None:
     return found[0] if found else None
 
 
-def follow(connection: Connection, delays: Mapping[uuid.UUID, float]) -> int:
+def follow(connection: Connection, delays: Mapping[uuid.UUID, float]) -> None:
     """Gives tenants that have no schedule that of every tenant, each first due after so many seconds."""
     _one_at_a_time(connection)
     pattern = get(connection, EVERY_TENANT)
     if pattern is None:
-        return 0
-    present = set(connection.scalars(select(schedules.c.tenant_id).where(schedules.c.tenant_id.in_(delays))))
-    same = {"store": pattern.store, "every": pattern.every, "jitter": pattern.jitter, "options": pattern.options}
-    same |= {"state": pattern.state, "own": False}
-    for tenant, delay in delays.items():
-        if tenant not in present:
-            due = {"due_at": moment(connection, delay), "created_at": moment(connection)}
-            connection.execute(insert(schedules).values(tenant_id=tenant, **same, **due))
-    return len(delays) - len(present)
+        return
+    taken = set(connection.scalars(select(schedules.c.tenant_id).where(schedules.c.tenant_id.in_(delays))))
+    same = {name: getattr(pattern, name) for name in ("state", "store", "every", "jitter", "options")}
+    at = present(connection)
+    rows = [
+        {"tenant_id": tenant, "own": False, **same, "created_at": at, "due_at": at + datetime.timedelta(seconds=delay)}
+        for tenant, delay in delays.items()
+        if tenant not in taken
+    ]
+    if rows:
+        connection.execute(insert(schedules), rows)
 
 
 def strangers(connection: Connection, limit: int) -> list[uuid.UUID]:

@@ -287,6 +287,17 @@ def test_a_turn_is_taken_over_when_its_process_is_gone_and_not_before(
     assert (of(tenancy, "acme").failures, of(tenancy, "acme").error) == (0, None)
 
 
+def test_another_machines_turn_is_taken_over_when_its_lease_is_over(tenancy: Tenancy, clock: Schedules) -> None:
+    clock.put("acme", DAILY)
+    with tenancy.catalog("Holding") as connection:
+        elsewhere = {"holder": "elsewhere:1:1", "worker": uuid.uuid4(), "lease_until": now() + timedelta(minutes=1)}
+        connection.execute(update(schedules).values(**elsewhere))
+    assert clock.work() == []
+    with tenancy.catalog("Waiting") as connection:
+        connection.execute(update(schedules).values(lease_until=now()))
+    assert len(clock.work()) == 1
+
+
 def test_what_is_not_begun_stays_due_when_it_is_over(tenancy: Tenancy) -> None:
     over = threading.Event()
 
