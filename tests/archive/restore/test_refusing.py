@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import resource
-import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 import pytest
 
 from tenantry import Tenant
-from tenantry.archive import Archive, ObjectStore
+from tenantry.archive import Archive
 from tenantry.errors import BackupFiltered, BackupRefused, StoreFull, StoreUnavailable, TenantSuspended
 
+from ..buckets import broken_line, buckets, new_bucket, nobody
 from .houses import RING, House, open_house
 
 
@@ -74,21 +73,20 @@ def test_a_full_disk(house: House, size: int) -> None:
     house.drop(tenant)
 
 
-def test_a_bucket_out_of_reach(house: House) -> None:
+def test_a_bucket_that_breaks_off_or_is_out_of_reach(house: House) -> None:
     tenant = house.make("rows")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    store: Any = ObjectStore(
-        "s3://nowhere",
-        endpoint=f"http://127.0.0.1:{port}",
-        region="here",
-        access_key_id="nobody",
-        secret_access_key="nothing",
-        client_options={"allow_http": True, "timeout": "2s"},
-        retry_config={"max_retries": 0},
-    )
-    archive = Archive(house.tenancy, store, keys=RING)
-    with pytest.raises(StoreUnavailable, match="nowhere"):
-        archive.backup(tenant)
-    assert archive.status() == []
+    before = house.dump(tenant)
+    with buckets() as endpoint, broken_line(endpoint, after=2000) as breaking, nobody() as nowhere:
+        bucket = new_bucket(endpoint, "backups")
+        archive = Archive(house.tenancy, bucket.store(), keys=RING)
+        backup = archive.backup(tenant)
+        for lost in (breaking, nowhere):
+            with pytest.raises(StoreUnavailable, match="s3://backups"):
+                Archive(house.tenancy, bucket.store(endpoint=lost), keys=RING).backup(tenant)
+        assert list(archive.store.names()) == [backup.name]
+        assert archive.status() == []
+        house.fill(tenant, rows=1)
+        assert archive.verify(backup.name).rows["tickets"] == 10
+        archive.restore(tenant, backup.name, in_place=True)
+    assert house.dump(tenant) == before
     house.drop(tenant)
