@@ -114,7 +114,7 @@ class Tenancy:
         return self._aio
 
     def table(self, name: str, *items: SchemaItem, behaviour: str, **info: Any) -> Table:
-        """Adds the walled table of a behaviour to the models, once; it is made and migrated like theirs.
+        """Adds the table of a behaviour to the models, once: walled, unless ``owner=`` says whose it is else.
 
         Raises: ConfigurationError after anything was opened, and for a table of that name which is another's.
         """

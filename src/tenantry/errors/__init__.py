@@ -5,6 +5,18 @@ HTTP status codes are mapped in ``web``, not here.
 
 from __future__ import annotations
 
+from tenantry.errors.access import (
+    AccountExists,
+    AccountUnknown,
+    ImpersonationRefused,
+    LogInRefused,
+    PasswordChangeRequired,
+    PasswordRefused,
+    PermissionDenied,
+    TokenExpired,
+    TokenRefused,
+    TokenReused,
+)
 from tenantry.errors.archives import (
     ArchiveError,
     BackupFiltered,
@@ -161,6 +173,8 @@ from tenantry.errors.tenants import (
 )
 
 __all__ = [
+    "AccountExists",
+    "AccountUnknown",
     "AdoptionBusy",
     "AdoptionFailed",
     "AdoptionRefused",
@@ -216,6 +230,7 @@ __all__ = [
     "IdempotencyInFlight",
     "IdempotencyUnfinished",
     "IdentityTaken",
+    "ImpersonationRefused",
     "InvalidFilter",
     "InvalidIdempotencyKey",
     "InvalidKey",
@@ -225,6 +240,7 @@ __all__ = [
     "IsolationUnavailable",
     "KillSwitchActive",
     "LifecycleError",
+    "LogInRefused",
     "LoginRequired",
     "MigrationFailed",
     "MigrationsMissing",
@@ -237,7 +253,10 @@ __all__ = [
     "OperationUnknown",
     "OrphansFound",
     "OutcomeUnknown",
+    "PasswordChangeRequired",
+    "PasswordRefused",
     "PayloadRefused",
+    "PermissionDenied",
     "PersonEntangled",
     "PersonUnnamed",
     "PersonsUndeclared",
@@ -288,6 +307,9 @@ __all__ = [
     "TenantUnavailable",
     "TenantWasErased",
     "TenantryError",
+    "TokenExpired",
+    "TokenRefused",
+    "TokenReused",
     "TransactionBudgetExceeded",
     "TransactionModeRefused",
     "UnknownField",

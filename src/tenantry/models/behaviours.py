@@ -1,4 +1,4 @@
-"""Tables that a behaviour adds to an application's models: walled, lifted and migrated like any other."""
+"""Tables that a behaviour adds to an application's models: walled or the platform's, migrated like any other."""
 
 from __future__ import annotations
 
@@ -15,15 +15,25 @@ from tenantry.models.ownership import MARK, Ownership
 BEHAVIOUR: Final = "tenantry_behaviour"
 
 
-def behaviour_table(metadata: MetaData, name: str, *items: SchemaItem, behaviour: str, **info: Any) -> Table:
-    """Returns the walled table *name* of a behaviour, declared once; *items* are its columns beside ``tenant_id``.
+def behaviour_table(
+    metadata: MetaData,
+    name: str,
+    *items: SchemaItem,
+    behaviour: str,
+    owner: Ownership = Ownership.TENANT,
+    **info: Any,
+) -> Table:
+    """Returns the table *name* of a behaviour, declared once: walled, and *items* are its columns beside ``tenant_id``.
+
+    Where *owner* is the platform it is the platform's own, and *items* are all its columns.
 
     Raises: ConfigurationError for a table of that name which is another's.
     """
     found = metadata.tables.get(name)
     if found is None:
-        marks = {MARK: Ownership.TENANT, BEHAVIOUR: behaviour, **info}
-        return Table(name, metadata, tenant_column(), *items, info=marks)
+        marks = {MARK: owner, BEHAVIOUR: behaviour, **info}
+        key = (tenant_column(),) if owner.walled else ()
+        return Table(name, metadata, *key, *items, info=marks)
     wanted = {item.name for item in items if isinstance(item, Column)}
     if found.info.get(BEHAVIOUR) != behaviour or not wanted <= set(found.c.keys()):
         raise ConfigurationError(
