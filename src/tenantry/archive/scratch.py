@@ -47,9 +47,12 @@ def scratch(tenancy: Tenancy, server: str, *, course: Course, revision: str | No
         else:
             _grow(tenancy, place, revision)
         yield place
-    finally:
+    except BaseException:
         _drop(tenancy, place)
-    course.step("drop", **{SCRATCH: None})
+        raise
+    course.step("drop")
+    _drop(tenancy, place)
+    course.detail[SCRATCH] = None
 
 
 def migrate(tenancy: Tenancy, place: Tenant, *, revision: str | None) -> None:

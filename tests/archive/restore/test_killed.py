@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import random
-import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,36 +16,12 @@ from tenantry.errors import RestoreRefused, TenantNotFound, TenantUnavailable
 from tenantry.isolation import fencing
 
 from .houses import FileHouse, House
-
-
-class Killer:
-    """The program that works and is killed."""
-
-    def __init__(self, house: House) -> None:
-        self.house = house
-        script = Path(__file__).with_name("working.py")
-        self._process = subprocess.Popen(
-            [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def run(self, archive: Archive, tenant: Tenant, what: str, *, step: int = -1, **job: Any) -> list[str]:
-        """Does one job; returns the steps that were told, having made sure that it died where it should."""
-        assert self._process.stdin
-        assert self._process.stdout
-        place = {"house": self.house.job, "store": str(archive.store.path), "tenant": str(tenant.id)}
-        self._process.stdin.write(json.dumps({**place, "what": what, "step": step, **job}) + "\n")
-        self._process.stdin.flush()
-        status, steps = json.loads(self._process.stdout.readline())
-        assert status == (0 if step < 0 else -signal.SIGKILL), steps
-        return list(steps)
-
-    def close(self) -> None:
-        self._process.communicate(timeout=60)
+from .killing import Killer
 
 
 @pytest.fixture(scope="module")
 def killer(house: House) -> Iterator[Killer]:
-    killer = Killer(house)
+    killer = Killer(house.job)
     yield killer
     killer.close()
 
@@ -268,7 +239,7 @@ def test_verifications(house: House, killer: Killer) -> None:
 
 
 def test_in_a_directory_alone(file_house: FileHouse) -> None:
-    killer = Killer(file_house)
+    killer = Killer(file_house.job)
     killed = kill_backups(file_house, killer, "file", 1) + kill_verifications(file_house, killer, "file", 1)
     killed += kill_in_place(file_house, killer, "common file", 2) + kill_in_place(file_house, killer, "file", 2)
     killed += kill_afresh(file_house, killer, "common file", 2) + kill_afresh(file_house, killer, "file", 2)
@@ -300,7 +271,7 @@ def test_forty_of_each_in_a_directory_alone(file_house: FileHouse) -> None:
 
 
 def kill_all(house: House, title: str) -> None:
-    killer = Killer(house)
+    killer = Killer(house.job)
     trials = {
         "backup": kill_backups,
         "restore in place": kill_in_place,

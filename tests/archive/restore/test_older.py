@@ -18,6 +18,7 @@ from tenantry.fleet import Fleet
 
 from .growing import New, Old, OldCountry, dump_new, fill_old, write_history
 from .houses import RING
+from .killing import Killer
 
 PLACES = {"postgresql": ("rows", "schema"), "sqlite": ("rows", "database")}
 
@@ -41,6 +42,8 @@ class Growth:
             old.publish()
             for isolation in isolations:
                 self._make(old, isolation)
+        self.job = {"url": url, "directory": str(directory), "migrations": self.scripts}
+        (directory / "spool").mkdir()
         self.tenancy = self.open(New, self.scripts)
         assert Fleet(self.tenancy).upgrade().ok
         self.archive = Archive(self.tenancy, self.store, keys=RING)
@@ -92,6 +95,30 @@ def test_an_older_archive_is_migrated_on_its_way(growth: Growth) -> None:
             assert growth.dump(made) == upgraded
             assert growth.archive.verify(name).rows["drafts"] == 3
     check_no_scratch(growth)
+
+
+def test_killed_while_it_is_migrated(growth: Growth) -> None:
+    isolation = list(growth.archives)[-1]
+    name, killer, wanted = growth.archives[isolation], Killer(growth.job), growth.dump(isolation)
+    tenant = growth.tenancy.tenants.get(isolation)
+    job = {"name": name, "options": {"in_place": True, "keep": False}}
+    steps = killer.run(growth.archive, tenant, "restore", **job)
+    for turn, step in enumerate(("scratch", "load", "migrate", "drop")):
+        growth.unsettle(isolation)
+        before = growth.dump(isolation)
+        killer.run(growth.archive, tenant, "restore", step=steps.index(f"restore {step}"), **job)
+        (left,) = growth.archive.status()
+        assert left.detail["scratch"]
+        if turn % 2:
+            growth.archive.resume(left.id)
+        else:
+            growth.archive.rollback(left.id)
+        assert growth.dump(isolation) == (wanted if turn % 2 else before)
+        assert growth.archive.status() == []
+        check_no_scratch(growth)
+    killer.close()
+    growth.archive.restore(isolation, name, in_place=True, keep=False)
+    assert growth.dump(isolation) == wanted
 
 
 def test_what_no_migration_leads_to_is_refused(growth: Growth) -> None:

@@ -15,8 +15,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
+from archive.restore.growing import New
 from archive.restore.houses import RING, open_house
 
+from tenantry import Config, Tenancy
 from tenantry.archive import Archive, DirectoryStore
 from tenantry.events import Step, listen
 
@@ -38,8 +40,14 @@ def die_at(number: int, told: int) -> None:
     listen(hear)
 
 
+def opened(house: dict[str, Any]) -> Tenancy:
+    if "migrations" in house:
+        return Tenancy(house["url"], models=New, config=Config(migrations=house["migrations"], demote=True))
+    return open_house(house["url"], Path(house["directory"]), **house["logins"])
+
+
 def work(job: dict[str, Any], told: int) -> None:
-    tenancy = open_house(job["house"]["url"], Path(job["house"]["directory"]), **job["house"]["logins"])
+    tenancy = opened(job["house"])
     archive = Archive(tenancy, DirectoryStore(job["store"]), keys=RING, spool=Path(job["house"]["directory"]) / "spool")
     tenant = uuid.UUID(job["tenant"])
     die_at(job.get("step", -1), told)
