@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from tenantry.catalog.tables import CATALOG_SCHEMA, metadata
 from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.sqlite import CATALOG, COMMON, SqliteServer
 from tenantry.isolation.sqlite_library import LibraryConnection
@@ -26,11 +27,14 @@ def scrub(tenancy: Tenancy, tenant: Tenant, tables: Collection[str]) -> dict[str
     """Has the databases let go of deleted rows, and returns what it could not reach, which is nothing as a rule."""
     server = tenancy.servers.get(tenant.server)
     left = _scrub_files(list(_files_of(server, tenant))) if isinstance(server, SqliteServer) else {}
-    if isinstance(server, PostgresServer):
-        _forget_statistics(server, tenant, tables)
+    if isinstance(server, PostgresServer) and tables:
+        database = tenant.physical if tenant.isolation is Isolation.DATABASE else None
+        schema = tenant.physical if tenant.isolation is Isolation.SCHEMA else server.config.common_schema
+        _count_anew(server, schema, tables, database=database)
     main = tenancy.servers.main
     if isinstance(main, SqliteServer):
-        left |= _scrub_files([main.file(CATALOG)])
+        return left | _scrub_files([main.file(CATALOG)])
+    _count_anew(main, CATALOG_SCHEMA, [table.name for table in metadata.sorted_tables])
     return left
 
 
@@ -65,13 +69,8 @@ def _shorten(connection: sqlite3.Connection) -> bool:
         time.sleep(0.05)
 
 
-def _forget_statistics(server: PostgresServer, tenant: Tenant, tables: Collection[str]) -> None:
+def _count_anew(server: PostgresServer, schema: str, tables: Collection[str], *, database: str | None = None) -> None:
     """Has the planner count anew: its most common values of a column are rows' own."""
-    if not tables:
-        return
-    own = tenant.isolation is Isolation.SCHEMA
-    schema = tenant.physical if own else server.config.common_schema
-    database = tenant.physical if tenant.isolation is Isolation.DATABASE else None
     with server.owner(action=_ACTION, database=database) as connection:
         for name in sorted(tables):
             if _stands(connection, schema, name):
@@ -88,8 +87,10 @@ def _clear(connection: Any, schema: str, name: str) -> None:
     """Drops what is known of an empty table's columns, which counting anew would leave."""
     if connection.info.server_version < _CLEARING_SINCE:
         return
+    # Not by pg_stats, which shows the owner nothing of a table that has a wall.
     connection.execute(
-        "select pg_clear_attribute_stats(schemaname, tablename, attname, inherited) "
-        "from pg_stats where schemaname = %s and tablename = %s",
-        (schema, name),
+        "select pg_clear_attribute_stats(%(schema)s, %(name)s, a.attname::text, inherited) "
+        "from pg_attribute a, (values (false), (true)) as kinds(inherited) "
+        "where a.attrelid = to_regclass(%(table)s) and a.attnum > 0 and not a.attisdropped",
+        {"schema": schema, "name": name, "table": f"{quote(schema)}.{quote(name)}"},
     )
