@@ -13,7 +13,6 @@ from tenantry.archive.sources import opened
 from tenantry.archive.stores import archive_name
 from tenantry.catalog.archives import Archived
 from tenantry.catalog.operations import BACKUP
-from tenantry.errors import ArchiveUnknown
 from tenantry.ids import uuid7
 
 if TYPE_CHECKING:
@@ -23,10 +22,8 @@ if TYPE_CHECKING:
 def import_archive(archive: Archive, path: Path) -> Archived:
     """Puts the file into the store and returns what the catalog says of it; its tenant need not be known here.
 
-    Raises: ArchiveUnknown where there is no such file, and as ``opened`` and the store.
+    Raises: as ``opened`` and the store.
     """
-    if not path.is_file():
-        raise ArchiveUnknown(store="the disk", name=str(path))
     with opened(archive, path) as found:
         found.check()
         name = archive_name(found.manifest.tenant, found.manifest.taken_at)

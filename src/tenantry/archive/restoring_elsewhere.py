@@ -6,8 +6,6 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from tenantry.archive.auditing import keep_anchors
 from tenantry.archive.filling import fill, place_of, said
 from tenantry.archive.operating import under_way
@@ -15,7 +13,7 @@ from tenantry.archive.outcomes import Restored
 from tenantry.archive.sources import Source
 from tenantry.catalog import moving
 from tenantry.catalog.operations import CHANGING, RESTORE, Course
-from tenantry.errors import OperationLost, RestoreRefused, TenantryError
+from tenantry.errors import OperationLost, RestoreRefused, ServerUnknown, TenantryError
 from tenantry.isolation import fencing
 from tenantry.types import Isolation, Tenant
 
@@ -30,10 +28,10 @@ def place_to_be(
 ) -> Tenant:
     """Returns the tenant at the place that is asked for, where it will live.
 
-    Raises: RestoreRefused where its own place still stands, IsolationUnavailable, ServerUnknown.
+    Raises: RestoreRefused where its own place stands or does not answer, IsolationUnavailable, ServerUnknown.
     """
     servers, where = archive.tenancy.servers, server or tenant.server
-    if _stands(archive, tenant):
+    if _stands(archive, tenant, name=name):
         reason = f"it has its place, {tenant.isolation} on {tenant.server}. Pass into=, or restore it and move it."
         raise RestoreRefused(name=name, tenant=tenant.id, reason=reason)
     usual = tenant.isolation if server is None else servers.default_isolation(where)
@@ -63,9 +61,11 @@ def go_on(archive: Archive, source: Source, *, course: Course) -> Restored:
     # It may have lived there before, and left.
     fencing.lift(archive.tenancy.servers.get(place.server), place)
     course.step("switch", rows=counts)
+    gone = archive.tenancy.tenants.get(course.tenant)
     with archive.tenancy.catalog(_ACTION) as connection:
         if not moving.switch(connection, place):
             raise OperationLost(operation=course.id)
+        moving.leave(connection, gone)
     return _end(archive, course)
 
 
@@ -105,9 +105,17 @@ def _lives_there(archive: Archive, course: Course) -> bool:
     return (lives.server, lives.isolation, lives.physical) == (place.server, place.isolation, place.physical)
 
 
-def _stands(archive: Archive, tenant: Tenant) -> bool:
-    """Whether a tenant's place is there; a server that does not answer, or is unknown here, has none."""
+def _stands(archive: Archive, tenant: Tenant, *, name: str) -> bool:
+    """Whether a tenant's place is there; on a server that was taken out of the configuration there is none.
+
+    Raises: RestoreRefused for a server that does not answer: others may reach it.
+    """
     try:
         return archive.tenancy.servers.strategy_of(tenant).exists(tenant.id)
-    except (TenantryError, SQLAlchemyError, OSError):
+    except ServerUnknown:
         return False
+    except TenantryError:
+        raise
+    except Exception as error:  # whatever its driver raises
+        reason = f"its server {tenant.server} does not answer. Take that out of the configuration first, if it is gone."
+        raise RestoreRefused(name=name, tenant=tenant.id, reason=reason) from error

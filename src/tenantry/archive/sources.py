@@ -15,7 +15,14 @@ from tenantry.archive.places import Writer
 from tenantry.archive.shapes import TableDigest, TableShape
 from tenantry.archive.stores import parse_archive_name
 from tenantry.catalog.operations import Course
-from tenantry.errors import ArchiveDamaged, ArchiveOfAnother, ConfigurationError, NoArchive, RestoreUnequal
+from tenantry.errors import (
+    ArchiveDamaged,
+    ArchiveOfAnother,
+    ArchiveUnknown,
+    ConfigurationError,
+    NoArchive,
+    RestoreUnequal,
+)
 
 if TYPE_CHECKING:
     from tenantry.archive.core import Archive
@@ -116,7 +123,11 @@ def opened(archive: Archive, name: str | Path, *, tenant: uuid.UUID | None = Non
 
 
 def _file(archive: Archive, name: str | Path) -> contextlib.AbstractContextManager[BinaryIO]:
-    return name.open("rb") if isinstance(name, Path) else archive.store.get(name)
+    if not isinstance(name, Path):
+        return archive.store.get(name)
+    if not name.is_file():
+        raise ArchiveUnknown(store="the disk", name=str(name))
+    return name.open("rb")
 
 
 def _named(archive: Archive, tenant: uuid.UUID) -> Iterator[tuple[datetime.datetime, str]]:

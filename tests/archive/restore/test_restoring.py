@@ -162,7 +162,13 @@ def test_a_tenant_whose_place_is_gone_comes_back_elsewhere(house: House) -> None
     house.tenancy.servers.strategy_of(lost).drop(lost.id, force=True)
     found = archive.restore(lost, isolation="rows").tenant
     assert (found.id, found.isolation, found.epoch) == (lost.id, "rows", lost.epoch + 1)
-    # A server that is not there any more, nor known.
+    # A server that does not answer may answer others; one that is not known any more answers nobody.
+    silent = "postgresql://nobody@127.0.0.1:1/nothing"
+    with closing(Tenancy(house.job["url"], models=Base, **house.job["logins"])) as astray:
+        tenancy_audit(astray, house.directory)
+        astray.servers.add("files", silent, owner_url=silent)
+        with pytest.raises(RestoreRefused, match="does not answer"):
+            Archive(astray, archive.store, keys=RING).restore(stranded, server="main")
     with closing(Tenancy(house.job["url"], models=Base, **house.job["logins"])) as without:
         tenancy_audit(without, house.directory)
         moved = Archive(without, archive.store, keys=RING).restore(stranded, server="main", isolation="database").tenant
@@ -221,6 +227,8 @@ def test_an_archive_from_elsewhere_becomes_a_tenant_here(house: House, tmp_path:
     # From the file itself, too.
     archive = house.archive()
     archive.restore(tenant, path, in_place=True, keep=False)
+    with pytest.raises(ArchiveUnknown):
+        archive.restore(tenant, tmp_path / "nothing", in_place=True)
     with pytest.raises(ArchiveUnknown):
         here.import_(tmp_path / "nothing")
     path.write_bytes(path.read_bytes()[:-1])
