@@ -39,7 +39,7 @@ def add_key_fields(cls: type) -> None:
 def take_subject(cls: type) -> None:
     """Gives an SQLModel class a metaclass that knows ``subject=``; SQLModel's own drops keywords without a word."""
     if is_sqlmodel(cls) and not hasattr(type(cls), subjects.DECLARED):
-        cls.__class__ = _knowing_subjects(type(cls))  # type: ignore[assignment]  # a class's class is its metaclass
+        cls.__class__ = _knowing_subjects(type(cls))
 
 
 @functools.cache
