@@ -28,6 +28,7 @@ from tenantry.errors import (
     OperationInProgress,
     PlaceNotEmpty,
     RestoreRefused,
+    RestoreUnequal,
     TenantExists,
     TenantNotFound,
 )
@@ -305,8 +306,15 @@ def planted_refusal(house: House, tenant: Tenant | None) -> Iterator[None]:
         with server.connection(tenant.physical) as connection:
             connection.exec_driver_sql("DROP TRIGGER planted")
         return
-    body = "BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '23514'; END"
     whose = f"WHEN (NEW.tenant_id = '{tenant.id}')" if tenant else ""
+    with planted_trigger(house, "RAISE EXCEPTION 'planted' USING ERRCODE = '23514'", whose):
+        yield
+
+
+@contextmanager
+def planted_trigger(house: House, act: str, whose: str) -> Iterator[None]:
+    """Has PostgreSQL's common table of events do something before each row that is inserted."""
+    body = f"BEGIN {act}; RETURN NEW; END"
     with house.postgres.admin(house.database) as connection:
         connection.execute(f"CREATE FUNCTION public.planted() RETURNS trigger LANGUAGE plpgsql AS $b${body}$b$")
         connection.execute(
@@ -314,6 +322,21 @@ def planted_refusal(house: House, tenant: Tenant | None) -> Iterator[None]:
         )
         yield
         connection.execute("DROP FUNCTION public.planted() CASCADE")
+
+
+def test_what_does_not_come_to_what_the_archive_says_is_not_restored(house: House) -> None:
+    """A trigger of somebody's changes each row on its way in: counts are right, and no error is raised."""
+    archive, tenant = house.archive(), house.make("rows")
+    name = archive.backup(tenant).name
+    change(house, tenant)
+    before = house.dump(tenant)
+    with planted_trigger(house, "NEW.what := 'altered'", ""):
+        for where in ({"in_place": True}, {"into": f"n-{uuid.uuid4().hex[:12]}"}):
+            with pytest.raises(RestoreUnequal, match="rows of events"):
+                archive.restore(tenant, name, **where)
+    assert house.dump(tenant) == before
+    assert archive.status() == []
+    house.drop(tenant)
 
 
 @contextmanager
