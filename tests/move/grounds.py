@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
@@ -28,13 +29,25 @@ PLACES = {
     "common file": ("disk", "rows"),
     "file": ("disk", "database"),
 }
+# One of each kind; a long run takes all.
+QUICK = ("rows", "schema", "file")
+
+
+def everywhere() -> Any:
+    """Returns the mark by which a test is run at each place: at one of each kind, and at all in a soak."""
+    given = [pytest.param(place, marks=() if place in QUICK else (pytest.mark.soak,)) for place in PLACES]
+    return pytest.mark.parametrize("place", given)
+
+
+# A place goes when no router remembers it.
+BRIEF = Config(route_ttl=0.2)
 ROLES = ("app", "operator", "platform")
 
 
 def open_tenancy(urls: dict[str, str], *, config: Config | None = None, driver: str = "") -> tuple[Tenancy, Behaviours]:
     """Returns one more process' view of a ground, which *urls* describe."""
     logins = {f"{role}_url": urls[role] for role in ("owner", "operator", "platform")}
-    tenancy = Tenancy(_with_driver(urls["app"], driver), models=Base, config=config, **logins)
+    tenancy = Tenancy(_with_driver(urls["app"], driver), models=Base, config=config or BRIEF, **logins)
     behaviours = Behaviours(tenancy)
     east = {f"{role}_url": _elsewhere(urls[role], urls["east"]) for role in ("owner", "operator", "platform")}
     tenancy.servers.add("east", _with_driver(_elsewhere(urls["app"], urls["east"]), driver), **east)

@@ -1,23 +1,25 @@
 """A program: an application whose router never learns that its tenant has moved, and that goes on with what it knows.
 
-It opens the tenant once. Then for each line it is sent it writes and reads in every way it can, and answers how many
-writes were accepted, how many reads found nothing, how many found rows, and what was raised instead.
+Each of its processes opens the tenant once. Then, whenever it is told to go, it writes and reads in every way it can,
+and answers how many writes were accepted, how many reads found nothing, how many found rows, and what was raised.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from move.grounds import open_tenancy
-from move.models import Folder, Ticket
+from move.models import Folder, Page, Ticket
 from sqlalchemy import delete, insert, select, text, update
 
 from tenantry import TenantSession
@@ -26,12 +28,13 @@ Use = Callable[[TenantSession], Any]
 
 
 def add(session: TenantSession) -> None:
-    session.add(Folder(name="late"))
+    session.add(Folder(name=f"late {uuid.uuid4()}"))
     session.flush()
 
 
 def bulk(session: TenantSession) -> None:
-    session.execute(insert(Folder), [{"name": "late 1"}, {"name": "late 2"}])
+    own = session.tenant.id
+    session.execute(insert(Page), [{"tenant_id": own, "title": "late"} for _ in range(2)])
 
 
 def change(session: TenantSession) -> Any:
@@ -39,7 +42,7 @@ def change(session: TenantSession) -> Any:
 
 
 def remove(session: TenantSession) -> Any:
-    return session.execute(delete(Ticket).where(Ticket.subject == "late")).rowcount
+    return session.execute(delete(Page).where(Page.title == "late")).rowcount
 
 
 def raw(session: TenantSession) -> Any:
@@ -70,20 +73,20 @@ READS: tuple[Use, ...] = (read, read_none, count, lock)
 class Stale:
     """What goes on with what it knew."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
-        self._slug, self._door = job["slug"], job["door"]
-        self._levels = (None, "REPEATABLE READ")
-        self.tenancy, _ = open_tenancy(job["urls"], driver="asyncpg" if self._door == "asyncpg" else "")
+    def __init__(self, urls: dict[str, str], slug: str, door: str) -> None:
+        self._slug, self._door = slug, door
+        self.tenancy, _ = open_tenancy(urls, driver="asyncpg" if self._door == "asyncpg" else "")
         self.runner = asyncio.Runner()
         self._try(read, None)
         # From here on nothing is forgotten, and nothing is too old.
-        self.tenancy.router._kept.forget = lambda *_: None  # type: ignore[method-assign]  # what a frozen cache is
-        self.tenancy.router._kept._clock = lambda: 0.0
+        self._lives = self.tenancy.router.route(slug)
+        self.tenancy.router.kept = lambda _: self._lives  # type: ignore[method-assign]  # what a frozen cache is
 
     def go(self) -> dict[str, Any]:
         """Tries everything."""
         told: Counter[str] = Counter()
-        for level in self._levels:
+        postgresql = self.tenancy.servers.get(self._lives.tenant.server).kind == "postgresql"
+        for level in (None, "REPEATABLE READ") if postgresql else (None,):
             for use in WRITES:
                 told[self._told(use, level, "accepted", "accepted")] += 1
             for use in READS:
@@ -111,12 +114,55 @@ class Stale:
         return found
 
 
+class Process:
+    """A child that is asked and answers by a line."""
+
+    def __init__(self, urls: dict[str, str], slug: str, door: str) -> None:
+        asked, self._ask = os.pipe()
+        self._answer, answered = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._ask)
+            _serve(Stale(urls, slug, door), asked, answered)
+        os.close(asked)
+        os.close(answered)
+
+    def ask(self) -> dict[str, int]:
+        """Returns what came of one try of everything."""
+        os.write(self._ask, b"?")
+        found: dict[str, int] = json.loads(os.read(self._answer, 1 << 16))
+        return found
+
+    def end(self) -> None:
+        # Those forked later hold this pipe too, so its end would not be noticed.
+        os.write(self._ask, b".")
+        os.waitpid(self._pid, 0)
+        os.close(self._ask)
+        os.close(self._answer)
+
+
+def _serve(stale: Stale, asked: int, answered: int) -> NoReturn:
+    while os.read(asked, 1) == b"?":
+        os.write(answered, json.dumps(stale.go()).encode())
+    os._exit(0)
+
+
 def main() -> None:
-    stale = Stale(json.loads(sys.argv[1]))
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(stale.go()), flush=True)
-    stale.runner.run(stale.tenancy.aio.close())
+    crew: list[Process] = []
+    for line in sys.stdin:
+        if not line.strip():
+            for process in crew:
+                process.end()
+            print("ended", flush=True)
+        elif line.strip() == "go":
+            told = Counter[str]()
+            for process in crew:
+                told.update(process.ask())
+            print(json.dumps(told), flush=True)
+        else:
+            job = json.loads(line)
+            crew = [Process(job["urls"], job["slug"], door) for door in job["doors"]]
+            print("ready", flush=True)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ class Trial:
     ) -> None:
         self.ground, self.mover, self.slug = ground, programs.mover, slug
         ground.settle(slug, start)
-        self.around = ground.around()
         self.crew = Crew(ground, programs.writers, slug, directory, writers=WRITERS, sqlite=sqlite)
         self.stalls: list[tuple[float, float]] = []
         self.crew.write_on()
@@ -65,7 +64,6 @@ class Trial:
         tenant = self.ground.tenancy.tenants.get(self.slug)
         assert (tenant.server, tenant.isolation.value) == PLACES[lives]
         check_no_traces(self.ground, self.slug, but=lives)
-        assert self.ground.around() == self.around
         assert self.ground.behaviours.audit.verify(self.slug) == []
         return [wait for stall in self.stalls for wait in longest(writes, *stall)]
 
@@ -84,9 +82,10 @@ class Programs:
 
 @pytest.fixture(scope="module")
 def programs(ground: Ground) -> Iterator[Programs]:
-    programs = Programs(ground)
+    programs, around = Programs(ground), ground.around()
     yield programs
     programs.close()
+    assert ground.around() == around
 
 
 def run_trial(ground: Ground, programs: Programs, directory: Path, number: int, scene: tuple[str, ...]) -> list[float]:

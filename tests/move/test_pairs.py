@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 from sqlalchemy import delete, select, update
 
-from .grounds import PLACES, Ground
+from .grounds import PLACES, Ground, everywhere
 from .models import Counter, Line, Page, Ticket
 
 # Every place is left for another kind of place and come back to; a soak takes every road there is.
@@ -74,7 +74,7 @@ def test_a_tenant_takes_every_road_between_any_two_places(ground: Ground) -> Non
     assert moves == len(PLACES) * (len(PLACES) - 1)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@everywhere()
 def test_the_way_back_brings_what_was_written_since(ground: Ground, place: str) -> None:
     other = "schema" if place != "schema" else "rows"
     slug = ground.settle(f"returns-from-{place.replace(' ', '-')}", other)

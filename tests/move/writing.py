@@ -28,7 +28,7 @@ from tenantry.settings import Config
 
 KEPT = 10
 # Between two writes: there are to be many writers, and one machine.
-REST = 0.02
+REST = 0.03
 # What tells a writer to begin anew, and that nothing was written.
 AGAIN = (errors.TenantMoved, errors.TenantMoving)
 

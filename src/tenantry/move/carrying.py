@@ -160,6 +160,7 @@ class Carriage:
                     tenant=self._target.id, reason="the catalog has it elsewhere. Look at its placements."
                 )
         self._tenancy.router.forget(self._target)
+        self._course.detail["switched_at"] = time.time()
         if self._held_since is not None:
             self._course.detail["held"] = time.monotonic() - self._held_since
 
@@ -168,11 +169,18 @@ class Carriage:
 
     def _drop(self) -> None:
         """Empties the place that was left, which nobody can come back to any more."""
+        if self._source.isolation is not Isolation.ROWS:
+            self._wait_for_routers()
         self._empty(self._source, force=self._force, buried=True)
         # Notes were taken for the way back.
         fencing.lift(self._server(self._target), self._target)
         with self._tenancy.catalog(_ACTION) as connection:
             moving.leave(connection, self._source)
+
+    def _wait_for_routers(self) -> None:
+        """Waits until no router remembers the place: who meets its tombstone is told more than who finds nothing."""
+        ttl = self._tenancy.config.route_ttl
+        time.sleep(min(ttl, max(0.0, self._course.detail["switched_at"] + ttl - time.time())))
 
     def _undo(self) -> None:
         self._empty(self._target, force=True, buried=self._course.detail["buried"])
