@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from tenantry.catalog import store
+from tenantry.catalog import operations, store
 from tenantry.catalog.lifecycle import check_step
 from tenantry.catalog.warming import WarmPlacement
-from tenantry.errors import EraseNotConfirmed, TenantCreationDisabled, TenantNotFound
+from tenantry.errors import EraseNotConfirmed, OperationInProgress, TenantCreationDisabled, TenantNotFound
 from tenantry.events import announce
 from tenantry.ids import check_identity, check_slug, parse_key, uuid7
 from tenantry.isolation.base import Strategy
@@ -176,11 +176,13 @@ class Tenants:
         The identifier is never given out again; the slug is free. *force* takes along what stands in the placement
         and was not made from the models.
 
-        Raises: TenantNotFound, EraseNotConfirmed, LifecycleError, SurprisingErase.
+        Raises: TenantNotFound, EraseNotConfirmed, OperationInProgress while a move of it has another place in hand,
+            LifecycleError, SurprisingErase.
         """
         tenant = self.get(key)
         if confirm != tenant.slug:
             raise EraseNotConfirmed(slug=tenant.slug)
+        self._refuse_moving(tenant)
         if tenant.status is not TenantStatus.ERASING:
             tenant = self._step(tenant, TenantStatus.ERASING, "Erasing a tenant")
         announce("erase", "drop", tenant=tenant.id)
@@ -251,6 +253,13 @@ class Tenants:
             store.set_status(connection, tenant, wanted)
         self._changed(tenant)
         return self.get(tenant.id)
+
+    def _refuse_moving(self, tenant: Tenant) -> None:
+        with self._control.manage("Erasing a tenant") as connection:
+            found = operations.of_tenant(connection, tenant.id, operations.MOVE)
+        for move in found:
+            if move.state not in operations.ENDED:
+                raise OperationInProgress(tenant=tenant.id, kind=move.kind, operation=move.id, step=move.step)
 
     def _strategy(self, tenant: Tenant) -> Strategy:
         return self._servers.strategy_of(tenant)
