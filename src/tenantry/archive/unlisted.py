@@ -8,7 +8,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from tenantry.archive.place_postgres import as_owner, database_of, schema_of
-from tenantry.archive.place_sqlite import file_of, on_sqlite, opened
+from tenantry.archive.place_sqlite import file_of, opened
+from tenantry.archive.standing_sqlite import on_sqlite
 from tenantry.catalog.tables import CATALOG_SCHEMA
 from tenantry.isolation.fencing_names import CHANGES_TABLE, FENCE_TABLE
 from tenantry.isolation.fencing_names import SCHEMA as FENCES
