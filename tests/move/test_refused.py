@@ -1,4 +1,4 @@
-"""What stands in the way of a move is said before anything is changed; what stops one leaves the tenant in its place."""
+"""What is in the way of a move is said before anything is changed; what stops one leaves the tenant in its place."""
 
 from __future__ import annotations
 
