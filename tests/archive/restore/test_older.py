@@ -103,7 +103,9 @@ def test_killed_while_it_is_migrated(growth: Growth) -> None:
     tenant = growth.tenancy.tenants.get(isolation)
     job = {"name": name, "options": {"in_place": True, "keep": False}}
     steps = killer.run(growth.archive, tenant, "restore", **job)
-    for turn, step in enumerate(("scratch", "load", "migrate", "drop")):
+    # Half of them in each kind of database, the last when everything else is done.
+    here = ("scratch", "drop") if growth.url.startswith("sqlite") else ("load", "migrate")
+    for turn, step in enumerate(here):
         growth.unsettle(isolation)
         before = growth.dump(isolation)
         killer.run(growth.archive, tenant, "restore", step=steps.index(f"restore {step}"), **job)
