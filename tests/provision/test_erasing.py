@@ -7,11 +7,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import DDL, MetaData, event, text
-from sqlalchemy.orm import DeclarativeBase, Mapped
+from sqlalchemy import DDL, ForeignKey, MetaData, event, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tenantry import Tenancy, errors
 from tenantry.isolation import database, schema
@@ -62,6 +63,47 @@ def test_what_went_is_counted(own: tuple[Place, str]) -> None:
 
 def test_what_went_of_common_tables_is_counted(place: Place) -> None:
     check_counted(place, "rows")
+
+
+class RoundBase(DeclarativeBase):
+    pass
+
+
+class Team(TenantOwned, RoundBase):
+    __tablename__ = "teams"
+    captain_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("players.id", use_alter=True))
+
+
+class Player(TenantOwned, RoundBase):
+    __tablename__ = "players"
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id"))
+    rival_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("players.id"))
+
+
+@pytest.mark.parametrize("isolation", ["rows", "own"])
+def test_rows_that_refer_to_each_other_in_a_circle_go_together(place: Place, isolation: str, tmp_path: Path) -> None:
+    chosen = place.isolations[0] if isolation == "own" else isolation
+    if isinstance(place, SqlitePlace):
+        # The common file of the other models stands already.
+        opened: Any = contextlib.closing(Tenancy(f"sqlite:///{tmp_path / 'round'}", models=RoundBase))
+    else:
+        opened = place.opened(RoundBase)
+    with opened as tenancy:
+        tenancy.install(create_tables=True)
+        for slug in ("acme", "other"):
+            tenancy.tenants.create(slug, isolation=chosen)
+            with tenancy.transaction(slug) as db:
+                team = Team(id=uuid.uuid4())
+                db.add(team)
+                db.flush()
+                first = Player(id=uuid.uuid4(), team_id=team.id)
+                db.add(first)
+                db.flush()
+                db.add(Player(team_id=team.id, rival_id=first.id))
+                team.captain_id = first.id
+        assert tenancy.tenants.erase("acme", confirm="acme") == {"teams": 1, "players": 2}
+        with tenancy.session("other") as db:
+            assert len(db.scalars(select(Player)).all()) == 2
 
 
 def test_a_table_of_somebody_elses_is_refused_by_name(own: tuple[Place, str]) -> None:

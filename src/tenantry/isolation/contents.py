@@ -12,12 +12,12 @@ from tenantry.types import Finding
 
 
 def delete_rows(purge: Purge, metadata: MetaData) -> dict[str, int]:
-    """Deletes every row that the tenant of a purge has, children first, and returns how many went, by table.
+    """Deletes every row that the tenant of a purge has, and returns how many went, by table.
 
     Raises: SurprisingErase for rows that another session wrote meanwhile, to roll all back.
     """
     tables = owned_tables(metadata, Ownership.TENANT, Ownership.RECORD)
-    gone = {table.name: purge.delete(table) for table in reversed(tables)}
+    gone = purge.delete_all(tables[::-1])
     left = {table.name: purge.count(table) for table in tables}
     appeared = [f"{rows} rows of {name}" for name, rows in left.items() if rows]
     if appeared:
