@@ -3,6 +3,7 @@ nothing is left over, and no two places take writes at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from .grounds import PLACES, Ground
 from .traces import check_no_traces
 
 WRITERS = 8
+# Of each scene in a soak; each step is killed in two scenes or more.
+TRIALS = int(os.environ.get("MOVE_TRIALS", "20"))
 # What is announced while a move goes out, and within its steps; then while it comes back, and while it ends.
 OUT = ("prepare", "place", "copy", "catch up", "fence", "delta", "compare", "depart", "open", "switch", "keep")
 BACK = ("prepare", "place", "catch up", "fence", "delta", "compare", "depart", "open", "switch", "drop")
@@ -167,8 +170,8 @@ def test_forty_moves_killed_at_a_step(
     ground: Ground, programs: Programs, tmp_path: Path, scene: tuple[str, ...]
 ) -> None:
     waits: list[float] = []
-    for number in range(20):
+    for number in range(TRIALS):
         place = tmp_path / str(number)
         place.mkdir()
-        waits += run_trial(ground, programs, place, 1000 + ALL.index(scene) * 20 + number, scene)
-    print(f"\n{'-'.join(scene)}: 20 trials, writers waited {in_words(waits)}")
+        waits += run_trial(ground, programs, place, 1000 + ALL.index(scene) * TRIALS + number, scene)
+    print(f"\n{'-'.join(scene)}: {TRIALS} trials, writers waited {in_words(waits)}")

@@ -76,7 +76,7 @@ def readers(ground: Ground, slug: str) -> Iterator[Counter[str]]:
 
 def use(ground: Ground, program: Program, directory: Path, road: tuple[str, ...], *, rows: int) -> str:
     """Moves a tenant along a road while it is used, and returns what was noticed of that, in words."""
-    slug = ground.settle("-".join(["used", *road]).replace(" ", "-"), road[0], rows=rows)
+    slug = ground.settle(f"used-{len(road)}-{rows}", road[0], rows=rows)
     sqlite = any("file" in place for place in road)
     crew, waits, held = (
         Crew(ground, program, slug, directory, writers=WRITERS, sqlite=sqlite),
