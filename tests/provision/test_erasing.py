@@ -65,6 +65,15 @@ def test_what_went_of_common_tables_is_counted(place: Place) -> None:
     check_counted(place, "rows")
 
 
+def test_a_place_that_is_behind_in_its_migrations_goes_too(own: tuple[Place, str]) -> None:
+    place, isolation = own
+    with place.opened() as tenancy:
+        tenant = fill(tenancy, "acme", isolation)
+        with inside(place, tenant) as connection:
+            connection.execute("DROP TABLE notes")
+        assert tenancy.tenants.erase("acme", confirm="acme") == {"companies": 1, "tickets": 3}
+
+
 class RoundBase(DeclarativeBase):
     pass
 

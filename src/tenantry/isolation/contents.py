@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from sqlalchemy import Connection, MetaData, func, literal, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -25,10 +27,11 @@ def delete_rows(purge: Purge, metadata: MetaData) -> dict[str, int]:
     return gone
 
 
-def count_rows(connection: Connection, metadata: MetaData) -> dict[str, int]:
-    """Returns how many rows the bound tenant has, by table."""
+def count_rows(connection: Connection, metadata: MetaData, present: Container[str]) -> dict[str, int]:
+    """Returns how many rows the tenant of a file has, by table, of those tables that are *present*."""
     tables = owned_tables(metadata, Ownership.TENANT, Ownership.RECORD)
-    return {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
+    counted = [table for table in tables if table.name in present]
+    return {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in counted}
 
 
 def missing_tables(connection: Connection, metadata: MetaData, *, where: str) -> list[Finding]:
