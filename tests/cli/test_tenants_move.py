@@ -60,7 +60,7 @@ def test_finalize_asks_first_and_empties_the_old_place(shop):
     assert shop.call("tenants", "moves").said.count("beta") == 0
     assert [each["state"] for each in shop.call("tenants", "moves", "beta", "--all", "--json").data] == ["done"]
     late = shop.call("tenants", "finalize", "beta", "--yes")
-    assert late.code == 1
+    assert late.code == 2
     assert "no move in hand" in late.said
 
 

@@ -31,6 +31,7 @@ _MISTAKES: Final = (
     errors.TenantCreationDisabled,
     errors.EraseNotConfirmed,
     errors.MigrationsMissing,
+    errors.MoveUnknown,
     errors.RevisionUnknown,
     errors.SeveralHeads,
     errors.HomeBehind,

@@ -76,6 +76,7 @@ CODES: Final = MappingProxyType(
         "N601": "a tenant lives on a server this process does not know",
         "N602": "a tenant's creation or erasure has not ended",
         "N603": "a database looks like a tenant's and nobody claims it",
+        "N604": "a tenant's move has not ended",
         "N701": "the development server's PostgreSQL is behind",
         "N702": "a package is older than its last fix that matters here",
         "N801": "a crash left a file half-made",

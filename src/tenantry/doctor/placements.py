@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from tenantry.catalog import operations
+from tenantry.catalog.operations import Operation
 from tenantry.catalog.warming import WarmPlacement
-from tenantry.errors import TenantNotFound
+from tenantry.errors import CatalogVersionMismatch, TenantNotFound
 from tenantry.ids import parse_uuid
 from tenantry.tenancy import Tenancy
 from tenantry.types import Finding, Isolation, Tenant, TenantStatus
@@ -22,7 +25,7 @@ class Census:
 
     tenants: tuple[Tenant, ...] | None
     ready: tuple[WarmPlacement, ...]
-    still_lives: Callable[[uuid.UUID], bool]
+    still_lives: Callable[[uuid.UUID, str], bool]
     still_ready: Callable[[uuid.UUID], bool]
 
     def standing(self, isolation: Isolation) -> list[Tenant]:
@@ -45,7 +48,7 @@ class Census:
             return []
         known = {tenant.physical for tenant in self.tenants}
         # The catalog is asked again for the rest: a tenant may have come while we were looking.
-        return sorted(name for name in names if name not in known and not self.still_lives(parse(name)))
+        return sorted(name for name in names if name not in known and not self.still_lives(parse(name), name))
 
 
 def census(
@@ -57,11 +60,21 @@ def census(
     def begun() -> frozenset[uuid.UUID]:
         return frozenset(placement.id for placement in tenancy.tenants.warm_placements(begun=True))
 
-    def still_lives(tenant: uuid.UUID) -> bool:
+    @functools.cache
+    def moving() -> frozenset[uuid.UUID]:
+        # A catalog of the version before has no moves.
+        with contextlib.suppress(CatalogVersionMismatch):
+            return frozenset(move.tenant for move in unfinished_moves(tenancy))
+        return frozenset()
+
+    def still_lives(tenant: uuid.UUID, name: str) -> bool:
         try:
-            return tenancy.tenants.get(tenant).status is not TenantStatus.ERASED
+            found = tenancy.tenants.get(tenant)
         except TenantNotFound:
             return tenant in begun()
+        here = found.server == server and found.physical == name
+        # Until a move has ended the tenant has two places.
+        return found.status is not TenantStatus.ERASED and (here or tenant in moving())
 
     def still_ready(placement: uuid.UUID) -> bool:
         return any(found.id == placement for found in tenancy.tenants.warm_placements())
@@ -69,6 +82,28 @@ def census(
     here = None if tenants is None else tuple(tenant for tenant in tenants if tenant.server == server)
     waiting = tuple(placement for placement in ready if placement.server == server)
     return Census(here, waiting, still_lives, still_ready)
+
+
+def unfinished_moves(tenancy: Tenancy) -> list[Operation]:
+    """Returns the moves that have not ended.
+
+    Raises: LoginRequired, CatalogVersionMismatch.
+    """
+    with tenancy.catalog("Looking for moves") as connection:
+        return operations.unfinished(connection, operations.MOVE)
+
+
+def judge_moves(moves: Collection[Operation], tenants: Collection[Tenant]) -> Iterator[Finding]:
+    """Yields the moves that wait for somebody: those that stopped, and those whose old place is kept."""
+    slugs = {tenant.id: tenant.slug for tenant in tenants}
+    for move in moves:
+        slug = slugs.get(move.tenant, str(move.tenant))
+        if move.state == operations.RESTING:
+            message = "The tenant has moved, and its old place is still kept."
+            yield Finding("N604", slug, message, f"`tenantry tenants finalize {slug}`, or rollback.")
+        elif move.state == operations.FAILED or move.abandoned:
+            message = f"A move of the tenant stopped at step {move.step}."
+            yield Finding("N604", slug, message, f"`tenantry tenants move {slug} --resume`, or rollback.")
 
 
 def from_physical(name: str) -> uuid.UUID:
