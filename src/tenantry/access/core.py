@@ -41,7 +41,7 @@ class Access:
     Raises: as ``Tenancy.table``.
     """
 
-    name: Final = "access"
+    name = "access"
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, Self
@@ -23,7 +24,7 @@ _EDWARDS: Final = "EdDSA"
 _ALGORITHMS: Final = (*_SHARED, *sorted(_RSA), *_CURVES, _EDWARDS)
 _RSA_BITS: Final = 2048
 # How a key of another kind begins: as a shared secret it would be public.
-_WRITTEN: Final = (b"-----BEGIN", b"ssh-", b"ecdsa-", b"{")
+_WRITTEN: Final = (b"-----BEGIN", b"ssh-", b"ecdsa-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class TokenKey:
             self._refuse(
                 f"{self.algorithm} takes {_SHARED[self.algorithm]} bytes or more", "Use secrets.token_bytes(64)."
             )
-        if self.secret.lstrip().startswith(_WRITTEN):
+        if self.secret.lstrip().startswith(_WRITTEN) or _is_object(self.secret):
             self._refuse("a written key is no shared secret", "Name the algorithm that it was made for.")
         return self.secret, self.secret
 
@@ -79,6 +80,14 @@ class TokenKey:
 
     def _refuse(self, reason: str, fix: str) -> NoReturn:
         raise ConfigurationError(what=f"The token key {self.name!r} was refused: {reason}.", fix=fix)
+
+
+def _is_object(secret: bytes) -> bool:
+    """Returns whether a secret is a JSON object, such as a JWK; random bytes may begin like one."""
+    try:
+        return isinstance(json.loads(secret), dict)
+    except ValueError:
+        return False
 
 
 def _loaded(pem: bytes) -> tuple[Private | None, Public | None]:

@@ -24,6 +24,8 @@ _KNOWN: Final = frozenset({*_REQUIRED, "tenant", "roles", "permissions", "sid", 
 # The clock is this room's; the rest is what PyJWT checks unless told otherwise.
 _OPTIONS: Final[Any] = {"require": _REQUIRED, "strict_aud": True, "verify_exp": False, "verify_iat": False}
 _MOST_LEEWAY: Final = timedelta(seconds=60)
+# Python's own errors at what is badly made, some of which PyJWT lets through.
+_ODD: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 _FOREIGN: Final = "it is damaged, or was not made here."
 
 
@@ -126,8 +128,7 @@ class Tokens:
                 options=_OPTIONS,
             )
             claims = self._claims(said)
-        # Whatever is wrong with it, it is refused: PyJWT lets some of Python's own errors through.
-        except (jwt.PyJWTError, ConfigurationError, ValueError, TypeError, KeyError, OverflowError) as error:
+        except (jwt.PyJWTError, ConfigurationError, *_ODD) as error:
             raise TokenRefused(reason=_FOREIGN) from error
         self._check_time(claims)
         return claims
@@ -149,7 +150,7 @@ class Tokens:
             _refuse()
         try:
             header = jwt.get_unverified_header(token)
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+        except (jwt.PyJWTError, *_ODD) as error:
             raise TokenRefused(reason=_FOREIGN) from error
         named = header.get("kid")
         key = self._keys.get(named) if isinstance(named, str) else None
