@@ -1,0 +1,107 @@
+"""The ASGI door: each request and each websocket gets its tenant on entry, and errors become answers in one place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from tenantry.tenancy import Tenancy
+from tenantry.web.context import CARRIER, carry
+from tenantry.web.entering import CORRELATION_HEADER, Entry
+from tenantry.web.incoming import of_scope
+from tenantry.web.problems import Problem, problem_of
+from tenantry.web.resolvers import Resolver
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOG: Final = logging.getLogger("tenantry.web")
+
+# RFC 6455, section 7.4.1, and the registry it opened: policy violation; try again later.
+_REFUSED, _TRY_AGAIN = 1008, 1013
+_DENIAL: Final = "websocket.http.response"
+
+
+class TenancyMiddleware:
+    """Binds each request and each websocket of an ASGI application to the tenant that all its resolvers mean.
+
+    Args:
+        resolvers: each says a tenant's key or nothing; those that speak must mean the same tenant.
+        public: paths, spelt out, at which no resolver is asked, so that an old token does not bar the way to a new one.
+        correlation_header: where a request's correlation id is read and answered.
+
+    Raises: ConfigurationError without a resolver.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        tenancy: Tenancy,
+        *,
+        resolvers: Sequence[Resolver],
+        public: Collection[str] = (),
+        correlation_header: str = CORRELATION_HEADER,
+    ) -> None:
+        self.app = app
+        self._entry = Entry(tenancy, resolvers, public=public, correlation_header=correlation_header)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request: refused with an answer, or passed on with its context in the scope."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        # Servers hand a pipelined request the context variables of the one before it, as it left them.
+        carry(None)
+        incoming = of_scope(scope)
+        reply = _Reply(scope, send, header=self._entry.correlation_header, named=self._entry.name(incoming))
+        try:
+            context = await self._entry.context_async(incoming, reply.named)
+            carry(context)
+            await self.app({**scope, CARRIER: context}, receive, reply.send)
+        except Exception as error:
+            await reply.refuse(error)
+        finally:
+            carry(None)
+
+
+class _Reply:
+    """The way back of one request: names it in its first message, and knows whether it has begun."""
+
+    def __init__(self, scope: Scope, send: Send, *, header: str, named: str) -> None:
+        self.named = named
+        self._scope = scope
+        self._send = send
+        self._header = (header.lower().encode("latin-1"), named.encode("latin-1"))
+        self._started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.accept", f"{_DENIAL}.start"):
+            self._started = True
+            message = {**message, "headers": [*message.get("headers", ()), self._header]}
+        await self._send(message)
+
+    async def refuse(self, error: Exception) -> None:
+        """Answers *error*, or raises it again where no answer is known, or one has begun."""
+        problem = problem_of(error)
+        websocket = self._scope["type"] == "websocket"
+        if problem is None or (self._started and not websocket):
+            raise error
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            LOG.warning("%s answered with %d (request %s)", type(error).__name__, problem.status, self.named)
+        if not websocket:
+            await self._answer(problem, "http.response")
+        elif not self._started and _DENIAL in self._scope.get("extensions", {}):
+            await self._answer(problem, _DENIAL)
+        else:
+            code = _TRY_AGAIN if problem.retry_after is not None else _REFUSED
+            await self._send({"type": "websocket.close", "code": code, "reason": problem.code})
+
+    async def _answer(self, problem: Problem, kind: str) -> None:
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in problem.headers()]
+        await self.send({"type": f"{kind}.start", "status": problem.status, "headers": headers})
+        await self._send({"type": f"{kind}.body", "body": problem.body()})
