@@ -29,12 +29,12 @@ PLACES = {
     "common file": ("disk", "rows"),
     "file": ("disk", "database"),
 }
-# One of each kind; a long run takes all.
-QUICK = ("rows", "schema", "file")
+# One of each kind of database; a long run takes all.
+QUICK = ("rows", "file")
 
 
 def everywhere() -> Any:
-    """Returns the mark by which a test is run at each place: at one of each kind, and at all in a soak."""
+    """Returns the mark by which a test is run at each place: at one of each kind of database, and at all in a soak."""
     given = [pytest.param(place, marks=() if place in QUICK else (pytest.mark.soak,)) for place in PLACES]
     return pytest.mark.parametrize("place", given)
 

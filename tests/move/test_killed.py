@@ -4,6 +4,7 @@ nothing is left over, and no two places take writes at once."""
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -175,3 +176,39 @@ def test_forty_moves_killed_at_a_step(
         place.mkdir()
         waits += run_trial(ground, programs, place, 1000 + ALL.index(scene) * TRIALS + number, scene)
     print(f"\n{'-'.join(scene)}: {TRIALS} trials, writers waited {in_words(waits)}")
+
+
+def kill_anywhere(ground: Ground, programs: Programs, *, kills: int, seed: int) -> int:
+    """Kills moves at one call of the library or another, goes on or back, and returns how many were killed."""
+    dice, killed = random.Random(seed), 0
+    whole = programs.mover.run("start", ground.settle(f"whole-{seed}", "rows"), calls=0, options=SCHEMA)["calls"]
+    for number in range(kills):
+        start, goal = ROADS[number % len(ROADS)]
+        slug = ground.settle(f"anywhere-{seed}-{number}", start)
+        before, options = ground.content(slug), dict(zip(("server", "isolation"), PLACES[goal], strict=True))
+        ended = programs.mover.run("start", slug, calls=dice.randrange(1, whole), options=options)
+        killed += ended["status"] == -signal.SIGKILL
+        lives = start
+        for status in ground.move.status(slug):
+            then = dice.choice(("resume", "rollback"))
+            lives = goal if then == "resume" else start
+            if getattr(ground.move, then)(slug).state == "resting":
+                ground.move.finalize(slug)
+            assert status.abandoned or status.state == "resting"
+        assert ground.content(slug) == before
+        check_no_traces(ground, slug, but=lives)
+    return killed
+
+
+SCHEMA = {"isolation": "schema"}
+
+
+def test_a_move_killed_anywhere(ground: Ground, programs: Programs) -> None:
+    assert kill_anywhere(ground, programs, kills=2, seed=7) > 0
+
+
+@pytest.mark.soak
+def test_a_hundred_moves_killed_anywhere(ground: Ground, programs: Programs) -> None:
+    killed = kill_anywhere(ground, programs, kills=100, seed=8)
+    print(f"\n{killed} of 100 moves killed; each went on or back, with equal rows and nothing left over")
+    assert killed >= 40
