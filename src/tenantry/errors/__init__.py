@@ -171,6 +171,7 @@ from tenantry.errors.tenants import (
     TenantSuspended,
     TenantUnavailable,
 )
+from tenantry.errors.web import TenantsDisagree
 
 __all__ = [
     "AccountExists",
@@ -307,6 +308,7 @@ __all__ = [
     "TenantUnavailable",
     "TenantWasErased",
     "TenantryError",
+    "TenantsDisagree",
     "TokenExpired",
     "TokenRefused",
     "TokenReused",
