@@ -35,6 +35,7 @@ EXAMPLES: dict[str, Any] = {
     "folder": "backups/backup_20261122_030000",
     "found": 7,
     "heads": "3f2a, 77aa",
+    "held": "In use: acme for 31.0 s.",
     "home": "acme",
     "hook": "health",
     "isolation": "schema",
@@ -108,7 +109,7 @@ CLASSES = [
 NEXT_STEP = re.compile(
     r"\b(Use|Run|Pass|Give|Set|Raise|Register|[Cc]hoose|Create|Open|Load|[Mm]end|Call|[Ll]ook|Narrow|End|Resume|Check|Add|"
     r"Finish|Free|Say|List|Join|Wait|Begin|Bring|Drop|shows the newest|is tried again|"
-    r"Known fields|Allowed from here|must repeat)\b"
+    r"Keep|Known fields|Allowed from here|must repeat)\b"
 )
 
 

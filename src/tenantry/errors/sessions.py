@@ -40,6 +40,11 @@ class ConnectionBudgetExhausted(TenantryError, TimeoutError):
     Raise connection_budget, or keep transactions shorter."""
 
 
+class PoolExhausted(TenantryError, TimeoutError):
+    """Every connection of the pool stayed in use for {waited:g} s. {held} Keep transactions shorter, close every
+    session, or raise pool_size."""
+
+
 class QueryTimeout(TenantryError, TimeoutError):
     """A statement ran longer than the limit of {seconds:g} s and was stopped. Narrow it, or raise statement_timeout."""
 

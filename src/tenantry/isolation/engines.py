@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Engine
@@ -19,6 +19,9 @@ from tenantry.isolation.queues import Pool
 from tenantry.settings import Config
 
 E = TypeVar("E")
+
+# Called with each engine that is made; of an async one with its synchronous side.
+Made = Callable[[Engine], None]
 
 _every: weakref.WeakSet[Engines] = weakref.WeakSet()
 
@@ -35,14 +38,28 @@ class Engines:
         self._shared: dict[Hashable, Engine] = {}
         self._bounded: OrderedDict[Hashable, Engine] = OrderedDict()
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncEngines] = weakref.WeakKeyDictionary()
+        self._told: list[Made] = []
         _every.add(self)
+
+    def on_engine(self, listener: Made) -> None:
+        """Has *listener* see every engine of both doors, those that stand and those to come, before its first use."""
+        with self._lock:
+            self._told.append(listener)
+            for engine in self.standing():
+                listener(engine)
+
+    def standing(self) -> list[Engine]:
+        """Returns every engine that is kept now, of an async one its synchronous side."""
+        with self._lock:
+            of_loops = [engine for kept in list(self._loops.values()) for engine in kept.standing()]
+            return [*self._shared.values(), *self._bounded.values(), *of_loops]
 
     def shared(self, key: Hashable, make: Callable[[], Engine]) -> Engine:
         """Returns the engine that stays under *key* until the server is closed."""
         with self._lock:
             if key not in self._shared:
                 self.opened = True
-                self._shared[key] = make()
+                self._shared[key] = _shown(make(), self._told)
             return self._shared[key]
 
     def bounded(self, key: Hashable, make: Callable[[], Engine]) -> Engine:
@@ -52,7 +69,7 @@ class Engines:
             if found is None:
                 self.opened = True
                 self._retire()
-                found = self._bounded[key] = make()
+                found = self._bounded[key] = _shown(make(), self._told)
             self._bounded.move_to_end(key)
             return found
 
@@ -91,7 +108,7 @@ class Engines:
                 # Their connections know their loop, so the garbage collector would never find them here.
                 for closed in [known for known in self._loops if known.is_closed()]:
                     del self._loops[closed]
-                self._loops[loop] = AsyncEngines(self._limit)
+                self._loops[loop] = AsyncEngines(self._limit, self._told)
             return self._loops[loop]
 
     def close(self) -> None:
@@ -134,8 +151,9 @@ class Engines:
 class AsyncEngines:
     """The async engines of one event loop."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, told: Sequence[Made] = ()) -> None:
         self._limit = limit
+        self._told = told
         self._shared: dict[Hashable, Any] = {}
         self._bounded: OrderedDict[Hashable, Any] = OrderedDict()
         self._excess: list[Any] = []
@@ -145,16 +163,20 @@ class AsyncEngines:
     def shared(self, key: Hashable, make: Callable[[], E]) -> E:
         """Returns the engine that stays under *key* until the door is closed."""
         if key not in self._shared:
-            self._shared[key] = make()
+            self._shared[key] = _shown(make(), self._told)
         return self._shared[key]  # type: ignore[no-any-return]  # made by *make*
 
     def bounded(self, key: Hashable, make: Callable[[], E]) -> E:
         """Returns the engine under *key*; idle ones beyond the limit are closed by ``retire``, which is awaited."""
         if key not in self._bounded:
             self._mark_excess()
-            self._bounded[key] = make()
+            self._bounded[key] = _shown(make(), self._told)
         self._bounded.move_to_end(key)
         return self._bounded[key]  # type: ignore[no-any-return]  # made by *make*
+
+    def standing(self) -> list[Engine]:
+        """Returns the synchronous side of every engine that is kept; may be asked from any thread."""
+        return [engine.sync_engine for kept in (self._shared, self._bounded) for engine in tuple(kept.values())]
 
     async def retire(self) -> None:
         """Closes the engines that made way."""
@@ -203,6 +225,12 @@ class AsyncEngines:
         excess = len(self._bounded) + 1 - self._limit
         for key in _idle(self._bounded)[: max(excess, 0)]:
             self._excess.append(self._bounded.pop(key))
+
+
+def _shown(engine: E, told: Sequence[Made]) -> E:
+    for listener in told:
+        listener(engine if isinstance(engine, Engine) else engine.sync_engine)  # type: ignore[attr-defined]  # an AsyncEngine
+    return engine
 
 
 def pool_of(engine: Engine) -> Pool:

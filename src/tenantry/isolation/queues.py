@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 from sqlalchemy.util.queue import Empty
+
+from tenantry.errors import PoolExhausted
+
+
+class _Exhausted(PoolExhausted, PoolTimeout):
+    # Also what SQLAlchemy calls it: programs catch that.
+    __doc__ = PoolExhausted.__doc__
+
+
+def _unknown(_: Pool) -> str:
+    return "tenantry.observe.Observer(tenancy) would say who has them."
 
 
 class Pool(QueuePool):
     """SQLAlchemy's pool; its own ``dispose`` forgets how many connections are out, these methods do not."""
 
     retired = False
+    # Who has the connections that are out, in a sentence.
+    told: Callable[[Pool], str] = staticmethod(_unknown)
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        try:
+            return super()._do_get()
+        except PoolTimeout as error:
+            raise _Exhausted(waited=self._timeout, held=self.told(self)) from error
 
     def close_idle(self) -> int:
         """Closes every idle connection and returns how many there were."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import MetaData
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tenantry.errors import ConfigurationError, IsolationUnavailable, ServerExists, ServerUnknown
@@ -37,6 +39,7 @@ class Servers:
         self._servers: dict[str, Server] = {}
         self._strategies: dict[tuple[str, Isolation], Strategy] = {}
         self._told: list[Departed] = []
+        self._shown: list[Callable[[Server, Engine], None]] = []
 
     def __repr__(self) -> str:
         return f"Servers({', '.join(repr(server) for server in self._servers.values())})"
@@ -48,6 +51,12 @@ class Servers:
     def on_departure(self, listener: Departed) -> None:
         """Has *listener* told of each tenant that has left the place where a session looked for it."""
         self._told.append(listener)
+
+    def on_engine(self, listener: Callable[[Server, Engine], None]) -> None:
+        """Has *listener* see every engine of every server, those to come too, before its first use."""
+        self._shown.append(listener)
+        for server in self.all():
+            server.engines.on_engine(functools.partial(listener, server))
 
     @property
     def main(self) -> Server:
@@ -72,6 +81,8 @@ class Servers:
         app = _parse(url)
         others = {"owner": owner_url, "operator": operator_url, "platform": platform_url}
         server = self._make(name, app, {login: _parse(other) for login, other in others.items() if other})
+        for listener in self._shown:
+            server.engines.on_engine(functools.partial(listener, server))
         self._servers[name] = server
         self._strategies |= {(name, strategy.isolation): strategy for strategy in _strategies(server)}
         return server
