@@ -55,7 +55,7 @@ def act_as(who: Any, actor: Actor) -> None:
     if session is None:
         raise ConfigurationError(what=f"A {type(who).__name__} is no session.", fix="Give the session itself.")
     _check_tenant(actor, session, "act")
-    if session.info.get(CLAIMS, actor) != actor:
+    if (session.info.get(CLAIMS) or actor) != actor:
         raise PermissionDenied(
             subject=actor.subject, permission="act", reason="this session is somebody else's already."
         )
