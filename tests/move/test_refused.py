@@ -58,6 +58,15 @@ def test_a_tenant_between_two_states_is_not_moved(ground: Ground) -> None:
     assert codes(ground, slug, isolation="schema") == ["V101"]
 
 
+def test_a_suspended_tenant_moves_and_stays_suspended(ground: Ground) -> None:
+    slug = ground.settle("sleeps", "file")
+    ground.tenancy.tenants.suspend(slug)
+    ground.move.start(slug, isolation="rows")
+    ground.move.finalize(slug)
+    assert ground.tenancy.tenants.get(slug).status is TenantStatus.SUSPENDED
+    check_no_traces(ground, slug, but="common file")
+
+
 def test_what_stands_in_the_new_place_is_not_written_over(ground: Ground) -> None:
     slug = ground.settle("comes-late", "rows")
     before, name = ground.content(slug), physical_name(ground.tenancy.tenants.get(slug).id)

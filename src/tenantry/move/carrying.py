@@ -16,8 +16,8 @@ from tenantry.errors import CopyDiffers, MoveRefused, RowRefused
 from tenantry.ids import physical_name
 from tenantry.isolation import fencing
 from tenantry.isolation.fencing import Changes, Fenced
-from tenantry.isolation.postgres import PostgresServer
 from tenantry.isolation.servers import Server
+from tenantry.isolation.sqlite import SqliteServer
 from tenantry.move.comparing import compare, compare_changed
 from tenantry.move.stages import Step, Trip
 from tenantry.move.throttling import Throttle
@@ -116,7 +116,7 @@ class Carriage:
             with reading(self._tenancy, self._source, within=caught.connection) as reader, self._writing() as writer:
                 named = writer.apply(changes, reader.rows_of)
                 # In SQLite who takes notes out holds the writers: there all is compared behind the fence.
-                if isinstance(self._server(self._source), PostgresServer):
+                if not isinstance(self._server(self._source), SqliteServer):
                     self._compare(reader, writer)
         return named
 
@@ -151,7 +151,12 @@ class Carriage:
         return named
 
     def _open(self) -> None:
-        fencing.reopen(self._server(self._target), self._target)
+        server = self._server(self._target)
+        if isinstance(server, SqliteServer) and has_departed(self._tenancy, self._target):
+            with self._shut(self._target) as shut:
+                # There the copying itself was noted, which nobody has to carry back.
+                shut.changes()
+        fencing.reopen(server, self._target)
 
     def _switch(self) -> None:
         with self._tenancy.catalog(_ACTION) as connection:
