@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import DBAPIError
 
 from tenantry.access import TokenKey, TokenPair
 from tenantry.errors import (
@@ -26,6 +27,7 @@ from .stage import DOORS, PASSWORD, PASSWORDS, SYNC_DOORS, Stage
 
 everywhere = pytest.mark.parametrize("door", DOORS)
 in_both_databases = pytest.mark.parametrize("door", SYNC_DOORS)
+REFUSED = "permission denied|no such table"
 
 
 @everywhere
@@ -305,6 +307,28 @@ def test_nothing_that_lets_somebody_in_is_kept_or_shown(stage: Stage) -> None:
         assert secret not in shown
     assert "argon2id" in kept
     assert "argon2id" not in shown
+
+
+@pytest.mark.parametrize("door", ["sqlite-sync", "sqlite-aiosqlite"])
+def test_a_request_is_checked_while_somebody_writes(stage: Stage) -> None:
+    stage.account("ann", "near", "viewer")
+    pair = stage.enter("ann")
+    with stage.tenancy.platform() as writing:
+        writing.execute(update(stage.accounts.table).values(roles=["admin"]))
+        assert stage.call("verify", pair.access).roles == {"viewer"}
+        writing.commit()
+    assert stage.call("verify", pair.access).roles == {"admin"}
+
+
+@in_both_databases
+def test_no_tenant_s_session_reaches_an_account_or_a_log_in(stage: Stage) -> None:
+    stage.account("ann", "near", "viewer")
+    stage.enter("ann")
+    logins = stage.access.desk.logins
+    for table in (stage.accounts.table, logins.table, logins.refreshes):
+        for statement in (select(table), update(table).values({next(iter(table.c)).name: None}), delete(table)):
+            with stage.tenancy.session("near") as session, pytest.raises(DBAPIError, match=REFUSED):
+                session.execute(statement)
 
 
 def _check_out(stage: Stage, pair: TokenPair) -> None:

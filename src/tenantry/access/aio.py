@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from sqlalchemy.orm import Session
 
 from tenantry.access.actors import Claims
-from tenantry.access.core import Access, settled
+from tenantry.access.core import Access, looking, settled
 from tenantry.access.desk import TokenPair
 from tenantry.session.aio import Face
 from tenantry.session.core import TenantSession
@@ -28,7 +28,7 @@ class AsyncAccess(Face[Access]):
         Raises: as ``Access.log_in``.
         """
         access, desk = self.behind, self.behind.desk
-        found = await self._do(lambda session: access.accounts.by_name(session, name))
+        found = await self._look(lambda session: access.accounts.by_name(session, name))
         account = await asyncio.to_thread(desk.check_password, found, password)
         renewed = await asyncio.to_thread(desk.renewed, account, password)
         return await self._do(lambda session: desk.begin(session, account, renewed))
@@ -39,7 +39,7 @@ class AsyncAccess(Face[Access]):
         Raises: as ``Access.change_password``.
         """
         access, desk = self.behind, self.behind.desk
-        found = await self._do(lambda session: access.accounts.by_name(session, name))
+        found = await self._look(lambda session: access.accounts.by_name(session, name))
         account = await asyncio.to_thread(desk.check_password, found, old)
         chosen = await asyncio.to_thread(desk.chosen, old, new)
         await self._do(lambda session: desk.keep_chosen(session, account, chosen))
@@ -57,7 +57,7 @@ class AsyncAccess(Face[Access]):
         Raises: as ``Access.verify``.
         """
         claims = self.behind.tokens.verify(token)
-        return await self._do(lambda session: self.behind.desk.current(session, claims))
+        return await self._look(lambda session: self.behind.desk.current(session, claims))
 
     async def log_out(self, claims: Claims) -> bool:
         """Ends the log-in that the claims belong to, and says whether it had not ended."""
@@ -86,7 +86,7 @@ class AsyncAccess(Face[Access]):
         plan = access.planned(reason, lasts)
         async with access.tenancy.aio.session(tenant) as session:
             home = session.tenant.id
-            guise = await self._do(
+            guise = await self._look(
                 lambda platform: desk.guise(platform, claims, tenant=home, subject=subject, role=role, plan=plan)
             )
             await session.run_sync(lambda inner: access.record(cast("TenantSession", inner), claims, guise))
@@ -102,3 +102,7 @@ class AsyncAccess(Face[Access]):
             found = await session.run_sync(work)
             await session.commit()
         return settled(found)
+
+    async def _look(self, work: Callable[[Session], R]) -> R:
+        async with self.behind.tenancy.aio.platform() as session:
+            return await session.run_sync(looking, work)

@@ -18,6 +18,7 @@ from tenantry.access.logins import LogIns
 from tenantry.access.passwords import Passwords
 from tenantry.access.tokens import Tokens
 from tenantry.errors import ConfigurationError, ImpersonationRefused, TokenRefused
+from tenantry.isolation.binding import READ_ONLY_OPTION
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.types import TenantKey
@@ -82,7 +83,7 @@ class Access:
         Raises: LogInRefused, as much and as late for a name that is unknown, PasswordChangeRequired.
         """
         # No transaction is open while a password is hashed, which is slow on purpose.
-        account = self.desk.check_password(self._do(lambda session: self.accounts.by_name(session, name)), password)
+        account = self.desk.check_password(self._look(lambda session: self.accounts.by_name(session, name)), password)
         renewed = self.desk.renewed(account, password)
         return self._do(lambda session: self.desk.begin(session, account, renewed))
 
@@ -91,7 +92,7 @@ class Access:
 
         Raises: LogInRefused, PasswordRefused.
         """
-        account = self.desk.check_password(self._do(lambda session: self.accounts.by_name(session, name)), old)
+        account = self.desk.check_password(self._look(lambda session: self.accounts.by_name(session, name)), old)
         chosen = self.desk.chosen(old, new)
         self._do(lambda session: self.desk.keep_chosen(session, account, chosen))
 
@@ -108,7 +109,7 @@ class Access:
         Raises: TokenExpired, TokenRefused.
         """
         claims = self.tokens.verify(token)
-        return self._do(lambda session: self.desk.current(session, claims))
+        return self._look(lambda session: self.desk.current(session, claims))
 
     def log_out(self, claims: Claims) -> bool:
         """Ends the log-in that the claims belong to, with all its tokens, and says whether it had not ended."""
@@ -137,7 +138,7 @@ class Access:
         plan = self.planned(reason, lasts)
         with self.tenancy.session(tenant) as session:
             home = session.tenant.id
-            guise = self._do(
+            guise = self._look(
                 lambda platform: self.desk.guise(platform, claims, tenant=home, subject=subject, role=role, plan=plan)
             )
             self.record(session, claims, guise)
@@ -199,6 +200,16 @@ class Access:
             found = work(session)
             session.commit()
         return settled(found)
+
+    def _look(self, work: Callable[[Session], R]) -> R:
+        with self.tenancy.platform() as session:
+            return looking(session, work)
+
+
+def looking(session: Session, work: Callable[[Session], R]) -> R:
+    """Returns what *work* gives in a transaction that only reads: on SQLite no writer waits for it, nor it for one."""
+    session.connection(execution_options={READ_ONLY_OPTION: True})
+    return work(session)
 
 
 def settled(found: R) -> R:
