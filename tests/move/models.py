@@ -147,7 +147,7 @@ def things(count: int) -> list[Thing]:
                 {"b": 1, "a": [HOSTILE[number % len(HOSTILE)], None]},
                 [],
                 None,
-                {"n": 1.5e300, "z": -0.0},
+                {"n": 1.5, "z": -0.0},
                 [0.1, 12345678901234567890],
             ][number % 5],
             text=_text(number),
