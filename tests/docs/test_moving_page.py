@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tenantry.embedded import PostgresServer
-from tenantry.move import Step
-from tenantry.move import planning
+from tenantry.move import Step, planning
 
 from .typed import Command, steps, type_through
 

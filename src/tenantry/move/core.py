@@ -55,8 +55,9 @@ class Move:
             rate: how many bytes a second are copied at most, before the fence.
             patience: for how many seconds the fence is tried to be put up, and writers may be held by it.
 
-        Raises: MoveRefused for whatever stands in the way, before anything is changed; FenceBusy, RowRefused, CopyDiffers
-            and the database's errors: the tenant is where it was then, and the move may be resumed or rolled back.
+        Raises: MoveRefused for whatever stands in the way, before anything is changed; FenceBusy, RowRefused,
+            CopyDiffers and the database's errors: the tenant is where it was, and the move may be resumed or rolled
+            back.
         """
         plan = self.plan(key, isolation=isolation, server=server)
         _refuse(plan.tenant, plan.refusals)
