@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -18,11 +16,11 @@ from tenantry.errors import (
     LogInRefused,
     PasswordChangeRequired,
     PasswordRefused,
-    TenantryError,
     TokenRefused,
     TokenReused,
 )
 
+from .crowd import at_once
 from .stage import DOORS, PASSWORD, PASSWORDS, SYNC_DOORS, Stage
 
 everywhere = pytest.mark.parametrize("door", DOORS)
@@ -101,7 +99,7 @@ def test_of_many_who_refresh_at_once_one_gets_a_pair_and_the_log_in_ends(stage: 
     stage.account("ann", "near", "viewer")
     for _ in range(3):
         pair = stage.enter("ann")
-        outcomes = _at_once(lambda pair=pair: stage.access.refresh(pair.refresh), 6)
+        outcomes = at_once(lambda pair=pair: stage.access.refresh(pair.refresh), 6)
         won = [found for found in outcomes if isinstance(found, TokenPair)]
         assert len(won) <= 1
         assert sum(isinstance(found, TokenReused) for found in outcomes) >= 5
@@ -189,7 +187,7 @@ def test_the_first_administrator_may_come_from_the_environment(stage: Stage) -> 
     with pytest.raises(PasswordRefused):
         stage.run(lambda s: accounts.first_administrator(s, {"TENANTRY_ADMIN_PASSWORD": "short"}))
     given = {"TENANTRY_ADMIN_NAME": "Root", "TENANTRY_ADMIN_PASSWORD": PASSWORD}
-    made = _at_once(lambda: stage.run(lambda s: accounts.first_administrator(s, given)), 4)
+    made = at_once(lambda: stage.run(lambda s: accounts.first_administrator(s, given)), 4)
     assert [found.password for found in made if found] == [None]
     assert made.count(None) == 3
     # A tenant's user who is called so is not the platform's.
@@ -340,22 +338,3 @@ def _check_out(stage: Stage, pair: TokenPair) -> None:
 
 def _hash_of(stage: Stage) -> str:
     return stage.run(lambda session: session.scalars(select(stage.accounts.table.c.password_hash)).one())
-
-
-def _at_once(work: Any, count: int) -> list[Any]:
-    barrier, outcomes = threading.Barrier(count, timeout=30), []
-
-    def run() -> None:
-        barrier.wait()
-        try:
-            outcomes.append(work())
-        except TenantryError as error:
-            outcomes.append(error)
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert len(outcomes) == count
-    return outcomes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,13 @@ def test_every_cell_is_as_declared_both_ways() -> None:
     assert {cell for cell in CELLS if SEEDED.allows(*cell)} == ALLOWED
     assert {cell for cell in CELLS if not SEEDED.allows(*cell)} == set(CELLS) - ALLOWED
     assert tuple(SEEDED) == ROLES
+
+
+def test_the_page_says_what_the_matrix_does() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "access.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| `([a-z_]+)` \| (.*) \|$", page)
+    said = {role: {Permission(text) for text in re.findall(r"`([^`]+)`", held)} for role, held in rows}
+    assert said == {role: set(held) for role, held in SEEDED.matrix.items()}
 
 
 def test_every_permission_of_the_matrix_is_among_the_cells() -> None:
