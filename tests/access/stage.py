@@ -70,10 +70,18 @@ class Stage:
         return self.runner.run(found) if inspect.iscoroutine(found) else found
 
     def run(self, work: Callable[[Any], Any]) -> Any:
-        """Runs *work* in a session of the platform and commits."""
+        """Runs *work* in a session of the platform, entered through the door, and commits."""
+        if self.awaited:
+            return self.runner.run(self._run_async(work))
         with self.tenancy.platform() as session:
             found = work(session)
             session.commit()
+        return found
+
+    async def _run_async(self, work: Callable[[Any], Any]) -> Any:
+        async with self.tenancy.aio.platform() as session:
+            found = await session.run_sync(work)
+            await session.commit()
         return found
 
     def tenant(self, slug: str) -> Tenant:

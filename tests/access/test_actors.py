@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import types
 import uuid
@@ -147,6 +148,10 @@ def test_a_repository_asks_at_every_method(stage: Stage) -> None:
     assert asked(stage, actor(stage, "analyst"), lambda session: kind(session).create(title="a")).title == "a"
     with pytest.raises(PermissionDenied, match=r"documents:(delete|manage)"):
         asked(stage, actor(stage, "analyst"), lambda session: kind(session).delete(uuid.uuid4()))
+    for only in ("create", "update"):
+        half = dataclasses.replace(actor(stage, "viewer"), permissions=frozenset({f"documents:{only}"}))
+        with pytest.raises(PermissionDenied if kind is Documents else ConfigurationError):
+            asked(stage, half, lambda session: kind(session).upsert({"title": "a"}, key=["title"]))
     with stage.tenancy.session("near") as session:
         assert session.scalar(select(func.count()).select_from(Document)) == 0
 

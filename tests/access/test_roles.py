@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tenantry.access import SEEDED, Actor, Permission, Roles, act_as, can, permits, require
+from tenantry.access.permissions import covers
 from tenantry.errors import ConfigurationError, PermissionDenied
 
 from .stage import Stage
@@ -120,6 +121,27 @@ def test_every_cell_holds_in_one_s_own_tenant_and_in_no_other(stage: Stage) -> N
 def test_a_wildcard_stands_for_a_whole_part(granted: str, wanted: str, may: bool) -> None:
     assert permits([granted], wanted) == may
     assert not permits([], wanted)
+
+
+@pytest.mark.parametrize(
+    ("granted", "others", "covered"),
+    [
+        (["*"], ["*"], True),
+        (["*"], ["documents:*", "x:y"], True),
+        (["documents:*"], ["documents:read", "documents:*"], True),
+        (["documents:*"], ["documents:read", "reports:read"], False),
+        (["documents:*"], ["*"], False),
+        (["documents:*", "*:read"], ["*:read"], True),
+        (["documents:*", "*:read"], ["reports:create"], False),
+        (["*:read"], ["documents:*"], False),
+        (["documents:read"], ["documents:create"], False),
+        (["documents:read"], ["reports:read"], False),
+        (["documents:read"], [], True),
+        ([], ["documents:read"], False),
+    ],
+)
+def test_what_covers_permissions_holds_each_of_them(granted: list[str], others: list[str], covered: bool) -> None:
+    assert covers(granted, others) == covered
 
 
 @pytest.mark.parametrize(
