@@ -1,5 +1,6 @@
 """An application on FastAPI with a route for everything that the edge promises, sync and async alike."""
 
+import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from sqlalchemy import select, text
 
 from tenantry import AsyncTenantSession, Tenancy, TenantSession
 from tenantry.audit import Audit
-from tenantry.errors import KillSwitchActive, RecordNotFound
+from tenantry.errors import KillSwitchActive, RecordNotFound, TenantMoving
 from tenantry.idempotency import Idempotency
 from tenantry.limits import KillSwitches, Limit, Rates
 from tenantry.repository import Repository
@@ -146,14 +147,21 @@ def add_writing(app: FastAPI, tenancy: Tenancy) -> None:
         await db.flush()
         raise HTTPException(418)
 
-    @app.post("/pid")
-    async def pid(ticket: NewTicket, db: Db) -> int:
-        # The test ends this connection while the route's answer waits for the commit.
+    # Their connection is lost while the answer waits for the commit.
+    @app.post("/cut")
+    async def cut(ticket: NewTicket, db: Db) -> str:
         db.add(Ticket(**ticket.model_dump()))
         await db.flush()
         found = (await db.execute(text("select pg_backend_pid()"))).scalar_one()
-        await app.state.cut(found)
-        return int(found)
+        await asyncio.to_thread(app.state.end_backend, found)
+        return "made"
+
+    @app.post("/cut/sync")
+    def cut_sync(ticket: NewTicket, db: SyncDb) -> str:
+        db.add(Ticket(**ticket.model_dump()))
+        db.flush()
+        app.state.end_backend(db.execute(text("select pg_backend_pid()")).scalar_one())
+        return "made"
 
 
 def add_limits(app: FastAPI, parts: Parts) -> None:
@@ -197,6 +205,10 @@ def add_limits(app: FastAPI, parts: Parts) -> None:
     async def stopped() -> None:
         raise KillSwitchActive(what="sync", reason="the CRM sends rubbish.", workflow="sync", retry_after=7.2)
 
+    @app.post("/moving")
+    async def moving() -> None:
+        raise TenantMoving(tenant=uuid.uuid4(), retry_after=2.0)
+
     @app.post("/missing")
     async def missing() -> None:
         raise RecordNotFound(model="Ticket")
@@ -204,14 +216,14 @@ def add_limits(app: FastAPI, parts: Parts) -> None:
 
 def add_websocket(app: FastAPI, tenancy: Tenancy) -> None:
     @app.websocket("/live")
-    async def live(
-        websocket: WebSocket, context: Annotated[TenantContext, Depends(get_tenant_context)]
-    ) -> None:
+    async def live(websocket: WebSocket, context: Annotated[TenantContext, Depends(get_tenant_context)]) -> None:
         await websocket.accept()
         with contextlib.suppress(fastapi.WebSocketDisconnect):
             while await websocket.receive_text():
                 async with request_session_async(tenancy, context) as db:
-                    await websocket.send_json(seen(context, db.tenant.slug, list(await db.scalars(select(Ticket.subject)))))
+                    await websocket.send_json(
+                        seen(context, db.tenant.slug, list(await db.scalars(select(Ticket.subject))))
+                    )
 
 
 def seen(context: TenantContext, bound: str, subjects: list[str]) -> dict[str, Any]:

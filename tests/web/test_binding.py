@@ -24,7 +24,7 @@ def pipelined(server: Server, place: Place, path: str, count: int) -> list[str]:
     answers = server.ask(*(request("GET", path, **({"x-tenant": slug} if slug else {})) for slug in slugs))
     wrong = []
     for slug, answer in zip(slugs, answers, strict=True):
-        other = {"near": "far", "far": "near"}.get(slug[:-len(place.cell) - 1]) if slug else None
+        other = {"near": "far", "far": "near"}.get(slug[: -len(place.cell) - 1]) if slug else None
         if slug is None:
             wrong += [] if answer.status == 401 else [f"no tenant: {answer}"]
         elif answer.status != 200:

@@ -32,7 +32,7 @@ class Signed:
 
     def verify(self, token: str) -> Claims:
         said, _, mark = token.partition(".")
-        content = base64.urlsafe_b64decode(said + "==")
+        content = base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)) if len(said) % 4 != 1 else b""
         if not hmac.compare_digest(_text(self._mark(content)), mark):
             raise TokenRefused(reason="it was not made here.")
         claims = json.loads(content)

@@ -46,9 +46,10 @@ class TenantContext:
         return getattr(self.claims, "impersonator", None)
 
     def facts(self) -> dict[str, Any]:
-        """Returns what a session of this request is told of it, for the audit and for permissions."""
+        """Returns what is known of the asker, for a session of this request: the audit and permissions read it."""
         said = {"actor": self.actor, "impersonator": self.impersonator, "claims": self.claims}
-        return {**said, "correlation_id": self.correlation_id}
+        known = {name: value for name, value in said.items() if value is not None}
+        return {**known, "correlation_id": self.correlation_id}
 
 
 _current: ContextVar[TenantContext | None] = ContextVar("tenantry_request", default=None)

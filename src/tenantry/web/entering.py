@@ -130,8 +130,8 @@ async def _settled(answer: Answer | Awaitable[Answer]) -> Answer:
 def _synchronous(answer: Any) -> Answer:
     if not inspect.isawaitable(answer):
         return answer  # type: ignore[no-any-return]  # the other half of what a resolver may return
-    if inspect.iscoroutine(answer):
-        answer.close()
+    if close := getattr(answer, "close", None):
+        close()
     raise ConfigurationError(
         what="A resolver is to be awaited, which WSGI cannot.", fix="Give from_jwt() an object with a plain verify()."
     )

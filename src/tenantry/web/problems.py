@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from tenantry import errors
 from tenantry.types import TenantStatus
 from tenantry.web.problems_sql import Fault, fault_of
@@ -135,7 +133,7 @@ _FAULTS: Final = {
 
 def problem_of(error: BaseException) -> Problem | None:
     """Returns what a client is told of *error*, or None where it is a mistake of the program: that is a 500."""
-    if isinstance(error, SQLAlchemyError):
+    if not isinstance(error, errors.TenantryError):
         fault = fault_of(error)
         return None if fault is None else _FAULTS[fault]
     found = next((_PROBLEMS[kind] for kind in type(error).__mro__ if kind in _PROBLEMS), None)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
+import traceback
 from typing import Any, Final
 
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     NoResultFound,
-    SQLAlchemyError,
     StatementError,
 )
 from sqlalchemy.exc import (
@@ -26,6 +26,9 @@ class Fault(enum.Enum):
     INVALID = "invalid"
     BUSY = "busy"
 
+
+# What drivers raise as it is, for text that is not Unicode and numbers that no column holds.
+UNSENDABLE: Final = (UnicodeEncodeError, OverflowError)
 
 # PostgreSQL's appendix A: a code of five characters, whose first two are its class.
 _STATES: Final = {
@@ -57,8 +60,10 @@ _KINDS: Final = {
 }
 
 
-def fault_of(error: SQLAlchemyError) -> Fault | None:
-    """Returns the fault behind *error*, or None where the program is wrong."""
+def fault_of(error: BaseException) -> Fault | None:
+    """Returns the fault of a request behind *error*, or None where the program is wrong or no database had a part."""
+    if isinstance(error, UNSENDABLE):
+        return Fault.INVALID if _on_the_way(error) else None
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return Fault.BUSY
     coded = _by_code(error.orig) if isinstance(error, StatementError) else None
@@ -68,5 +73,11 @@ def fault_of(error: SQLAlchemyError) -> Fault | None:
 def _by_code(orig: Any) -> Fault | None:
     state = getattr(orig, "sqlstate", None) or ""
     found = _STATES.get(state) or _CLASSES.get(state[:2]) or _SQLITE.get(getattr(orig, "sqlite_errorname", ""))
-    # A number or a text that the driver cannot even send: too large, not Unicode, no UUID.
+    # A value that its column's type cannot even turn into what is sent: no UUID, no date.
     return found or (Fault.INVALID if isinstance(orig, (ValueError, OverflowError)) else None)
+
+
+def _on_the_way(error: BaseException) -> bool:
+    """Returns whether *error* came up while a statement was being sent, and not in the program's own sums."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__", "").startswith("sqlalchemy.engine") for frame, _ in frames)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Generator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -52,7 +52,7 @@ def from_jwt(tokens: Verifies, *, required: bool = True) -> Resolver:
         if token is None:
             return Said(None) if required else None
         claims = tokens.verify(token)
-        return _awaited(claims) if inspect.isawaitable(claims) else _said(claims)
+        return _Later(claims) if inspect.isawaitable(claims) else _said(claims)
 
     return resolve
 
@@ -120,5 +120,17 @@ def _said(claims: Any) -> Said:
     return Said(claims.tenant, claims)
 
 
-async def _awaited(claims: Awaitable[Any]) -> Said:
-    return _said(await claims)
+class _Later:
+    """What claims that are to be awaited say."""
+
+    def __init__(self, claims: Awaitable[Any]) -> None:
+        self._claims = claims
+
+    def __await__(self) -> Generator[Any, None, Said]:
+        claims = yield from self._claims.__await__()
+        return _said(claims)
+
+    def close(self) -> None:
+        """Ends what nobody will await."""
+        if inspect.iscoroutine(self._claims):
+            self._claims.close()

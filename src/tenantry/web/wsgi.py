@@ -14,6 +14,7 @@ from tenantry.web.context import CARRIER, carry
 from tenantry.web.entering import CORRELATION_HEADER, Entry
 from tenantry.web.incoming import of_environ
 from tenantry.web.problems import Problem, problem_of
+from tenantry.web.problems_sql import UNSENDABLE
 from tenantry.web.resolvers import Resolver
 
 Environ = dict[str, Any]
@@ -87,7 +88,7 @@ def answer_errors(app: Any) -> None:
 
     Flask answers what its views raise before the middleware could see it.
     """
-    for kind in (TenantryError, SQLAlchemyError):
+    for kind in (TenantryError, SQLAlchemyError, *UNSENDABLE):
         app.register_error_handler(kind, _answer)
 
 
