@@ -118,6 +118,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("postgres", range(len(names)), indirect=True, scope="session", ids=names)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    # Keys are made at run time, and each process of one run is to name its tests alike.
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Here, since under xdist the process that prints the tables loads no conftest further down.
     config.pluginmanager.register(LeakTable())

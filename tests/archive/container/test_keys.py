@@ -126,6 +126,8 @@ def test_ring_of_the_environment_begins_with_the_current_key(tmp_path: Path) -> 
         "file:/nowhere/at/all",
         "env:NOT_SET",
     ],
+    # What follows the name is another in each process.
+    ids=lambda text: text.partition(":")[0],
 )
 def test_environment_that_describes_no_ring_is_refused_without_showing_it(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
