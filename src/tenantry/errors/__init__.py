@@ -30,6 +30,7 @@ from tenantry.errors.archives import (
 from tenantry.errors.base import (
     TenantryError,
 )
+from tenantry.errors.cache import CacheRefused, CacheUnavailable
 from tenantry.errors.containers import (
     ArchiveDamaged,
     ArchiveExists,
@@ -195,6 +196,8 @@ __all__ = [
     "BackupFiltered",
     "BackupRefused",
     "BudgetExceeded",
+    "CacheRefused",
+    "CacheUnavailable",
     "CanaryRefused",
     "CaptureRefused",
     "CatalogMissing",
