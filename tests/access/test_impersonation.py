@@ -84,7 +84,7 @@ def test_it_is_refused_without_a_trace_where_it_must_not_be(stage: Stage) -> Non
     closed = stage.account("closed", "near", "viewer")
     stage.run(lambda session: stage.accounts.close(session, "closed"))
     users, helpers = (stage.call("verify", stage.enter(name).access) for name in ("ann", "helper"))
-    inside = stage.call("verify", stage.call("impersonate", claims, "near", reason=REASON, role="admin"))
+    inside = stage.call("verify", stage.call("impersonate", claims, "near", reason=REASON, role="super_admin"))
     before = len(entries(stage)) + len(entries(stage, "far"))
     for who, tenant, options, error in [
         (claims, "near", {"reason": " "}, ImpersonationRefused),
@@ -105,6 +105,19 @@ def test_it_is_refused_without_a_trace_where_it_must_not_be(stage: Stage) -> Non
             stage.call("impersonate", who, tenant, **{"reason": REASON, **options})
     assert len(entries(stage)) + len(entries(stage, "far")) == before
     assert stage.call("verify", stage.call("impersonate", helpers, "near", reason=REASON)).roles == {"viewer"}
+
+
+@everywhere
+def test_what_the_claims_said_when_they_were_read_does_not_count(stage: Stage) -> None:
+    claims = root(stage)
+    stage.run(lambda session: stage.accounts.set_roles(session, "root", ["admin"]))
+    with pytest.raises(ImpersonationRefused):
+        stage.call("impersonate", claims, "near", reason=REASON)
+    stage.run(lambda session: stage.accounts.set_roles(session, "root", ["super_admin"]))
+    assert stage.call("impersonate", claims, "near", reason=REASON)
+    stage.call("log_out", claims)
+    with pytest.raises(TokenRefused):
+        stage.call("impersonate", claims, "near", reason=REASON)
 
 
 @in_both_databases

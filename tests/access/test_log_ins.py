@@ -231,6 +231,19 @@ def test_an_administrator_s_new_password_is_for_one_time_and_ends_the_log_ins(st
 
 
 @in_both_databases
+def test_nobody_gets_in_by_an_account_that_changed_while_the_password_was_checked(stage: Stage) -> None:
+    stage.account("ann", "near", "viewer")
+    desk = stage.access.desk
+    checked = desk.check_password(stage.run(lambda session: stage.accounts.by_name(session, "ann")), PASSWORD)
+    stage.run(lambda session: stage.accounts.close(session, "ann"))
+    for step in (desk.begin, desk.keep_chosen):
+        with pytest.raises(LogInRefused):
+            stage.run(lambda session, step=step: step(session, checked, PASSWORDS.hash("quite another password")))
+    stage.run(lambda session: stage.accounts.reopen(session, "ann"))
+    assert stage.run(lambda session: desk.begin(session, checked, None)).refresh
+
+
+@in_both_databases
 def test_a_hash_that_cost_less_is_made_anew_at_the_next_log_in(stage: Stage) -> None:
     cheaper = type(PASSWORDS)(time_cost=1, memory_cost=16, parallelism=1)
     stage.account("ann", "near", "viewer")
@@ -249,13 +262,13 @@ def test_a_hash_that_cost_less_is_made_anew_at_the_next_log_in(stage: Stage) -> 
 @in_both_databases
 def test_a_token_is_good_for_nothing_without_a_log_in_of_its_own(stage: Stage) -> None:
     subject, home = stage.account("ann", "near", "viewer"), stage.tenant("near").id
-    other = stage.account("bob", "far", "admin")
+    other, root = stage.account("bob", "near", "admin"), stage.account("root", None, "super_admin")
     tokens, login = stage.access.tokens, stage.access.verify(stage.enter("ann").access).login
     for said in [
         {"subject": subject, "tenant": home},
         {"subject": other, "tenant": home, "login": login},
         {"subject": subject, "tenant": None, "login": login},
-        {"subject": subject, "tenant": home, "login": login, "impersonator": other},
+        {"subject": subject, "tenant": home, "login": login, "impersonator": root},
     ]:
         with pytest.raises(TokenRefused):
             stage.access.verify(tokens.issue(said.pop("subject"), **said))

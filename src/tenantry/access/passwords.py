@@ -45,7 +45,7 @@ class Passwords:
             # What is kept is no hash: as long as for any other, and nobody's.
             self._hasher.verify(given, self._nobodys)
             return False
-        return same and fits and kept is not None
+        return same and fits
 
     def renewed(self, password: str, kept: str) -> str | None:
         """Returns what to keep from now on of a password that was checked, or None where *kept* will do."""
