@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 import sqlalchemy
 
-from bench import archives, auditing, costs, fairness, files, limits, migrations, provisioning, sessions
+from bench import archives, auditing, costs, fairness, files, limits, migrations, observing, provisioning, sessions
 from bench.stage import stage
 
 Options = argparse.Namespace
@@ -54,6 +54,11 @@ def _auditing(options: Options) -> None:
     auditing.report(options.rounds)
 
 
+def _observing(options: Options) -> None:
+    with stage(0) as made:
+        observing.report(made, options.rounds)
+
+
 def _archives(options: Options) -> None:
     few = options.rounds < 1000
     archives.report(10_000 if few else 100_000, 3 if few else 7, large=200_000 if few else 2_000_000)
@@ -63,6 +68,7 @@ def _archives(options: Options) -> None:
 PARTS: Final[dict[str, Callable[[Options], None]]] = {
     "archives": _archives,
     "auditing": _auditing,
+    "observing": _observing,
     "sessions": _sessions,
     "files": _files,
     "provisioning": _provisioning,

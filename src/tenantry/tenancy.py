@@ -87,6 +87,8 @@ class Tenancy:
             pool=WarmPool(self._control, self.servers, self.scripts, self.config.warm),
             changed=self.router.forget,
         )
+        # Told of tenants' transactions: a tenantry.observe.Observer, where one was made.
+        self.watcher: Any = None
         self._aio: AsyncTenancy | None = None
 
     def __repr__(self) -> str:

@@ -78,6 +78,7 @@ EXAMPLES: dict[str, Any] = {
     "slug": "acme",
     "spent": 90,
     "statement": "Insert",
+    "statements": "(1) SELECT ?",
     "stage": "enforce",
     "state": "done",
     "status": "suspended",

@@ -126,6 +126,7 @@ from tenantry.errors.kept import (
     TransactionBudgetExceeded,
 )
 from tenantry.errors.moves import CopyDiffers, FenceBusy, MoveRefused, MoveUnknown, TenantMoved, TenantMoving
+from tenantry.errors.observation import ExplainRefused, TooManyStatements
 from tenantry.errors.repositories import (
     InvalidFilter,
     InvalidPage,
@@ -224,6 +225,7 @@ __all__ = [
     "EraseUnfinished",
     "ErasureKeyMissing",
     "EventNotParked",
+    "ExplainRefused",
     "ExportExists",
     "ExtraMissing",
     "FenceBusy",
@@ -317,6 +319,7 @@ __all__ = [
     "TokenExpired",
     "TokenRefused",
     "TokenReused",
+    "TooManyStatements",
     "TransactionBudgetExceeded",
     "TransactionModeRefused",
     "UnknownField",
