@@ -167,7 +167,7 @@ def test_a_move_killed_at_a_step(ground: Ground, programs: Programs, tmp_path: P
 
 @pytest.mark.soak
 @pytest.mark.parametrize("scene", ALL, ids=lambda scene: "-".join(scene).replace(" ", "-"))
-def test_forty_moves_killed_at_a_step(
+def test_many_moves_killed_at_a_step(
     ground: Ground, programs: Programs, tmp_path: Path, scene: tuple[str, ...]
 ) -> None:
     waits: list[float] = []
