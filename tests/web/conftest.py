@@ -18,6 +18,12 @@ from .shop import Parts, application
 from .tokens import Signed
 
 SHOPS = [place for place in PLACES if place.door != "sync"]
+# One for each driver, for what does not differ by the cell.
+DRIVERS = [
+    Place("postgresql-rows", "psycopg"),
+    Place("postgresql-schema", "asyncpg"),
+    Place("sqlite-rows", "aiosqlite"),
+]
 
 
 @pytest.fixture(scope="package")

@@ -89,7 +89,16 @@ def _read(reader: Any) -> Answer:
     while line := reader.readline().decode("latin-1").strip():
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
+    if headers.get("transfer-encoding") == "chunked":
+        return Answer(status, headers, b"".join(_chunks(reader)))
     return Answer(status, headers, reader.read(int(headers.get("content-length", 0))))
+
+
+def _chunks(reader: Any) -> Iterator[bytes]:
+    while size := int(reader.readline(), 16):
+        yield reader.read(size)
+        reader.readline()
+    reader.readline()
 
 
 def statuses(answers: Sequence[Answer]) -> list[int]:

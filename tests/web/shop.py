@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import json
 import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import fastapi
-from fastapi import Depends, FastAPI, HTTPException, WebSocket
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, WebSocket
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from sqlalchemy import select, text
 
@@ -68,6 +70,7 @@ def application(parts: Parts, resolvers: Any, **options: Any) -> FastAPI:
     app = FastAPI(lifespan=lifespan)
     app.add_middleware(TenancyMiddleware, tenancy=tenancy, resolvers=resolvers, **options)
     add_reading(app, tenancy)
+    add_lasting(app, tenancy)
     add_writing(app, tenancy)
     add_limits(app, parts)
     add_websocket(app, tenancy)
@@ -118,6 +121,46 @@ def add_reading(app: FastAPI, tenancy: Tenancy) -> None:
     @app.get("/bug")
     async def bug() -> None:
         raise ZeroDivisionError
+
+
+def add_lasting(app: FastAPI, tenancy: Tenancy) -> None:
+    """Adds what outlives the route itself, or leaves its task."""
+    Db = Annotated[AsyncTenantSession, Depends(tenant_session(tenancy))]  # noqa: N806
+    app.state.noted = []
+
+    def ambient() -> str | None:
+        found = request_context()
+        return found.tenant.slug if found and found.found else None
+
+    @app.get("/stream")
+    async def stream(db: Db) -> StreamingResponse:
+        async def lines() -> AsyncIterator[str]:
+            for _ in range(3):
+                found = await db.scalars(select(Ticket.subject))
+                yield json.dumps([ambient(), db.tenant.slug, list(found)]) + "\n"
+                await asyncio.sleep(0)
+
+        return StreamingResponse(lines())
+
+    @app.get("/background")
+    async def background(db: Db, tasks: BackgroundTasks) -> None:
+        async def note() -> None:
+            found = list(await db.scalars(select(Ticket.subject)))
+            app.state.noted.append([ambient(), db.tenant.slug, found])
+
+        tasks.add_task(note)
+
+    @app.get("/aside")
+    async def aside(context: Annotated[TenantContext, Depends(get_tenant_context)]) -> Any:
+        async def alone() -> list[Any]:
+            await asyncio.sleep(0)
+            async with request_session_async(tenancy, context) as db:
+                return [ambient(), db.tenant.slug, list(await db.scalars(select(Ticket.subject)))]
+
+        in_thread = await asyncio.to_thread(ambient)
+        in_executor = await asyncio.get_running_loop().run_in_executor(None, ambient)
+        # A thread of the pool knows no request, whatever it did before; there None is right and another is wrong.
+        return [in_thread, in_executor, await asyncio.create_task(alone())]
 
 
 def add_writing(app: FastAPI, tenancy: Tenancy) -> None:

@@ -13,26 +13,21 @@ from tenantry.web import context_of
 
 PROGRAM = """
 import sys
-for name in {hidden!r}:
+for name in ("fastapi", "starlette", "flask", "jwt"):
     sys.modules[name] = None
 import tenantry.web as web
 assert web.TenancyMiddleware and web.WSGITenancyMiddleware and web.request_session_async
-assert not {{"flask", "fastapi", "starlette", "jwt"}} & {{name for name, module in sys.modules.items() if module}}
 try:
     web.tenant_session
 except ImportError as error:
     print(error)
-else:
-    print("there")
 """
 
 
-@pytest.mark.parametrize(("hidden", "said"), [([], "there"), (["fastapi", "jwt"], "tenantry[web]")])
-def test_without_fastapi_the_middleware_stands(hidden: list[str], said: str) -> None:
-    program = [sys.executable, "-c", PROGRAM.format(hidden=hidden)]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+def test_without_fastapi_the_middleware_stands() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert said in done.stdout
+    assert 'pip install "tenantry[web]"' in done.stdout
 
 
 def test_every_public_name_is_there() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 from cells import Ground, Place
 
-from .conftest import subjects
+from .conftest import shop_of, subjects
 from .serving import Server, request, serving
+from .shop import Parts
 from .tokens import Signed
 
 _left_behind: ContextVar[str | None] = ContextVar("left_behind", default=None)
@@ -132,3 +134,31 @@ def test_a_body_never_chooses_the_tenant(place: Place, shop: Server, ground: Gro
     assert shop.post("/tickets", content).status == 401
     assert subjects(ground, place, "far") == before
     assert "smuggled" not in subjects(ground, place)
+
+
+def test_what_outlives_a_route_stays_with_its_tenant(place: Place, shop: Server) -> None:
+    slugs = [f"{side}-{place.cell}" for side in ("near", "far")] * 2
+    answers = shop.ask(*(request("GET", "/stream", x_tenant=slug) for slug in slugs))
+    for slug, answer in zip(slugs, answers, strict=True):
+        told = [json.loads(line) for line in answer.body.splitlines()]
+        assert [(ambient, bound) for ambient, bound, _ in told] == [(slug, slug)] * 3
+        assert all(set(found) & set(slugs) == {slug} for *_, found in told)
+
+
+def test_tasks_and_threads_stay_with_their_tenant(place: Place, shop: Server) -> None:
+    slugs = [f"{side}-{place.cell}" for side in ("near", "far")] * 3
+    answers = shop.ask(*(request("GET", "/aside", x_tenant=slug) for slug in slugs))
+    for slug, answer in zip(slugs, answers, strict=True):
+        in_thread, in_executor, (ambient, bound, found) = answer.json()
+        assert (in_thread, in_executor, ambient, bound) == (slug, None, slug, slug)
+        assert set(found) & set(slugs) == {slug}
+
+
+def test_background_tasks_stay_with_their_tenant(parts: Callable[[str], Parts], tokens: Signed) -> None:
+    app, slugs = shop_of(parts("psycopg"), tokens), ["near-postgresql-rows", "far-postgresql-rows"] * 3
+    with serving(app) as server:
+        answers = server.ask(*(request("GET", "/background", x_tenant=slug) for slug in slugs))
+    # The server has stopped, so they have run.
+    assert [answer.status for answer in answers] == [200] * len(slugs)
+    assert sorted((ambient, bound) for ambient, bound, _ in app.state.noted) == sorted((slug, slug) for slug in slugs)
+    assert all(set(found) & set(slugs) == {bound} for _, bound, found in app.state.noted)

@@ -15,7 +15,7 @@ from tenantry.errors import ConfigurationError
 from tenantry.web import TenancyMiddleware, from_header, tenant_session, tenant_transaction
 from tenantry.web.dependencies import check_fastapi
 
-from .conftest import shop_of, subjects
+from .conftest import DRIVERS, shop_of, subjects
 from .models import Ticket
 from .serving import Server, serving
 from .shop import Parts
@@ -32,6 +32,7 @@ def test_what_is_answered_is_committed(place: Place, shop: Server, ground: Groun
         assert subject not in subjects(ground, place, "far")
 
 
+@pytest.mark.parametrize("place", DRIVERS, ids=str)
 @pytest.mark.parametrize("path", ["/tickets", "/late", "/late/sync"])
 def test_a_commit_that_fails_is_no_success(place: Place, shop: Server, path: str) -> None:
     taken = {"subject": f"near-{place.cell}"}

@@ -12,12 +12,13 @@ from fastapi import Depends, FastAPI
 from tenantry.access import TokenKey, Tokens
 from tenantry.web import TenancyMiddleware, from_jwt, permitted
 
-from .conftest import subjects
+from .conftest import DRIVERS, subjects
 from .serving import Server, serving
 from .shop import RATE, Parts
 from .tokens import Signed
 
 
+@pytest.mark.parametrize("place", DRIVERS, ids=str)
 def test_a_rate_is_the_tenants_own(place: Place, shop: Server, parts: Callable[[str], Parts]) -> None:
     near, far = f"near-{place.cell}", f"far-{place.cell}"
     for slug in (near, far):
@@ -29,6 +30,7 @@ def test_a_rate_is_the_tenants_own(place: Place, shop: Server, parts: Callable[[
     assert shop.get("/limited").status == 401
 
 
+@pytest.mark.parametrize("place", DRIVERS, ids=str)
 @pytest.mark.parametrize("path", ["/once", "/once/sync"])
 def test_a_request_that_is_repeated_takes_effect_once(place: Place, shop: Server, ground: Ground, path: str) -> None:
     near, key, content = f"near-{place.cell}", uuid.uuid4().hex, {"subject": uuid.uuid4().hex}

@@ -17,7 +17,7 @@ from tenantry import errors
 from tenantry.types import TenantStatus
 from tenantry.web import problem_of
 
-from .conftest import subjects
+from .conftest import DRIVERS, subjects
 from .models import Ticket
 from .serving import Server
 from .tokens import Signed
@@ -122,6 +122,7 @@ def test_an_unknown_tenant_and_a_malformed_key_are_the_same_bytes(place: Place, 
     assert {(answer.status, answer.body) for answer in answers} == {(404, answers[0].body)}
 
 
+@pytest.mark.parametrize("place", DRIVERS, ids=str)
 @pytest.mark.parametrize("subject", ["nul \0 in it", "\ud800"], ids=["nul", "surrogate"])
 @pytest.mark.parametrize("path", ["/tickets", "/late/sync"])
 def test_text_that_cannot_be_kept_is_the_clients_fault(place: Place, shop: Server, path: str, subject: str) -> None:

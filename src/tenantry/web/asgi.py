@@ -78,18 +78,20 @@ class _Reply:
         self._send = send
         self._header = (header.lower().encode("latin-1"), named.encode("latin-1"))
         self._started = False
+        self._closed = False
 
     async def send(self, message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.accept", f"{_DENIAL}.start"):
             self._started = True
             message = {**message, "headers": [*message.get("headers", ()), self._header]}
+        self._closed = self._closed or message["type"] == "websocket.close"
         await self._send(message)
 
     async def refuse(self, error: Exception) -> None:
         """Answers *error*, or raises it again where no answer is known, or one has begun."""
         problem = problem_of(error)
         websocket = self._scope["type"] == "websocket"
-        if problem is None or (self._started and not websocket):
+        if problem is None or self._closed or (self._started and not websocket):
             raise error
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             LOG.warning("%s answered with %d (request %s)", type(error).__name__, problem.status, self.named)

@@ -109,6 +109,7 @@ _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
         errors.FenceBusy,
         errors.HomeBehind,
         errors.HomeBusy,
+        errors.PoolExhausted,
         errors.QueryTimeout,
         errors.RatesUnavailable,
     ),
