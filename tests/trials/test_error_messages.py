@@ -65,6 +65,7 @@ EXAMPLES: dict[str, Any] = {
     "part": "key",
     "quota": "seats",
     "reason": "the disk is full. Free some space.",
+    "reference": "env:CRM_TOKEN",
     "references": "notes.ticket_id (2 rows)",
     "resource": "api",
     "retry_after": 1.5,
@@ -98,6 +99,7 @@ EXAMPLES: dict[str, Any] = {
     "what": "context_setting='x' is not a PostgreSQL custom setting.",
     "when": "2026-11-22",
     "where": " in migrations",
+    "whose": "The CRM token",
 }
 
 CLASSES = [

@@ -12,12 +12,12 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from tenantry.archive.libraries import AESGCM, HKDF, InvalidTag, hashes
 from tenantry.errors import ArchiveError, ArchiveKeyMissing, ConfigurationError
 from tenantry.ids import uuid7
+from tenantry.secrets import SCHEMES, Secrets, is_reference
 
 VARIABLE: Final = "TENANTRY_ARCHIVE_KEYS"
 KEY_LENGTH: Final = 32
@@ -25,7 +25,6 @@ KEY_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 DATA_KEY_ID: Final = re.compile(r"[0-9a-z][0-9a-z-]{0,35}")
 
 _NONCE_LENGTH: Final = 12
-_REFERENCES: Final = ("file", "env")
 _WRAPPED: Final = re.compile(r"1:([a-z0-9][a-z0-9_-]{0,31}):([A-Za-z0-9+/=]{1,200})")
 
 
@@ -75,22 +74,23 @@ class KeyRing:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> KeyRing:
         """Returns the ring that TENANTRY_ARCHIVE_KEYS describes: ``name:base64,name:base64``, the current key first.
 
-        In the place of the base64 may stand ``file:PATH`` or ``env:VARIABLE``, which hold it; and the whole variable
-        may be such a reference, to text with one key a line.
+        In the place of the base64 may stand a reference such as ``file:PATH`` or ``env:VARIABLE``; and the whole
+        variable may be such a reference, to text with one key a line.
 
         Raises: ConfigurationError for a variable that is not set or holds something else.
         """
         env = os.environ if environ is None else environ
         text = env.get(VARIABLE, "").strip()
-        if text.partition(":")[0] in _REFERENCES:
-            text = _dereferenced(text, env, VARIABLE)
+        stored = Secrets(environ=env)
+        if is_reference(text, schemes=stored.schemes):
+            text = stored.read(text, whose=VARIABLE)
         entries = [entry.strip() for entry in text.replace("\n", ",").split(",") if entry.strip()]
         if not entries:
             raise ConfigurationError(
                 what="No key for archives is set.",
                 fix=f"Set {VARIABLE}=NAME:KEY; `tenantry archive key` prints a fresh one.",
             )
-        keys = dict(_parsed(entry, env) for entry in entries)
+        keys = dict(_parsed(entry, stored) for entry in entries)
         if len(keys) < len(entries):
             raise ConfigurationError(what=f"{VARIABLE} gives one name twice.", fix="Give each key a name of its own.")
         return cls(keys, next(iter(keys)))
@@ -177,30 +177,20 @@ def derive(secret: bytes, *, salt: bytes, purpose: str) -> bytes:
     return HKDF(hashes.SHA256(), KEY_LENGTH, salt=salt, info=f"tenantry {purpose} 1".encode()).derive(secret)
 
 
-def _parsed(entry: str, env: Mapping[str, str]) -> tuple[str, bytes]:
+def _parsed(entry: str, stored: Secrets) -> tuple[str, bytes]:
     name, _, text = entry.partition(":")
-    if text.partition(":")[0] in _REFERENCES:
-        text = _dereferenced(text, env, f"Key {name[:32]!a} in {VARIABLE}")
+    if is_reference(text, schemes=stored.schemes):
+        text = stored.read(text, whose=f"Key {name[:32]!a} in {VARIABLE}")
     try:
         return name, base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise ConfigurationError(
             what=f"Key {name[:32]!a} in {VARIABLE} is not base64.", fix="Use what `tenantry archive key` printed."
         ) from None
 
 
-def _dereferenced(reference: str, env: Mapping[str, str], whose: str) -> str:
-    kind, _, target = reference.partition(":")
-    try:
-        return env[target] if kind == "env" else Path(target).read_text(encoding="ascii")
-    except (KeyError, OSError, ValueError):
-        raise ConfigurationError(
-            what=f"{whose} stands in {kind}:{target}, which cannot be read.", fix="Set it, or mend the reference."
-        ) from None
-
-
 def _check_key(name: str, secret: bytes) -> None:
-    if not KEY_NAME.fullmatch(name) or name in _REFERENCES:
+    if not KEY_NAME.fullmatch(name) or name in SCHEMES:
         raise ConfigurationError(
             what=f"{name[:32]!a} cannot name an archive key.",
             fix="Use a short lower-case word or a date, such as 2026-11.",

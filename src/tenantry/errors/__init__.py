@@ -145,6 +145,7 @@ from tenantry.errors.restores import (
     TablesLeftOut,
     TablesUnlike,
 )
+from tenantry.errors.secrets import SecretRefused, SecretUnreadable
 from tenantry.errors.sessions import (
     ConnectionBudgetExhausted,
     ContextLost,
@@ -287,6 +288,8 @@ __all__ = [
     "RunUnknown",
     "ScheduleUnknown",
     "ScriptRefused",
+    "SecretRefused",
+    "SecretUnreadable",
     "ServerExists",
     "ServerNotEmpty",
     "ServerUnknown",

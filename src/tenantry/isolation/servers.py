@@ -20,6 +20,7 @@ from tenantry.isolation.postgres import APP, PostgresServer
 from tenantry.isolation.rows import PostgresRows, SqliteRows
 from tenantry.isolation.schema import PostgresSchema
 from tenantry.isolation.sqlite import SqliteServer
+from tenantry.secrets import Secrets, is_reference
 from tenantry.settings import Config
 from tenantry.types import Isolation, Tenant
 
@@ -144,9 +145,17 @@ class Servers:
             listener(tenant)
 
 
+def _read(url: str | URL) -> str | URL:
+    """Returns a URL, read where it is only a reference to one: ``env:NAME``, ``file:/path`` and the like."""
+    secrets = Secrets()
+    if isinstance(url, str) and is_reference(url, schemes=secrets.schemes):
+        return secrets.read(url, whose="A database URL")
+    return url
+
+
 def _parse(url: str | URL) -> URL:
     try:
-        parsed = make_url(url)
+        parsed = make_url(_read(url))
     except (ArgumentError, ValueError):
         raise ConfigurationError(what="The database URL cannot be read.", fix=_FORMS) from None
     if "@" in (parsed.host or ""):

@@ -19,6 +19,7 @@ from tenantry.models.ownership import (
     owned_tables,
     ownership,
 )
+from tenantry.models.secret_references import SecretReference
 from tenantry.models.soft_delete import SoftDelete
 from tenantry.models.stamping import stamp
 from tenantry.models.subjects import subject_columns, subject_tables
@@ -33,6 +34,7 @@ __all__ = [
     "JSONDocument",
     "Ownership",
     "Platform",
+    "SecretReference",
     "Shared",
     "SoftDelete",
     "TenantOwned",

@@ -1,0 +1,80 @@
+"""Columns that hold references, and servers that are named by one."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from tenantry import Tenancy
+from tenantry.errors import SecretRefused, SecretUnreadable
+from tenantry.models import SecretReference, TenantOwned
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Connection(TenantOwned, Base):
+    __tablename__ = "connections"
+
+    credentials: Mapped[str | None] = mapped_column(SecretReference("vault"))
+
+
+@pytest.fixture
+def tenancy(tmp_path: Path) -> Tenancy:
+    tenancy = Tenancy(f"sqlite:///{tmp_path}", models=Base)
+    tenancy.install(create_tables=True)
+    tenancy.tenants.create("acme")
+    return tenancy
+
+
+@pytest.mark.parametrize(
+    "reference", ["env:CRM", "file:/run/secrets/crm", "arn:aws:secretsmanager:...", "vault:crm", None]
+)
+def test_a_reference_is_kept_as_it_is(tenancy: Tenancy, reference: str | None) -> None:
+    with tenancy.transaction("acme") as db:
+        db.add(Connection(credentials=reference))
+    with tenancy.session("acme") as db:
+        assert db.scalars(select(Connection.credentials)).all() == [reference]
+        assert db.scalar(select(Connection.credentials).where(Connection.credentials == "env:OTHER")) is None
+
+
+def test_a_secret_itself_is_refused_and_neither_stored_nor_shown(
+    tenancy: Tenancy, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    password = token_hex()
+    with caplog.at_level(logging.DEBUG, logger="sqlalchemy"), tenancy.session("acme") as db:
+        db.add(Connection(credentials=password))
+        with pytest.raises(SecretRefused) as raised:
+            db.commit()
+        db.rollback()
+        for statement in (insert(Connection).values(tenant_id=db.tenant.id, id=uuid.uuid4()), update(Connection)):
+            with pytest.raises(SecretRefused) as again:
+                db.execute(statement.values(credentials=password))
+            assert password not in str(again.value)
+            db.rollback()
+    assert password not in str(raised.value)
+    assert password not in caplog.text
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if password.encode() in path.read_bytes()]
+
+
+def test_a_server_may_be_named_by_a_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/main\n")
+    monkeypatch.setenv("SECOND_URL", f"sqlite:///{tmp_path}/second")
+    tenancy = Tenancy(f"file:{tmp_path}/url", models=Base)
+    tenancy.servers.add("second", "env:SECOND_URL")
+    tenancy.install(create_tables=True)
+    for server in ("main", "second"):
+        tenancy.tenants.create(f"on-{server}", server=server)
+        assert list((tmp_path / server).rglob("*.sqlite3"))
+    with pytest.raises(SecretUnreadable, match="A database URL stands in env:NOT_SET"):
+        tenancy.servers.add("third", "env:NOT_SET")
+    tenancy.close()
