@@ -9,6 +9,13 @@ class LogInRefused(TenantryError):
     """The name or the password is wrong, or the account is closed. Check both and try again."""
 
 
+class LogInHeld(TenantryError):
+    """Too many log-ins by this name have failed, so this one was not looked at. Wait {retry_after:.0f} s and try
+    again."""
+
+    retry_after: float
+
+
 class PasswordRefused(TenantryError, ValueError):
     """That cannot be a password: {reason} Choose another one."""
 
