@@ -22,6 +22,7 @@ from tenantry.repository import Repository
 from tenantry.web import (
     TenancyMiddleware,
     TenantContext,
+    answer_invalid_requests,
     get_tenant_context,
     idempotent,
     rate_limit,
@@ -68,6 +69,7 @@ def application(parts: Parts, resolvers: Any, **options: Any) -> FastAPI:
         await tenancy.aio.close()
 
     app = FastAPI(lifespan=lifespan)
+    answer_invalid_requests(app)
     app.add_middleware(TenancyMiddleware, tenancy=tenancy, resolvers=resolvers, **options)
     add_reading(app, tenancy)
     add_lasting(app, tenancy)

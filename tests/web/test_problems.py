@@ -207,3 +207,12 @@ def test_what_is_answered_by_503_is_logged_by_name(
     with caplog.at_level(logging.WARNING, "tenantry.web"):
         assert serve("aiosqlite").post("/moving", x_request_id="trace-1").status == 503
     assert [record.getMessage() for record in caplog.records] == ["TenantMoving answered with 503 (request trace-1)"]
+
+
+def test_a_request_of_the_wrong_form_is_answered_without_its_values(serve: Callable[..., Server]) -> None:
+    server = serve("aiosqlite")
+    for content in ({"subject": 1e400}, {"subject": "\ud800", "stars": "secret-value"}, ["secret-value"], "\ud800"):
+        answer = server.post("/tickets", content, x_tenant="near-sqlite-file")
+        assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json")
+        assert {"loc", "type", "msg"} == set(answer.json()["errors"][0])
+        assert b"secret-value" not in answer.body

@@ -13,6 +13,7 @@ from tenantry.web.wsgi import WSGITenancyMiddleware, answer_errors
 
 if TYPE_CHECKING:
     from tenantry.web.dependencies import (
+        answer_invalid_requests,
         get_tenant_context,
         idempotent,
         permitted,
@@ -30,6 +31,7 @@ __all__ = [
     "TenantContext",
     "WSGITenancyMiddleware",
     "answer_errors",
+    "answer_invalid_requests",
     "context_of",
     "from_header",
     "from_jwt",
@@ -49,7 +51,15 @@ __all__ = [
 
 # Only these need FastAPI: the middleware serves any ASGI or WSGI application.
 _FASTAPI = frozenset(
-    ["get_tenant_context", "idempotent", "permitted", "rate_limit", "tenant_session", "tenant_transaction"]
+    [
+        "answer_invalid_requests",
+        "get_tenant_context",
+        "idempotent",
+        "permitted",
+        "rate_limit",
+        "tenant_session",
+        "tenant_transaction",
+    ]
 )
 
 

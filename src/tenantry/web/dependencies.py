@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import inspect
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, overload
@@ -16,10 +17,12 @@ from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.web.context import TenantContext, context_of
 from tenantry.web.opening import request_session, request_session_async
+from tenantry.web.problems import INVALID, MEDIA_TYPE
 
 try:
     import fastapi
     from fastapi import Depends, Request, Response
+    from fastapi.exceptions import RequestValidationError
     from starlette.requests import HTTPConnection
 except ImportError as error:
     raise ExtraMissing(module="tenantry.web's FastAPI dependencies", extra="web") from error
@@ -54,6 +57,21 @@ async def ends_before_the_answer() -> AsyncIterator[None]:
 
 
 _IN_TIME: Final = Depends(ends_before_the_answer, scope="function")
+
+
+def answer_invalid_requests(app: fastapi.FastAPI) -> None:
+    """Has FastAPI answer requests of the wrong form as problem+json, with what is wrong where, but without the values.
+
+    Its own answer repeats them, and is a 500 where they are no JSON: a number too large, text that is not Unicode.
+    """
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+
+
+def _answer_invalid(_: Request, error: Exception) -> Response:
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    wrong = [{name: each[name] for name in ("loc", "type", "msg")} for each in found]
+    content = json.dumps({**INVALID.told(), "errors": wrong})
+    return Response(content, INVALID.status, media_type=MEDIA_TYPE)
 
 
 async def get_tenant_context(connection: HTTPConnection) -> TenantContext:

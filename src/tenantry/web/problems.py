@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from tenantry import errors
 from tenantry.types import TenantStatus
@@ -30,10 +30,14 @@ class Problem:
         """The status in words."""
         return HTTPStatus(self.status).phrase
 
+    def told(self) -> dict[str, Any]:
+        """Returns what the answer's body says."""
+        named = {"type": "about:blank", "title": self.reason, "status": self.status, "code": self.code}
+        return {**named, "detail": self.detail}
+
     def body(self) -> bytes:
         """Returns the answer's body; the same problem always has the same bytes."""
-        told = {"type": "about:blank", "title": self.reason, "status": self.status, "code": self.code}
-        return json.dumps({**told, "detail": self.detail}).encode()
+        return json.dumps(self.told()).encode()
 
     def headers(self) -> list[tuple[str, str]]:
         """Returns the answer's headers."""
@@ -55,7 +59,7 @@ _PASSWORD: Final = Problem(403, "password_change_required", "Choose a new passwo
 _CONFLICT: Final = Problem(409, "conflict", "That contradicts what is there already.")
 _IN_FLIGHT: Final = Problem(409, "in_flight", "The same request is under way. Ask again in a moment.", 1.0)
 _UNFINISHED: Final = Problem(409, "unfinished", "An earlier request with this key left no answer.")
-_INVALID: Final = Problem(422, "invalid", "A value in the request cannot be used.")
+INVALID: Final = Problem(422, "invalid", "A value in the request cannot be used.")
 _KEY_REUSED: Final = Problem(422, "idempotency_key_reused", "This key was used before, for another request.")
 _TENANT_IN_BODY: Final = Problem(422, "tenant_mismatch", "The request names another tenant than the one it is for.")
 _LOCKED: Final = Problem(423, "locked", "This was stopped for the tenant.")
@@ -85,7 +89,7 @@ _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
     ),
     _IN_FLIGHT: (errors.IdempotencyInFlight, errors.CreationInProgress),
     _UNFINISHED: (errors.IdempotencyUnfinished,),
-    _INVALID: (
+    INVALID: (
         errors.EraseNotConfirmed,
         errors.InvalidFilter,
         errors.InvalidIdempotencyKey,
@@ -101,7 +105,7 @@ _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
     _TENANT_IN_BODY: (errors.CrossTenant, errors.TenantImmutable),
     _LOCKED: (errors.KillSwitchActive,),
     _SUSPENDED: (errors.TenantUnavailable,),
-    _LIMITED: (errors.RateLimited, errors.TenantBusy),
+    _LIMITED: (errors.LogInHeld, errors.RateLimited, errors.TenantBusy),
     _QUOTA: (errors.QuotaExceeded, errors.BudgetExceeded),
     _BUSY: (
         errors.CircuitOpen,
@@ -127,7 +131,7 @@ _STATES: Final[Mapping[str, Problem]] = {
 _FAULTS: Final = {
     Fault.MISSING: NOT_FOUND,
     Fault.CONFLICT: _CONFLICT,
-    Fault.INVALID: _INVALID,
+    Fault.INVALID: INVALID,
     Fault.BUSY: _BUSY,
 }
 
