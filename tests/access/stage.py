@@ -102,7 +102,7 @@ class Stage:
     def forget_all(self) -> None:
         """Deletes every account and every log-in."""
         logins = self.access.desk.logins
-        for table in (logins.refreshes, logins.table, self.accounts.table):
+        for table in (logins.refreshes, logins.table, self.access.desk.attempts.table, self.accounts.table):
             self.run(lambda session, table=table: session.execute(delete(table)))
 
 

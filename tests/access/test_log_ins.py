@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -13,6 +13,7 @@ from tenantry.errors import (
     AccountExists,
     AccountUnknown,
     ConfigurationError,
+    LogInHeld,
     LogInRefused,
     PasswordChangeRequired,
     PasswordRefused,
@@ -60,6 +61,46 @@ def test_nobody_gets_in_without_the_password_and_all_are_told_the_same(stage: St
             stage.call("log_in", name, password)
         told.add(str(refused.value))
     assert len(told) == 1
+
+
+@everywhere
+def test_nobody_guesses_for_long(stage: Stage) -> None:
+    stage.account("ann", "near", "viewer")
+    for name in ("ann", "nobody"):
+        for _ in range(10):
+            with pytest.raises(LogInRefused):
+                stage.call("log_in", name, "wrong")
+        for written in (name, f" {name.upper()}"):
+            with pytest.raises(LogInHeld) as held:
+                stage.call("log_in", written, PASSWORD)
+            assert 0 < held.value.retry_after <= 900
+            with pytest.raises(LogInHeld):
+                stage.call("change_password", written, PASSWORD, "quite another password")
+    attempts = stage.access.desk.attempts.table
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    stage.run(lambda session: session.execute(update(attempts).values(ends_at=past)))
+    with pytest.raises(LogInRefused):
+        stage.call("log_in", "ann", "wrong")
+    assert stage.enter("ann")
+    stage.call("purge")
+    assert stage.run(lambda session: len(session.execute(select(attempts)).all())) == 0
+
+
+@everywhere
+def test_whoever_is_right_may_be_wrong_again(stage: Stage) -> None:
+    stage.account("ann", "near", "viewer")
+    for _ in range(2):
+        for _ in range(9):
+            with pytest.raises(LogInRefused):
+                stage.call("log_in", "ANN", "wrong")
+        assert stage.enter("ann")
+
+
+@in_both_databases
+def test_many_who_guess_at_once_get_no_more_guesses(stage: Stage) -> None:
+    stage.account("ann", "near", "viewer")
+    outcomes = at_once(lambda: stage.access.log_in("ann", "wrong"), 16)
+    assert sorted(type(found).__name__ for found in outcomes) == ["LogInHeld"] * 6 + ["LogInRefused"] * 10
 
 
 @everywhere

@@ -169,6 +169,7 @@ def test_settings_that_cannot_be_are_refused() -> None:
 
 WITHOUT = """
 import sys
+import tenantry.tenancy
 for package in ("jwt", "pwdlib", "argon2", "cryptography"):
     there = set(sys.modules)
     sys.modules[package] = None

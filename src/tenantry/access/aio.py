@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 
 from sqlalchemy.orm import Session
 
+from tenantry.access.accounts import Account
 from tenantry.access.actors import Claims
 from tenantry.access.core import Access, looking, settled
 from tenantry.access.desk import TokenPair
@@ -27,8 +28,8 @@ class AsyncAccess(Face[Access]):
 
         Raises: as ``Access.log_in``.
         """
-        access, desk = self.behind, self.behind.desk
-        found = await self._look(lambda session: access.accounts.by_name(session, name))
+        desk = self.behind.desk
+        found = cast("Account | None", await self._do(lambda session: desk.arrive(session, name)))
         account = await asyncio.to_thread(desk.check_password, found, password)
         renewed = await asyncio.to_thread(desk.renewed, account, password)
         return await self._do(lambda session: desk.begin(session, account, renewed))
@@ -38,8 +39,8 @@ class AsyncAccess(Face[Access]):
 
         Raises: as ``Access.change_password``.
         """
-        access, desk = self.behind, self.behind.desk
-        found = await self._look(lambda session: access.accounts.by_name(session, name))
+        desk = self.behind.desk
+        found = cast("Account | None", await self._do(lambda session: desk.arrive(session, name)))
         account = await asyncio.to_thread(desk.check_password, found, old)
         chosen = await asyncio.to_thread(desk.chosen, old, new)
         await self._do(lambda session: desk.keep_chosen(session, account, chosen))
@@ -95,7 +96,7 @@ class AsyncAccess(Face[Access]):
 
     async def purge(self) -> int:
         """Deletes the log-ins whose time is over, and returns how many there were."""
-        return await self._do(self.behind.desk.logins.remove_expired)
+        return await self._do(self.behind.desk.purge)
 
     async def _do(self, work: Callable[[Session], R]) -> R:
         async with self.behind.tenancy.aio.platform() as session:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from sqlalchemy import or_
 from sqlalchemy.orm import Session
 
-from tenantry.access.accounts import Accounts, AccountSource
+from tenantry.access.accounts import Account, Accounts, AccountSource
 from tenantry.access.actors import Claims
+from tenantry.access.attempts import Attempts
 from tenantry.access.desk import Desk, Guise, Reason, TokenPair
 from tenantry.access.logins import LogIns
 from tenantry.access.passwords import Passwords
 from tenantry.access.tokens import Tokens
-from tenantry.errors import ConfigurationError, ImpersonationRefused, TokenRefused
+from tenantry.errors import ConfigurationError, ImpersonationRefused, LogInHeld, TokenRefused
 from tenantry.isolation.binding import READ_ONLY_OPTION
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
@@ -36,8 +37,8 @@ class Access:
     the tenancy.
 
     *accounts* is an ``Accounts`` or reads an application's own users; a log-in can be refreshed until it has lasted
-    *lasts*. *audit* is called in the tenant's transaction before anybody acts in it as somebody else;
-    ``Audit(tenancy).record`` is such a one.
+    *lasts*; a name has so many *attempts* in so much time, until one is right. *audit* is called in the tenant's
+    transaction before anybody acts in it as somebody else; ``Audit(tenancy).record`` is such a one.
 
     Raises: as ``Tenancy.table``.
     """
@@ -54,13 +55,22 @@ class Access:
         audit: Callable[..., Any] | None = None,
         lasts: timedelta = timedelta(days=30),
         longest_impersonation: timedelta = timedelta(hours=1),
+        attempts: int = 10,
+        attempts_within: timedelta = _QUARTER,
         table: str = "access_logins",
     ) -> None:
         own = accounts.passwords if isinstance(accounts, Accounts) else Passwords()
         self.tenancy = tenancy
         self.tokens = tokens
         self.accounts = accounts
-        self.desk = Desk(tokens, accounts, passwords or own, LogIns(tenancy, table), lasts=lasts)
+        self.desk = Desk(
+            tokens,
+            accounts,
+            passwords=passwords or own,
+            logins=LogIns(tenancy, table),
+            attempts=Attempts(tenancy, f"{table}_attempts", most=attempts, within=attempts_within),
+            lasts=lasts,
+        )
         self._audit = audit
         self._longest = longest_impersonation
 
@@ -80,19 +90,20 @@ class Access:
     def log_in(self, name: str, password: str) -> TokenPair:
         """Returns the first pair of tokens of a new log-in.
 
-        Raises: LogInRefused, as much and as late for a name that is unknown, PasswordChangeRequired.
+        Raises: LogInRefused, as much and as late for a name that is unknown; LogInHeld after too many attempts;
+            PasswordChangeRequired.
         """
         # No transaction is open while a password is hashed, which is slow on purpose.
-        account = self.desk.check_password(self._look(lambda session: self.accounts.by_name(session, name)), password)
+        account = self.desk.check_password(self._arrived(name), password)
         renewed = self.desk.renewed(account, password)
         return self._do(lambda session: self.desk.begin(session, account, renewed))
 
     def change_password(self, name: str, old: str, new: str) -> None:
         """Gives an account the password that its owner chose, and ends each of its log-ins.
 
-        Raises: LogInRefused, PasswordRefused.
+        Raises: LogInRefused, LogInHeld, PasswordRefused.
         """
-        account = self.desk.check_password(self._look(lambda session: self.accounts.by_name(session, name)), old)
+        account = self.desk.check_password(self._arrived(name), old)
         chosen = self.desk.chosen(old, new)
         self._do(lambda session: self.desk.keep_chosen(session, account, chosen))
 
@@ -147,7 +158,7 @@ class Access:
 
     def purge(self) -> int:
         """Deletes the log-ins whose time is over, and returns how many there were."""
-        return self._do(self.desk.logins.remove_expired)
+        return self._do(self.desk.purge)
 
     def forget(self, tenant: uuid.UUID, subject: Collection[str] | None) -> int:
         """Removes the log-ins of a tenant, or of the person with these names there, and the accounts that this room
@@ -195,6 +206,9 @@ class Access:
         theirs = () if subject is None else (or_(columns.subject.in_(names), columns.impersonator.in_(names)),)
         return len(own) + self.desk.logins.remove(session, columns.tenant == tenant, *theirs)
 
+    def _arrived(self, name: str) -> Account | None:
+        return cast("Account | None", self._do(lambda session: self.desk.arrive(session, name)))
+
     def _do(self, work: Callable[[Session], R]) -> R:
         with self.tenancy.platform() as session:
             found = work(session)
@@ -215,8 +229,8 @@ def looking(session: Session, work: Callable[[Session], R]) -> R:
 def settled(found: R) -> R:
     """Returns what a step gave.
 
-    Raises: TokenRefused where the step gave that, so that what it wrote was committed first.
+    Raises: TokenRefused or LogInHeld where the step gave that, so that what it wrote was committed first.
     """
-    if isinstance(found, TokenRefused):
+    if isinstance(found, TokenRefused | LogInHeld):
         raise found
     return found

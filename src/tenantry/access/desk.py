@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from tenantry.access.accounts import Account, AccountSource
 from tenantry.access.actors import Claims
+from tenantry.access.attempts import Attempts
 from tenantry.access.logins import LogIn, LogIns
 from tenantry.access.passwords import Passwords
 from tenantry.access.permissions import covers, permits
@@ -19,12 +20,14 @@ from tenantry.access.roles import IMPERSONATE
 from tenantry.access.tokens import Tokens
 from tenantry.errors import (
     ImpersonationRefused,
+    LogInHeld,
     LogInRefused,
     PasswordChangeRequired,
     PasswordRefused,
     TokenRefused,
     TokenReused,
 )
+from tenantry.models.columns import utc_now
 
 _ENDED: Final = "its log-in has ended."
 _CLOSED: Final = "its account is closed or has moved."
@@ -62,10 +65,25 @@ class Desk:
     """Admits, renews, checks and ends; a step whose refusal is to be kept returns it, and the door raises it."""
 
     def __init__(
-        self, tokens: Tokens, accounts: AccountSource, passwords: Passwords, logins: LogIns, *, lasts: timedelta
+        self,
+        tokens: Tokens,
+        accounts: AccountSource,
+        *,
+        passwords: Passwords,
+        logins: LogIns,
+        attempts: Attempts,
+        lasts: timedelta,
     ) -> None:
-        self.tokens, self.accounts, self.passwords, self.logins = tokens, accounts, passwords, logins
+        self.tokens, self.accounts, self.passwords = tokens, accounts, passwords
+        self.logins, self.attempts = logins, attempts
         self._lasts = lasts
+
+    def arrive(self, session: Session, name: str) -> Account | LogInHeld | None:
+        """Counts an attempt and returns the account with this name, or None, or that too many attempts were made."""
+        held = self.attempts.take(session, name)
+        if held is not None:
+            return LogInHeld(retry_after=max(1.0, (held - utc_now()).total_seconds()))
+        return self.accounts.by_name(session, name)
 
     def check_password(self, account: Account | None, password: str) -> Account:
         """Returns the account, if the password is its own and it is open; takes as long if it is not there.
@@ -101,6 +119,7 @@ class Desk:
         Raises: LogInRefused where the account has changed since.
         """
         self._check_unchanged(session, account)
+        self.attempts.forget(session, account.name)
         if renewed is not None:
             self.accounts.keep_password(session, account.subject, renewed, chosen=False)
         login = self.logins.begin(session, account.subject, tenant=account.tenant, lasts=self._lasts)
@@ -112,6 +131,7 @@ class Desk:
         Raises: LogInRefused where the account has changed since.
         """
         self._check_unchanged(session, account)
+        self.attempts.forget(session, account.name)
         self.accounts.keep_password(session, account.subject, password_hash, chosen=True)
         self.logins.end(session, self.logins.whose(account.subject))
 
@@ -189,6 +209,11 @@ class Desk:
             login=login.id,
             lifetime=guise.lasts,
         )
+
+    def purge(self, session: Session) -> int:
+        """Deletes the log-ins whose time is over, and returns how many there were."""
+        self.attempts.remove_expired(session)
+        return self.logins.remove_expired(session)
 
     def _pair(self, session: Session, login: LogIn, account: Account) -> TokenPair:
         access = self.tokens.issue(
