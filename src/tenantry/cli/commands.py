@@ -26,6 +26,10 @@ COMMANDS: Final = {
         "archiving",
         "Back tenants up, verify, restore, compare, export and prune, one at a time or by the clock.",
     ),
+    "top": (
+        "observing",
+        "Show which tenants are slow: their transactions now, the oldest first, or their statements so far.",
+    ),
     "shell": ("shelling", "Open Python inside one tenant's session."),
 }
 

@@ -2,11 +2,13 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
 
-from tenantry.cli import adopting, erasing, moving, running
+from tenantry.cli import adopting, erasing, moving, portraying, running
 from tenantry.cli.applying import Key, catalog_of, parse_key, tenancy_of
 from tenantry.cli.showing import AsJSON, print_json, print_table, progress, say, tenant_as_data
 from tenantry.errors import ConfigurationError, LoginRequired
@@ -92,10 +94,18 @@ def list_tenants(
 
 
 @app.command()
-def show(context: typer.Context, *, key: Key, as_json: AsJSON = False) -> None:
-    """Show one tenant, where it lives and what finds it."""
+def show(
+    context: typer.Context,
+    *,
+    key: Key,
+    brief: Annotated[bool, typer.Option("--brief", help="Only what the catalog says; nothing is counted.")] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Show one tenant: where it lives, what finds it, its rows and size, its revision and backup, what is slow."""
     tenancy = catalog_of(context)
-    _print_tenant(tenancy, tenancy.tenants.get(parse_key(key)), as_json=as_json)
+    tenant = tenancy.tenants.get(parse_key(key))
+    found = {} if brief else portraying.portrait(tenancy, tenant)
+    _print_tenant(tenancy, tenant, as_json=as_json, more=found)
 
 
 @app.command()
@@ -175,14 +185,16 @@ def _document(text: str | None) -> Any:
     return found
 
 
-def _print_tenant(tenancy: Tenancy, tenant: Tenant, *, as_json: bool) -> None:
+def _print_tenant(
+    tenancy: Tenancy, tenant: Tenant, *, as_json: bool, more: Mapping[str, Any] = MappingProxyType({})
+) -> None:
     identities = _identities(tenancy, tenant)
     data = tenant_as_data(tenant)
     if as_json:
-        print_json({**data, "identities": identities})
+        print_json({**data, "identities": identities, **more})
         return
     names = "not visible to this login" if identities is None else ", ".join(map(":".join, identities)) or "none"
-    print_table(["", ""], [*data.items(), ("identities", names)])
+    print_table(["", ""], [*data.items(), ("identities", names), *portraying.in_words(more)])
 
 
 def _identities(tenancy: Tenancy, tenant: Tenant) -> list[tuple[str, str]] | None:
