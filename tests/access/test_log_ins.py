@@ -17,6 +17,7 @@ from tenantry.errors import (
     LogInRefused,
     PasswordChangeRequired,
     PasswordRefused,
+    SecretUnreadable,
     TokenRefused,
     TokenReused,
 )
@@ -227,7 +228,9 @@ def test_the_first_administrator_may_come_from_the_environment(stage: Stage) -> 
     accounts = stage.accounts
     with pytest.raises(PasswordRefused):
         stage.run(lambda s: accounts.first_administrator(s, {"TENANTRY_ADMIN_PASSWORD": "short"}))
-    given = {"TENANTRY_ADMIN_NAME": "Root", "TENANTRY_ADMIN_PASSWORD": PASSWORD}
+    with pytest.raises(SecretUnreadable):
+        stage.run(lambda s: accounts.first_administrator(s, {"TENANTRY_ADMIN_PASSWORD": "env:NOWHERE"}))
+    given = {"TENANTRY_ADMIN_NAME": "Root", "TENANTRY_ADMIN_PASSWORD": "env:KEPT", "KEPT": PASSWORD}
     made = at_once(lambda: stage.run(lambda s: accounts.first_administrator(s, given)), 4)
     assert [found.password for found in made if found] == [None]
     assert made.count(None) == 3

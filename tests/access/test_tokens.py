@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import subprocess
 import sys
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -15,7 +17,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
 from tenantry.access import Roles, TokenKey, Tokens
-from tenantry.errors import ConfigurationError, TokenExpired, TokenRefused
+from tenantry.errors import ConfigurationError, SecretRefused, SecretUnreadable, TokenExpired, TokenRefused
+from tenantry.secrets import Secrets
 
 from .forging import AUDIENCE, ISSUER, pem_of, public_pem_of
 
@@ -142,6 +145,27 @@ def test_a_key_that_does_not_fit_is_refused(secret: Any, algorithm: str) -> None
     with pytest.raises(ConfigurationError) as refused:
         TokenKey("k", secret, algorithm)
     assert str(secret)[:20] not in str(refused.value) or not secret
+
+
+def test_keys_are_read_from_where_secrets_are(tmp_path: Path) -> None:
+    secret = secrets.token_bytes(48)
+    (tmp_path / "shared").write_text(base64.b64encode(secret).decode() + "\n")
+    (tmp_path / "pair").write_bytes(pem_of(RSA))
+    stored = Secrets(environ={"KEY": base64.b64encode(secret).decode(), "BAD": "no base64!", "SHORT": "AAAA"})
+    assert TokenKey.read("k", f"file:{tmp_path}/shared") == TokenKey("k", secret)
+    assert TokenKey.read("k", "env:KEY", algorithm="HS384", stored=stored) == TokenKey("k", secret, "HS384")
+    pair = TokenKey.read("k", f"file:{tmp_path}/pair", algorithm="RS256")
+    assert tokens(pair).verify(tokens(TokenKey("k", pem_of(RSA), "RS256")).issue("ann", tenant=None))
+    for reference, error in [
+        ("env:BAD", ConfigurationError),
+        ("env:SHORT", ConfigurationError),
+        ("env:MISSING", SecretUnreadable),
+        (f"file:{tmp_path}/none", SecretUnreadable),
+        (base64.b64encode(secret).decode(), SecretRefused),
+    ]:
+        with pytest.raises(error) as refused:
+            TokenKey.read("k", reference, stored=stored)
+        assert base64.b64encode(secret).decode() not in str(refused.value)
 
 
 def test_settings_that_cannot_be_are_refused() -> None:

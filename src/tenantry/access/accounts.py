@@ -20,6 +20,7 @@ from tenantry.errors import AccountExists, AccountUnknown, ConfigurationError
 from tenantry.ids import parse_uuid, uuid7
 from tenantry.models import JSONDocument, Ownership, UTCDateTime
 from tenantry.models.columns import utc_now
+from tenantry.secrets import Secrets, is_reference
 from tenantry.tenancy import Tenancy
 
 ADMIN_NAME: Final = "TENANTRY_ADMIN_NAME"
@@ -187,15 +188,15 @@ class Accounts:
     ) -> FirstAdministrator | None:
         """Creates the first super admin from TENANTRY_ADMIN_NAME and TENANTRY_ADMIN_PASSWORD, unless there is one.
 
-        Without a password in the environment one is made up and returned this once; it must be changed at the first
-        log-in. Two programs that start at once make one account, and one of them gets None.
+        The password may be a reference, such as ``file:PATH``. Without one it is made up and returned this once, and
+        must be changed at the first log-in. Of two programs that start at once one makes it, and the other gets None.
 
-        Raises: PasswordRefused for one in the environment that is too short.
+        Raises: PasswordRefused for one in the environment that is too short, SecretUnreadable.
         """
         env = os.environ if environ is None else environ
         if any(SUPER_ADMIN in found.roles for found in self._all(session, self.table.c.tenant.is_(None))):
             return None
-        given = env.get(ADMIN_PASSWORD) or None
+        given = _given(env)
         password, name = given or one_time_password(), env.get(ADMIN_NAME) or "admin"
         try:
             made = self.create(
@@ -225,6 +226,13 @@ class Accounts:
         changing = update(self.table).where(self.table.c.name == _folded(name)).values(changes)
         if session.execute(changing.returning(self.table.c.id)).first() is None:
             raise AccountUnknown(name=name)
+
+
+def _given(env: Mapping[str, str]) -> str | None:
+    text, stored = env.get(ADMIN_PASSWORD, ""), Secrets(environ=env)
+    if is_reference(text, schemes=stored.schemes):
+        return stored.read(text, whose=ADMIN_PASSWORD)
+    return text or None
 
 
 def _row_of(account: Account) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import secrets
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from tenantry.errors import ConfigurationError
+from tenantry.secrets import Secrets
 
 Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 Public = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
@@ -55,6 +58,23 @@ class TokenKey:
     def new(cls, name: str) -> Self:
         """Returns a new key for HS256, good for one process and its children."""
         return cls(name, secrets.token_bytes(_SHARED["HS256"]))
+
+    @classmethod
+    def read(cls, name: str, reference: str, *, algorithm: str = "HS256", stored: Secrets | None = None) -> Self:
+        """Returns the key behind a reference such as ``env:VARIABLE`` or ``file:PATH``: base64 of a shared secret, PEM
+        of any other.
+
+        Raises: SecretRefused, SecretUnreadable, ConfigurationError for what does not fit the algorithm.
+        """
+        text = (stored or Secrets()).read(reference, whose=f"The token key {name!r}")
+        if algorithm not in _SHARED:
+            return cls(name, text.encode(), algorithm)
+        try:
+            return cls(name, base64.b64decode(text.strip(), validate=True), algorithm)
+        except binascii.Error:
+            raise ConfigurationError(
+                what=f"The token key {name!r} is not base64.", fix="Keep what `openssl rand -base64 48` prints."
+            ) from None
 
     def _shared(self) -> tuple[bytes, bytes]:
         if len(self.secret) < _SHARED[self.algorithm]:
