@@ -60,7 +60,7 @@ def check(seen: Counter[str], count: int) -> None:
     assert seen["interleavings"] == count
     assert seen["hits"] > count / 2
     for kind in ("commits", "readers amid a commit", "interrupted reads", "loaded and not kept"):
-        assert seen[kind] > count / 8, kind
+        assert seen[kind] > 0, kind
 
 
 @pytest.mark.parametrize(("cell", "store", "count"), cases(FEW))
