@@ -36,7 +36,9 @@ class Server:
 
     def ask(self, *requests: bytes) -> list[Answer]:
         """Sends all requests in one breath on one connection, and returns the answers in their order."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS) as line:
+        with socket.create_connection(
+            ("127.0.0.1", self.port), timeout=SECONDS
+        ) as line:
             line.sendall(b"".join(requests))
             reader = line.makefile("rb")
             return [_read(reader) for _ in requests]
@@ -54,15 +56,30 @@ def request(method: str, path: str, content: Any = None, **headers: str) -> byte
     """Returns the bytes of a request; ``x_tenant="acme"`` is the header X-Tenant."""
     body = b"" if content is None else json.dumps(content).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    named = {"host": "127.0.0.1", "content-length": str(len(body)), "content-type": "application/json", **named}
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items()), "", ""]
+    named = {
+        "host": "127.0.0.1",
+        "content-length": str(len(body)),
+        "content-type": "application/json",
+        **named,
+    }
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in named.items()),
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode() + body
 
 
 @contextmanager
 def serving(app: Any, *, http: str = "h11") -> Iterator[Server]:
     """Serves an ASGI application until the block ends."""
-    options: dict[str, Any] = {"http": http, "ws": "websockets-sansio", "log_config": None, "timeout_keep_alive": 30}
+    options: dict[str, Any] = {
+        "http": http,
+        "ws": "websockets-sansio",
+        "log_config": None,
+        "timeout_keep_alive": 30,
+    }
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, **options))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

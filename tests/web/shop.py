@@ -50,9 +50,10 @@ class Parts:
 
 
 class NewTicket(BaseModel):
-    model_config = {"extra": "allow"}
     subject: str
     stars: int = 0
+    # What no application should take, so that what happens then can be seen.
+    tenant_id: Any = None
 
 
 class Tickets(Repository[Ticket]):
@@ -70,7 +71,9 @@ def application(parts: Parts, resolvers: Any, **options: Any) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan)
     answer_invalid_requests(app)
-    app.add_middleware(TenancyMiddleware, tenancy=tenancy, resolvers=resolvers, **options)
+    app.add_middleware(
+        TenancyMiddleware, tenancy=tenancy, resolvers=resolvers, **options
+    )
     add_reading(app, tenancy)
     add_lasting(app, tenancy)
     add_writing(app, tenancy)
@@ -85,11 +88,21 @@ def add_reading(app: FastAPI, tenancy: Tenancy) -> None:
 
     def set_another() -> None:
         # What C085 is about: in a thread of its own, and against the rules.
-        carry(TenantContext(correlation_id="x", found=tenancy.tenants.get("far-sqlite-file")))
+        carry(
+            TenantContext(
+                correlation_id="x", found=tenancy.tenants.get("far-sqlite-file")
+            )
+        )
 
     @app.get("/who")
-    async def who(context: Annotated[TenantContext, Depends(get_tenant_context)]) -> dict[str, Any]:
-        return {"slug": context.tenant.slug, "actor": context.actor, "correlation_id": context.correlation_id}
+    async def who(
+        context: Annotated[TenantContext, Depends(get_tenant_context)],
+    ) -> dict[str, Any]:
+        return {
+            "slug": context.tenant.slug,
+            "actor": context.actor,
+            "correlation_id": context.correlation_id,
+        }
 
     @app.get("/open")
     async def open_to_all() -> dict[str, Any]:
@@ -97,11 +110,17 @@ def add_reading(app: FastAPI, tenancy: Tenancy) -> None:
         return {"ambient": ambient.found.slug if ambient and ambient.found else None}
 
     @app.get("/async")
-    async def read(db: Db, context: Annotated[TenantContext, Depends(get_tenant_context)]) -> dict[str, Any]:
-        return seen(context, db.tenant.slug, list(await db.scalars(select(Ticket.subject))))
+    async def read(
+        db: Db, context: Annotated[TenantContext, Depends(get_tenant_context)]
+    ) -> dict[str, Any]:
+        return seen(
+            context, db.tenant.slug, list(await db.scalars(select(Ticket.subject)))
+        )
 
     @app.get("/sync")
-    def read_sync(db: SyncDb, context: Annotated[TenantContext, Depends(get_tenant_context)]) -> dict[str, Any]:
+    def read_sync(
+        db: SyncDb, context: Annotated[TenantContext, Depends(get_tenant_context)]
+    ) -> dict[str, Any]:
         return seen(context, db.tenant.slug, list(db.scalars(select(Ticket.subject))))
 
     @app.get("/misled", dependencies=[Depends(set_another)])
@@ -153,11 +172,17 @@ def add_lasting(app: FastAPI, tenancy: Tenancy) -> None:
         tasks.add_task(note)
 
     @app.get("/aside")
-    async def aside(context: Annotated[TenantContext, Depends(get_tenant_context)]) -> Any:
+    async def aside(
+        context: Annotated[TenantContext, Depends(get_tenant_context)],
+    ) -> Any:
         async def alone() -> list[Any]:
             await asyncio.sleep(0)
             async with request_session_async(tenancy, context) as db:
-                return [ambient(), db.tenant.slug, list(await db.scalars(select(Ticket.subject)))]
+                return [
+                    ambient(),
+                    db.tenant.slug,
+                    list(await db.scalars(select(Ticket.subject))),
+                ]
 
         in_thread = await asyncio.to_thread(ambient)
         in_executor = await asyncio.get_running_loop().run_in_executor(None, ambient)
@@ -166,36 +191,40 @@ def add_lasting(app: FastAPI, tenancy: Tenancy) -> None:
 
 
 def add_writing(app: FastAPI, tenancy: Tenancy) -> None:
-    Db = Annotated[AsyncTenantSession, Depends(tenant_transaction(tenancy), scope="function")]  # noqa: N806
-    SyncDb = Annotated[TenantSession, Depends(tenant_transaction(tenancy, sync=True), scope="function")]  # noqa: N806
+    Db = Annotated[
+        AsyncTenantSession, Depends(tenant_transaction(tenancy), scope="function")
+    ]  # noqa: N806
+    SyncDb = Annotated[
+        TenantSession, Depends(tenant_transaction(tenancy, sync=True), scope="function")
+    ]  # noqa: N806
 
     @app.post("/tickets", status_code=201)
     async def create(ticket: NewTicket, db: Db) -> uuid.UUID:
-        db.add(made := Ticket(**ticket.model_dump()))
+        db.add(made := Ticket(**ticket.model_dump(exclude_none=True)))
         await db.flush()
         return made.id
 
     # Neither flushes, so what is wrong with the row shows in the commit, after the route has returned.
     @app.post("/late", status_code=201)
     async def create_late(ticket: NewTicket, db: Db) -> str:
-        db.add(Ticket(**ticket.model_dump()))
+        db.add(Ticket(**ticket.model_dump(exclude_none=True)))
         return "made"
 
     @app.post("/late/sync", status_code=201)
     def create_late_sync(ticket: NewTicket, db: SyncDb) -> str:
-        db.add(Ticket(**ticket.model_dump()))
+        db.add(Ticket(**ticket.model_dump(exclude_none=True)))
         return "made"
 
     @app.post("/refused")
     async def refuse(ticket: NewTicket, db: Db) -> None:
-        db.add(Ticket(**ticket.model_dump()))
+        db.add(Ticket(**ticket.model_dump(exclude_none=True)))
         await db.flush()
         raise HTTPException(418)
 
     # Their connection is lost while the answer waits for the commit.
     @app.post("/cut")
     async def cut(ticket: NewTicket, db: Db) -> str:
-        db.add(Ticket(**ticket.model_dump()))
+        db.add(Ticket(**ticket.model_dump(exclude_none=True)))
         await db.flush()
         found = (await db.execute(text("select pg_backend_pid()"))).scalar_one()
         await asyncio.to_thread(app.state.end_backend, found)
@@ -203,7 +232,7 @@ def add_writing(app: FastAPI, tenancy: Tenancy) -> None:
 
     @app.post("/cut/sync")
     def cut_sync(ticket: NewTicket, db: SyncDb) -> str:
-        db.add(Ticket(**ticket.model_dump()))
+        db.add(Ticket(**ticket.model_dump(exclude_none=True)))
         db.flush()
         app.state.end_backend(db.execute(text("select pg_backend_pid()")).scalar_one())
         return "made"
@@ -219,11 +248,15 @@ def add_limits(app: FastAPI, parts: Parts) -> None:
     @app.post("/once", status_code=201)
     async def once(
         ticket: NewTicket,
-        call: Annotated[Any, Depends(idempotent(parts.idempotency, tenancy), scope="function")],
-        db: Annotated[AsyncTenantSession, Depends(tenant_transaction(tenancy), scope="function")],
+        call: Annotated[
+            Any, Depends(idempotent(parts.idempotency, tenancy), scope="function")
+        ],
+        db: Annotated[
+            AsyncTenantSession, Depends(tenant_transaction(tenancy), scope="function")
+        ],
     ) -> Any:
         if call.first:
-            db.add(made := Ticket(**ticket.model_dump()))
+            db.add(made := Ticket(**ticket.model_dump(exclude_none=True)))
             await db.flush()
             call.answer = {"id": str(made.id)}
         return call.answer
@@ -231,24 +264,42 @@ def add_limits(app: FastAPI, parts: Parts) -> None:
     @app.post("/once/sync", status_code=201)
     def once_sync(
         ticket: NewTicket,
-        call: Annotated[Any, Depends(idempotent(parts.idempotency, tenancy, sync=True), scope="function")],
-        db: Annotated[TenantSession, Depends(tenant_transaction(tenancy, sync=True), scope="function")],
+        call: Annotated[
+            Any,
+            Depends(
+                idempotent(parts.idempotency, tenancy, sync=True), scope="function"
+            ),
+        ],
+        db: Annotated[
+            TenantSession,
+            Depends(tenant_transaction(tenancy, sync=True), scope="function"),
+        ],
     ) -> Any:
         if call.first:
-            db.add(made := Ticket(**ticket.model_dump()))
+            db.add(made := Ticket(**ticket.model_dump(exclude_none=True)))
             db.flush()
             call.answer = {"id": str(made.id)}
         return call.answer
 
     @app.post("/audited")
     def audited(
-        db: Annotated[TenantSession, Depends(tenant_transaction(tenancy, sync=True), scope="function")],
+        db: Annotated[
+            TenantSession,
+            Depends(tenant_transaction(tenancy, sync=True), scope="function"),
+        ],
     ) -> None:
-        parts.audit.record(db, event_type="ticket.looked_at", category="data", description="by a test")
+        parts.audit.record(
+            db, event_type="ticket.looked_at", category="data", description="by a test"
+        )
 
     @app.post("/stopped")
     async def stopped() -> None:
-        raise KillSwitchActive(what="sync", reason="the CRM sends rubbish.", workflow="sync", retry_after=7.2)
+        raise KillSwitchActive(
+            what="sync",
+            reason="the CRM sends rubbish.",
+            workflow="sync",
+            retry_after=7.2,
+        )
 
     @app.post("/moving")
     async def moving() -> None:
@@ -261,13 +312,20 @@ def add_limits(app: FastAPI, parts: Parts) -> None:
 
 def add_websocket(app: FastAPI, tenancy: Tenancy) -> None:
     @app.websocket("/live")
-    async def live(websocket: WebSocket, context: Annotated[TenantContext, Depends(get_tenant_context)]) -> None:
+    async def live(
+        websocket: WebSocket,
+        context: Annotated[TenantContext, Depends(get_tenant_context)],
+    ) -> None:
         await websocket.accept()
         with contextlib.suppress(fastapi.WebSocketDisconnect):
             while await websocket.receive_text():
                 async with request_session_async(tenancy, context) as db:
                     await websocket.send_json(
-                        seen(context, db.tenant.slug, list(await db.scalars(select(Ticket.subject))))
+                        seen(
+                            context,
+                            db.tenant.slug,
+                            list(await db.scalars(select(Ticket.subject))),
+                        )
                     )
 
 

@@ -11,8 +11,22 @@ import pytest
 from cells import Ground, Place
 
 from tenantry.access import TokenKey, Tokens
-from tenantry.errors import ConfigurationError, TenantNotFound, TenantsDisagree, TokenExpired, TokenRefused
-from tenantry.web import Incoming, Said, TenancyMiddleware, from_header, from_jwt, from_path, from_subdomain
+from tenantry.errors import (
+    ConfigurationError,
+    TenantNotFound,
+    TenantsDisagree,
+    TokenExpired,
+    TokenRefused,
+)
+from tenantry.web import (
+    Incoming,
+    Said,
+    TenancyMiddleware,
+    from_header,
+    from_jwt,
+    from_path,
+    from_subdomain,
+)
 from tenantry.web.entering import Entry
 from tenantry.web.incoming import of_environ, of_scope
 
@@ -24,23 +38,44 @@ NEAR = "near-sqlite-file"
 
 def incoming(path: str = "/", **headers: str | tuple[str, ...]) -> Incoming:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Incoming("GET", path, {name: (value,) if isinstance(value, str) else value for name, value in named.items()})
+    return Incoming(
+        "GET",
+        path,
+        {
+            name: (value,) if isinstance(value, str) else value
+            for name, value in named.items()
+        },
+    )
 
 
 def entry(ground: Ground, *resolvers: Any, public: Any = ()) -> Entry:
-    return Entry(ground.tenancy(TENANCY), resolvers, public=public, correlation_header="X-Request-ID")
+    return Entry(
+        ground.tenancy(TENANCY),
+        resolvers,
+        public=public,
+        correlation_header="X-Request-ID",
+    )
 
 
 def found(entered: Entry, asked: Incoming) -> str | None:
     """Returns the slug that both doors find, which is the same one."""
-    contexts = [entered.context(asked, "x"), asyncio.run(entered.context_async(asked, "x"))]
+    contexts = [
+        entered.context(asked, "x"),
+        asyncio.run(entered.context_async(asked, "x")),
+    ]
     (slug,) = {context.found.slug if context.found else None for context in contexts}
     return slug
 
 
 # --- hosts -----------------------------------------------------------------------------------------------------------
 
-GOOD_HOSTS = ["acme.example.com", "ACME.Example.COM", "acme.example.com:8443", "a.example.com", "a-1.example.com"]
+GOOD_HOSTS = [
+    "acme.example.com",
+    "ACME.Example.COM",
+    "acme.example.com:8443",
+    "a.example.com",
+    "a-1.example.com",
+]
 BAD_HOSTS = [
     ".",
     "example.com",
@@ -80,8 +115,20 @@ BAD_HOSTS = [
     "'.example.com",
     "acme.example.com,beta.example.com",
     "$(id).example.com",
-    *("", "acme.example.com ", " acme.example.com", "acme .example.com", "acme.example.com\n", "acme\n.example.com"),
-    *("acme.example.com\r\nX: y", "acme\0.example.com", "acme\u3002example.com", "\uff41cme.example.com"),
+    *(
+        "",
+        "acme.example.com ",
+        " acme.example.com",
+        "acme .example.com",
+        "acme.example.com\n",
+        "acme\n.example.com",
+    ),
+    *(
+        "acme.example.com\r\nX: y",
+        "acme\0.example.com",
+        "acme\u3002example.com",
+        "\uff41cme.example.com",
+    ),
     *("\xe4cme.example.com", "\ufeffacme.example.com", "acme\u200b.example.com"),
     *(f"{'a' * 64}.example.com", f"{'a' * 4000}.example.com"),
 ]
@@ -121,7 +168,10 @@ def test_malformed_hosts_find_no_tenant(ground: Ground) -> None:
 
 def test_what_a_proxy_forwards_is_not_believed(ground: Ground) -> None:
     entered = entry(ground, from_subdomain("example.com"))
-    forwarded = {"x_forwarded_host": f"{NEAR}.example.com", "forwarded": f"host={NEAR}.example.com"}
+    forwarded = {
+        "x_forwarded_host": f"{NEAR}.example.com",
+        "forwarded": f"host={NEAR}.example.com",
+    }
     assert found(entered, incoming(host="example.com", **forwarded)) is None
     with pytest.raises(TenantsDisagree):
         entered.context(incoming(host=(f"{NEAR}.example.com", "example.com")), "x")
@@ -157,7 +207,16 @@ def test_a_path_names_a_tenant_in_its_place(path: str, said: str | None) -> None
 
 
 @pytest.mark.parametrize(
-    "pattern", ["", "/t", "t/{tenant}", "/t/{id}", "/{tenant}/{tenant}", "/{tenant}x", "/x{tenant}"]
+    "pattern",
+    [
+        "",
+        "/t",
+        "t/{tenant}",
+        "/t/{id}",
+        "/{tenant}/{tenant}",
+        "/{tenant}x",
+        "/x{tenant}",
+    ],
 )
 def test_a_pattern_without_a_place_is_refused(pattern: str) -> None:
     with pytest.raises(ConfigurationError, match="no place for a tenant"):
@@ -173,14 +232,21 @@ def test_what_an_application_is_mounted_at_is_no_part_of_its_path() -> None:
 def test_a_header_names_a_tenant_or_one_of_its_identities() -> None:
     assert from_header("X-Tenant")(incoming(x_tenant="acme")) == "acme"
     assert from_header("X-Tenant")(incoming()) is None
-    assert from_header("X-Team", kind="slack_team")(incoming(x_team="T012")) == ("slack_team", "T012")
+    assert from_header("X-Team", kind="slack_team")(incoming(x_team="T012")) == (
+        "slack_team",
+        "T012",
+    )
 
 
 def test_both_doors_read_the_same_of_a_request() -> None:
     scope = {
         "method": "POST",
         "path": "/t/ä",
-        "headers": [(b"x-tenant", b"acme"), (b"content-type", b"text/plain"), (b"host", b"h")],
+        "headers": [
+            (b"x-tenant", b"acme"),
+            (b"content-type", b"text/plain"),
+            (b"host", b"h"),
+        ],
     }
     environ = {
         "REQUEST_METHOD": "POST",
@@ -197,11 +263,19 @@ def test_both_doors_read_the_same_of_a_request() -> None:
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_a_token_says_the_tenant_and_who_asks(ground: Ground, tokens: Signed, awaited: bool) -> None:
+def test_a_token_says_the_tenant_and_who_asks(
+    ground: Ground, tokens: Signed, awaited: bool
+) -> None:
     entered = entry(ground, from_jwt(Awaited(tokens) if awaited else tokens))
-    asked = incoming(authorization=f"bearer {tokens.issue('ann', NEAR, impersonator='root')}")
+    asked = incoming(
+        authorization=f"bearer {tokens.issue('ann', NEAR, impersonator='root')}"
+    )
     context = asyncio.run(entered.context_async(asked, "x"))
-    assert (context.tenant.slug, context.actor, context.impersonator) == (NEAR, "ann", "root")
+    assert (context.tenant.slug, context.actor, context.impersonator) == (
+        NEAR,
+        "ann",
+        "root",
+    )
     assert context.claims == Claims("ann", NEAR, "root")
     if awaited:
         with pytest.raises(ConfigurationError, match="WSGI cannot"):
@@ -221,18 +295,34 @@ def test_without_a_token_nobody_else_is_heard(ground: Ground, tokens: Signed) ->
 def test_tokens_that_are_none_are_refused(ground: Ground, tokens: Signed) -> None:
     entered = entry(ground, from_jwt(tokens, required=False), from_header("X-Tenant"))
     good = tokens.issue("ann", NEAR)
-    for bad in ("Bearer", "Bearer ", f"Bearer {good} {good}", f"Bearer {good},x", f"Bearer {good[:-2]}xx", "Bearer ä"):
+    for bad in (
+        "Bearer",
+        "Bearer ",
+        f"Bearer {good} {good}",
+        f"Bearer {good},x",
+        f"Bearer {good[:-2]}xx",
+        "Bearer ä",
+    ):
         with pytest.raises(TokenRefused):
             entered.context(incoming(authorization=bad, x_tenant=NEAR), "x")
     with pytest.raises(TenantsDisagree):
-        entered.context(incoming(authorization=(f"Bearer {good}", f"Bearer {good}")), "x")
+        entered.context(
+            incoming(authorization=(f"Bearer {good}", f"Bearer {good}")), "x"
+        )
     with pytest.raises(TokenExpired):
-        entered.context(incoming(authorization=f"Bearer {tokens.issue('ann', NEAR, expired=True)}"), "x")
+        entered.context(
+            incoming(authorization=f"Bearer {tokens.issue('ann', NEAR, expired=True)}"),
+            "x",
+        )
     with pytest.raises(TenantNotFound):
-        entered.context(incoming(authorization=f"Bearer {tokens.issue('ann', 'nobody')}"), "x")
+        entered.context(
+            incoming(authorization=f"Bearer {tokens.issue('ann', 'nobody')}"), "x"
+        )
 
 
-def test_a_token_of_the_platform_has_no_tenant_and_may_not_pick_one(ground: Ground, tokens: Signed) -> None:
+def test_a_token_of_the_platform_has_no_tenant_and_may_not_pick_one(
+    ground: Ground, tokens: Signed
+) -> None:
     entered = entry(ground, from_jwt(tokens), from_header("X-Tenant"))
     root = {"authorization": f"Bearer {tokens.issue('root', None)}"}
     context = entered.context(incoming(**root), "x")
@@ -242,11 +332,22 @@ def test_a_token_of_the_platform_has_no_tenant_and_may_not_pick_one(ground: Grou
 
 
 def test_tokens_of_the_room_access_are_read(ground: Ground) -> None:
-    tokens = Tokens([TokenKey.new("now")], issuer="https://a", audience="https://b", lifetime=timedelta(minutes=1))
+    tokens = Tokens(
+        [TokenKey.new("now")],
+        issuer="https://a",
+        audience="https://b",
+        lifetime=timedelta(minutes=1),
+    )
     tenant = ground.tenancy(TENANCY).tenants.get(NEAR)
-    asked = incoming(authorization=f"Bearer {tokens.issue('ann', tenant=tenant.id, roles=['viewer'])}")
+    asked = incoming(
+        authorization=f"Bearer {tokens.issue('ann', tenant=tenant.id, roles=['viewer'])}"
+    )
     context = entry(ground, from_jwt(tokens)).context(asked, "x")
-    assert (context.tenant, context.actor, context.claims.roles) == (tenant, "ann", {"viewer"})
+    assert (context.tenant, context.actor, context.claims.roles) == (
+        tenant,
+        "ann",
+        {"viewer"},
+    )
 
 
 # --- the middleware itself -------------------------------------------------------------------------------------------
@@ -269,7 +370,10 @@ def test_a_resolver_of_your_own(ground: Ground) -> None:
         return NEAR
 
     assert found(entry(ground, by_cookie), incoming()) is None
-    assert asyncio.run(entry(ground, by_luck).context_async(incoming(), "x")).tenant.slug == NEAR
+    assert (
+        asyncio.run(entry(ground, by_luck).context_async(incoming(), "x")).tenant.slug
+        == NEAR
+    )
     with pytest.raises(TenantNotFound):
         entry(ground, by_cookie).context(incoming(cookie="x"), "x")
 

@@ -17,7 +17,13 @@ from .tokens import Signed
 def live(server: Server, **headers: str):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     url = f"ws://127.0.0.1:{server.port}/live"
-    return connect(url, additional_headers=named, open_timeout=SECONDS, close_timeout=SECONDS, proxy=None)
+    return connect(
+        url,
+        additional_headers=named,
+        open_timeout=SECONDS,
+        close_timeout=SECONDS,
+        proxy=None,
+    )
 
 
 def test_a_websocket_keeps_its_tenant(place: Place, shop: Server) -> None:
@@ -48,11 +54,17 @@ def test_a_websocket_is_refused_with_an_answer(
 ) -> None:
     server = serve("aiosqlite")
     if status == 403:
-        headers = {**headers, "authorization": f"Bearer {tokens.issue('ann', 'far-sqlite-file')}"}
+        headers = {
+            **headers,
+            "authorization": f"Bearer {tokens.issue('ann', 'far-sqlite-file')}",
+        }
     with pytest.raises(InvalidStatus) as refused, live(server, **headers):
         pass
     response = refused.value.response
-    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
+    assert (response.status_code, response.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    )
     assert json.loads(response.body)["status"] == status
 
 
@@ -61,11 +73,16 @@ def test_a_tenant_that_is_suspended_meanwhile_gets_no_more(
 ) -> None:
     tenancy = parts("aiosqlite").tenancy
     tenancy.tenants.create("leaving")
-    with live(serve("aiosqlite"), authorization=f"Bearer {tokens.issue('ann', 'leaving')}") as line:
+    with live(
+        serve("aiosqlite"), authorization=f"Bearer {tokens.issue('ann', 'leaving')}"
+    ) as line:
         line.send("first")
         assert json.loads(line.recv(SECONDS))["bound"] == "leaving"
         tenancy.tenants.suspend("leaving")
         line.send("second")
         with pytest.raises(ConnectionClosedError) as closed:
             line.recv(SECONDS)
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "tenant_suspended")
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
+        1008,
+        "tenant_suspended",
+    )
