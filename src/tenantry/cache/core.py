@@ -7,7 +7,7 @@ import inspect
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from sqlalchemy import Table, func, select
 from sqlalchemy import inspect as mapped
@@ -28,6 +28,7 @@ from tenantry.types import Tenant, TenantKey
 if TYPE_CHECKING:
     from tenantry.cache.aio import AsyncCache
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 LONGEST: Final = 24 * 3600.0
@@ -124,7 +125,7 @@ class Cache:
         reads: Iterable[type | Table] | None = None,
         tags: Iterable[str] = (),
         ttl: float | None = None,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> Callable[[Callable[Concatenate[Any, P], R]], Callable[Concatenate[Any, P], R]]:
         """Has a function's results kept, by its arguments; the first is a session or a tenant's key, as for ``get``.
 
         A function that is ``async def`` stays so.
@@ -133,7 +134,7 @@ class Cache:
         """
         reads, tags = None if reads is None else tuple(reads), tuple(tags)
 
-        def decorate(load: Callable[..., Any]) -> Callable[..., Any]:
+        def decorate(load: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
             options = {"reads": reads, "tags": tags, "ttl": ttl}
             return _kept(self, load, _named(load, name), options)
 
