@@ -51,16 +51,8 @@ def parts(ground: Ground) -> Callable[[str], Parts]:
         if door not in made:
             logins = dict(ground.urls)
             app_url = logins.pop("app_url")
-            url = (
-                app_url.replace("postgresql:", "postgresql+asyncpg:")
-                if door == "asyncpg"
-                else app_url
-            )
-            tenancy = (
-                ground.open(ground.sqlite_url)
-                if door == "aiosqlite"
-                else ground.open(url, **logins)
-            )
+            url = app_url.replace("postgresql:", "postgresql+asyncpg:") if door == "asyncpg" else app_url
+            tenancy = ground.open(ground.sqlite_url) if door == "aiosqlite" else ground.open(url, **logins)
             made[door] = ground._made[id(tenancy)]
         return made[door]
 
@@ -68,18 +60,14 @@ def parts(ground: Ground) -> Callable[[str], Parts]:
 
 
 @pytest.fixture(scope="package")
-def serve(
-    parts: Callable[[str], Parts], tokens: Signed
-) -> Iterator[Callable[..., Server]]:
+def serve(parts: Callable[[str], Parts], tokens: Signed) -> Iterator[Callable[..., Server]]:
     """The shop with a driver and an HTTP parser, served once for all tests."""
     with ExitStack() as ends:
         running: dict[tuple[str, str], Server] = {}
 
         def find(door: str, http: str = "h11") -> Server:
             if (door, http) not in running:
-                running[door, http] = ends.enter_context(
-                    serving(shop_of(parts(door), tokens), http=http)
-                )
+                running[door, http] = ends.enter_context(serving(shop_of(parts(door), tokens), http=http))
             return running[door, http]
 
         yield find

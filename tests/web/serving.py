@@ -36,9 +36,7 @@ class Server:
 
     def ask(self, *requests: bytes) -> list[Answer]:
         """Sends all requests in one breath on one connection, and returns the answers in their order."""
-        with socket.create_connection(
-            ("127.0.0.1", self.port), timeout=SECONDS
-        ) as line:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS) as line:
             line.sendall(b"".join(requests))
             reader = line.makefile("rb")
             return [_read(reader) for _ in requests]

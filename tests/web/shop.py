@@ -71,9 +71,7 @@ def application(parts: Parts, resolvers: Any, **options: Any) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan)
     answer_invalid_requests(app)
-    app.add_middleware(
-        TenancyMiddleware, tenancy=tenancy, resolvers=resolvers, **options
-    )
+    app.add_middleware(TenancyMiddleware, tenancy=tenancy, resolvers=resolvers, **options)
     add_reading(app, tenancy)
     add_lasting(app, tenancy)
     add_writing(app, tenancy)
@@ -88,11 +86,7 @@ def add_reading(app: FastAPI, tenancy: Tenancy) -> None:
 
     def set_another() -> None:
         # What C085 is about: in a thread of its own, and against the rules.
-        carry(
-            TenantContext(
-                correlation_id="x", found=tenancy.tenants.get("far-sqlite-file")
-            )
-        )
+        carry(TenantContext(correlation_id="x", found=tenancy.tenants.get("far-sqlite-file")))
 
     @app.get("/who")
     async def who(
@@ -110,17 +104,11 @@ def add_reading(app: FastAPI, tenancy: Tenancy) -> None:
         return {"ambient": ambient.found.slug if ambient and ambient.found else None}
 
     @app.get("/async")
-    async def read(
-        db: Db, context: Annotated[TenantContext, Depends(get_tenant_context)]
-    ) -> dict[str, Any]:
-        return seen(
-            context, db.tenant.slug, list(await db.scalars(select(Ticket.subject)))
-        )
+    async def read(db: Db, context: Annotated[TenantContext, Depends(get_tenant_context)]) -> dict[str, Any]:
+        return seen(context, db.tenant.slug, list(await db.scalars(select(Ticket.subject))))
 
     @app.get("/sync")
-    def read_sync(
-        db: SyncDb, context: Annotated[TenantContext, Depends(get_tenant_context)]
-    ) -> dict[str, Any]:
+    def read_sync(db: SyncDb, context: Annotated[TenantContext, Depends(get_tenant_context)]) -> dict[str, Any]:
         return seen(context, db.tenant.slug, list(db.scalars(select(Ticket.subject))))
 
     @app.get("/misled", dependencies=[Depends(set_another)])
@@ -191,12 +179,8 @@ def add_lasting(app: FastAPI, tenancy: Tenancy) -> None:
 
 
 def add_writing(app: FastAPI, tenancy: Tenancy) -> None:
-    Db = Annotated[
-        AsyncTenantSession, Depends(tenant_transaction(tenancy), scope="function")
-    ]  # noqa: N806
-    SyncDb = Annotated[
-        TenantSession, Depends(tenant_transaction(tenancy, sync=True), scope="function")
-    ]  # noqa: N806
+    Db = Annotated[AsyncTenantSession, Depends(tenant_transaction(tenancy), scope="function")]  # noqa: N806
+    SyncDb = Annotated[TenantSession, Depends(tenant_transaction(tenancy, sync=True), scope="function")]  # noqa: N806
 
     @app.post("/tickets", status_code=201)
     async def create(ticket: NewTicket, db: Db) -> uuid.UUID:
@@ -248,12 +232,8 @@ def add_limits(app: FastAPI, parts: Parts) -> None:
     @app.post("/once", status_code=201)
     async def once(
         ticket: NewTicket,
-        call: Annotated[
-            Any, Depends(idempotent(parts.idempotency, tenancy), scope="function")
-        ],
-        db: Annotated[
-            AsyncTenantSession, Depends(tenant_transaction(tenancy), scope="function")
-        ],
+        call: Annotated[Any, Depends(idempotent(parts.idempotency, tenancy), scope="function")],
+        db: Annotated[AsyncTenantSession, Depends(tenant_transaction(tenancy), scope="function")],
     ) -> Any:
         if call.first:
             db.add(made := Ticket(**ticket.model_dump(exclude_none=True)))
@@ -266,9 +246,7 @@ def add_limits(app: FastAPI, parts: Parts) -> None:
         ticket: NewTicket,
         call: Annotated[
             Any,
-            Depends(
-                idempotent(parts.idempotency, tenancy, sync=True), scope="function"
-            ),
+            Depends(idempotent(parts.idempotency, tenancy, sync=True), scope="function"),
         ],
         db: Annotated[
             TenantSession,
@@ -288,9 +266,7 @@ def add_limits(app: FastAPI, parts: Parts) -> None:
             Depends(tenant_transaction(tenancy, sync=True), scope="function"),
         ],
     ) -> None:
-        parts.audit.record(
-            db, event_type="ticket.looked_at", category="data", description="by a test"
-        )
+        parts.audit.record(db, event_type="ticket.looked_at", category="data", description="by a test")
 
     @app.post("/stopped")
     async def stopped() -> None:

@@ -25,9 +25,7 @@ except ImportError as error:
 
 
 def test_without_fastapi_the_middleware_stands() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert 'pip install "tenantry[web]"' in done.stdout
 

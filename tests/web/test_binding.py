@@ -22,44 +22,24 @@ _left_behind: ContextVar[str | None] = ContextVar("left_behind", default=None)
 def pipelined(server: Server, place: Place, path: str, count: int) -> list[str]:
     """Sends requests of two tenants and of none in turn on one connection, and returns what was wrong."""
     sides = ["near", "far", None]
-    slugs = [
-        f"{side}-{place.cell}" if (side := sides[turn % 3]) else None
-        for turn in range(count)
-    ]
-    answers = server.ask(
-        *(
-            request("GET", path, **({"x-tenant": slug} if slug else {}))
-            for slug in slugs
-        )
-    )
+    slugs = [f"{side}-{place.cell}" if (side := sides[turn % 3]) else None for turn in range(count)]
+    answers = server.ask(*(request("GET", path, **({"x-tenant": slug} if slug else {})) for slug in slugs))
     wrong = []
     for slug, answer in zip(slugs, answers, strict=True):
-        other = (
-            {"near": "far", "far": "near"}.get(slug[: -len(place.cell) - 1])
-            if slug
-            else None
-        )
+        other = {"near": "far", "far": "near"}.get(slug[: -len(place.cell) - 1]) if slug else None
         if slug is None:
             wrong += [] if answer.status == 401 else [f"no tenant: {answer}"]
         elif answer.status != 200:
             wrong.append(f"{slug}: {answer}")
         else:
             told = answer.json()
-            right = {told["carried"], told["ambient"], told["bound"]} == {
-                slug
-            } and slug in told["subjects"]
-            wrong += (
-                []
-                if right and f"{other}-{place.cell}" not in told["subjects"]
-                else [f"{slug}: {told}"]
-            )
+            right = {told["carried"], told["ambient"], told["bound"]} == {slug} and slug in told["subjects"]
+            wrong += [] if right and f"{other}-{place.cell}" not in told["subjects"] else [f"{slug}: {told}"]
     return wrong
 
 
 @pytest.mark.parametrize("path", ["/async", "/sync"])
-def test_pipelined_requests_see_their_own_tenant(
-    place: Place, shop: Server, path: str
-) -> None:
+def test_pipelined_requests_see_their_own_tenant(place: Place, shop: Server, path: str) -> None:
     assert pipelined(shop, place, path, 12) == []
 
 
@@ -105,9 +85,7 @@ def test_context_variables_alone_are_inherited(http: str) -> None:
     assert b"somebody's" in {answer.body for answer in answers}
 
 
-def test_an_open_route_after_another_request_has_no_tenant(
-    place: Place, shop: Server
-) -> None:
+def test_an_open_route_after_another_request_has_no_tenant(place: Place, shop: Server) -> None:
     near = request("GET", "/async", x_tenant=f"near-{place.cell}")
     answers = shop.ask(near, request("GET", "/open"), near, request("GET", "/open"))
     assert [answer.status for answer in answers] == [200] * 4
@@ -118,9 +96,7 @@ def test_a_tenant_set_in_a_sync_dependency_counts_for_nothing(
     serve: Callable[..., Server],
 ) -> None:
     server = serve("aiosqlite")
-    assert (
-        server.get("/misled", x_tenant="near-sqlite-file").json() == "near-sqlite-file"
-    )
+    assert server.get("/misled", x_tenant="near-sqlite-file").json() == "near-sqlite-file"
     assert server.get("/misled").status == 401
 
 
@@ -128,9 +104,7 @@ def test_one_session_serves_a_request(serve: Callable[..., Server]) -> None:
     assert serve("aiosqlite").get("/twice", x_tenant="near-sqlite-file").json() is True
 
 
-def test_resolvers_that_agree_are_one_voice(
-    place: Place, shop: Server, ground: Ground, tokens: Signed
-) -> None:
+def test_resolvers_that_agree_are_one_voice(place: Place, shop: Server, ground: Ground, tokens: Signed) -> None:
     slug = f"near-{place.cell}"
     tenant = str(ground.tenancy(Place(place.cell, "sync")).tenants.get(slug).id)
     token = tokens.issue("ann", tenant)
@@ -147,9 +121,7 @@ def test_resolvers_that_agree_are_one_voice(
     )
 
 
-def test_resolvers_that_disagree_get_nothing(
-    place: Place, shop: Server, tokens: Signed
-) -> None:
+def test_resolvers_that_disagree_get_nothing(place: Place, shop: Server, tokens: Signed) -> None:
     near, far = f"near-{place.cell}", f"far-{place.cell}"
     bearer = {"authorization": f"Bearer {tokens.issue('ann', near)}"}
     refused = [
@@ -158,9 +130,7 @@ def test_resolvers_that_disagree_get_nothing(
         shop.get("/who", **bearer, x_tenant="nobody-has-this"),
         shop.get("/who", x_tenant=near, host=f"{far}.example.com"),
         shop.get(f"/t/{far}/who", **bearer),
-        shop.get(
-            "/who", authorization=f"Bearer {tokens.issue('root', None)}", x_tenant=near
-        ),
+        shop.get("/who", authorization=f"Bearer {tokens.issue('root', None)}", x_tenant=near),
     ]
     assert [answer.status for answer in refused] == [403] * 6
     # Another's tenant and none at all look the same.
@@ -175,9 +145,7 @@ def test_a_header_sent_twice_names_nobody(place: Place, shop: Server) -> None:
     assert answer.status == 403
 
 
-def test_a_body_never_chooses_the_tenant(
-    place: Place, shop: Server, ground: Ground
-) -> None:
+def test_a_body_never_chooses_the_tenant(place: Place, shop: Server, ground: Ground) -> None:
     far = ground.tenancy(Place(place.cell, "sync")).tenants.get(f"far-{place.cell}")
     before = subjects(ground, place, "far")
     content = {"subject": "smuggled", "tenant_id": str(far.id)}
@@ -188,9 +156,7 @@ def test_a_body_never_chooses_the_tenant(
     assert "smuggled" not in subjects(ground, place)
 
 
-def test_what_outlives_a_route_stays_with_its_tenant(
-    place: Place, shop: Server
-) -> None:
+def test_what_outlives_a_route_stays_with_its_tenant(place: Place, shop: Server) -> None:
     slugs = [f"{side}-{place.cell}" for side in ("near", "far")] * 2
     answers = shop.ask(*(request("GET", "/stream", x_tenant=slug) for slug in slugs))
     for slug, answer in zip(slugs, answers, strict=True):
@@ -208,22 +174,14 @@ def test_tasks_and_threads_stay_with_their_tenant(place: Place, shop: Server) ->
         assert set(found) & set(slugs) == {slug}
 
 
-def test_background_tasks_stay_with_their_tenant(
-    parts: Callable[[str], Parts], tokens: Signed
-) -> None:
+def test_background_tasks_stay_with_their_tenant(parts: Callable[[str], Parts], tokens: Signed) -> None:
     app, slugs = (
         shop_of(parts("psycopg"), tokens),
         ["near-postgresql-rows", "far-postgresql-rows"] * 3,
     )
     with serving(app) as server:
-        answers = server.ask(
-            *(request("GET", "/background", x_tenant=slug) for slug in slugs)
-        )
+        answers = server.ask(*(request("GET", "/background", x_tenant=slug) for slug in slugs))
     # The server has stopped, so they have run.
     assert [answer.status for answer in answers] == [200] * len(slugs)
-    assert sorted((ambient, bound) for ambient, bound, _ in app.state.noted) == sorted(
-        (slug, slug) for slug in slugs
-    )
-    assert all(
-        set(found) & set(slugs) == {bound} for _, bound, found in app.state.noted
-    )
+    assert sorted((ambient, bound) for ambient, bound, _ in app.state.noted) == sorted((slug, slug) for slug in slugs)
+    assert all(set(found) & set(slugs) == {bound} for _, bound, found in app.state.noted)

@@ -32,9 +32,7 @@ POSTGRESQL = [
 ]
 
 
-def test_what_is_answered_is_committed(
-    place: Place, shop: Server, ground: Ground
-) -> None:
+def test_what_is_answered_is_committed(place: Place, shop: Server, ground: Ground) -> None:
     for path in ("/tickets", "/late", "/late/sync"):
         subject = uuid.uuid4().hex
         answer = shop.post(path, {"subject": subject}, x_tenant=f"near-{place.cell}")
@@ -44,26 +42,15 @@ def test_what_is_answered_is_committed(
 
 @pytest.mark.parametrize("place", DRIVERS, ids=str)
 @pytest.mark.parametrize("path", ["/tickets", "/late", "/late/sync"])
-def test_a_commit_that_fails_is_no_success(
-    place: Place, shop: Server, path: str
-) -> None:
+def test_a_commit_that_fails_is_no_success(place: Place, shop: Server, path: str) -> None:
     taken = {"subject": f"near-{place.cell}"}
     answers = [shop.post(path, taken, x_tenant=f"near-{place.cell}") for _ in range(3)]
-    assert [(answer.status, answer.json()["code"]) for answer in answers] == [
-        (409, "conflict")
-    ] * 3
+    assert [(answer.status, answer.json()["code"]) for answer in answers] == [(409, "conflict")] * 3
 
 
-def test_an_error_of_the_route_takes_its_rows_along(
-    place: Place, shop: Server, ground: Ground
-) -> None:
+def test_an_error_of_the_route_takes_its_rows_along(place: Place, shop: Server, ground: Ground) -> None:
     subject = uuid.uuid4().hex
-    assert (
-        shop.post(
-            "/refused", {"subject": subject}, x_tenant=f"near-{place.cell}"
-        ).status
-        == 418
-    )
+    assert shop.post("/refused", {"subject": subject}, x_tenant=f"near-{place.cell}").status == 418
     assert subject not in subjects(ground, place)
 
 
@@ -77,9 +64,7 @@ def test_a_commit_that_nobody_confirmed_is_no_success(
 ) -> None:
     def end_backend(pid: int) -> None:
         with postgres.admin() as connection:
-            assert connection.execute(
-                "select pg_terminate_backend(%s, 5000)", (pid,)
-            ).fetchone() == (True,)
+            assert connection.execute("select pg_terminate_backend(%s, 5000)", (pid,)).fetchone() == (True,)
 
     app = shop_of(parts(place.door), tokens)
     app.state.end_backend = end_backend
@@ -87,18 +72,14 @@ def test_a_commit_that_nobody_confirmed_is_no_success(
         made = {path: uuid.uuid4().hex for path in ("/cut", "/cut/sync")}
         paths = list(made) if place.door == "psycopg" else ["/cut"]
         for path in paths:
-            answer = server.post(
-                path, {"subject": made[path]}, x_tenant=f"near-{place.cell}"
-            )
+            answer = server.post(path, {"subject": made[path]}, x_tenant=f"near-{place.cell}")
             assert answer.status == 503
         # The service goes on.
         assert server.get("/async", x_tenant=f"near-{place.cell}").status == 200
     assert set(made.values()).isdisjoint(subjects(ground, place))
 
 
-def test_a_dependency_of_the_common_kind_says_success_first(
-    ground: Ground, parts: Callable[[str], Parts]
-) -> None:
+def test_a_dependency_of_the_common_kind_says_success_first(ground: Ground, parts: Callable[[str], Parts]) -> None:
     """The control: what this library does not do."""
     tenancy = parts("aiosqlite").tenancy
 
@@ -114,9 +95,7 @@ def test_a_dependency_of_the_common_kind_says_success_first(
         await tenancy.aio.close()
 
     app = FastAPI(lifespan=lifespan)
-    app.add_middleware(
-        TenancyMiddleware, tenancy=tenancy, resolvers=[from_header("X-Tenant")]
-    )
+    app.add_middleware(TenancyMiddleware, tenancy=tenancy, resolvers=[from_header("X-Tenant")])
 
     @app.post("/late", status_code=201)
     async def late(db: Annotated[AsyncTenantSession, Depends(committing)]) -> str:
@@ -129,9 +108,7 @@ def test_a_dependency_of_the_common_kind_says_success_first(
 
 
 @pytest.mark.parametrize("sync", [False, True])
-def test_a_transaction_without_its_scope_is_refused_at_once(
-    parts: Callable[[str], Parts], sync: bool
-) -> None:
+def test_a_transaction_without_its_scope_is_refused_at_once(parts: Callable[[str], Parts], sync: bool) -> None:
     app, tenancy = FastAPI(), parts("aiosqlite").tenancy
     with pytest.raises(
         (DependencyScopeError, FastAPIError),
@@ -148,9 +125,7 @@ def test_a_fastapi_without_scopes_is_refused_in_a_sentence() -> None:
     def depends(dependency: Any = None, *, use_cache: bool = True) -> Any:
         return dependency
 
-    with pytest.raises(
-        ConfigurationError, match=r"FastAPI 0\.120\.4 would answer before"
-    ):
+    with pytest.raises(ConfigurationError, match=r"FastAPI 0\.120\.4 would answer before"):
         check_fastapi(depends, "0.120.4")
 
 
@@ -160,6 +135,4 @@ def test_a_tenancy_gives_one_dependency_for_one_wish(
     tenancy = parts("aiosqlite").tenancy
     assert tenant_session(tenancy) is tenant_session(tenancy)
     assert tenant_session(tenancy) is not tenant_session(tenancy, read_only=True)
-    assert tenant_transaction(tenancy) is not tenant_transaction(
-        parts("psycopg").tenancy
-    )
+    assert tenant_transaction(tenancy) is not tenant_transaction(parts("psycopg").tenancy)

@@ -60,11 +60,7 @@ def hostile(rng: random.Random, paths: dict[str, Any], bearer: str) -> bytes:
         "stars": rng.choice(VALUES),
         rng.choice(["tenant_id", "id", "x"]): None,
     }
-    more = (
-        {"idempotency-key": rng.choice(["", "k", "k" * 300, str(rng.random())])}
-        if rng.random() < 0.5
-        else {}
-    )
+    more = {"idempotency-key": rng.choice(["", "k", "k" * 300, str(rng.random())])} if rng.random() < 0.5 else {}
     content = rng.choice(
         [
             fields,
@@ -104,9 +100,7 @@ def test_hostile_requests_are_the_clients_fault(
 
 
 @pytest.mark.parametrize("place", DRIVERS, ids=str)
-def test_what_one_may_do_another_may_not_repeat(
-    place: Place, shop: Server, ground: Ground, tokens: Signed
-) -> None:
+def test_what_one_may_do_another_may_not_repeat(place: Place, shop: Server, ground: Ground, tokens: Signed) -> None:
     near, far = f"near-{place.cell}", f"far-{place.cell}"
     own, foreign = (f"Bearer {tokens.issue('ann', slug)}" for slug in (near, far))
     with ground.session(Place(place.cell, "sync")) as door:
@@ -158,19 +152,10 @@ def test_schemathesis_finds_no_fault(
 
     seen: Counter[int] = Counter()
     replayed: Counter[int] = Counter()
-    bearers = [
-        f"Bearer {tokens.issue('ann', slug)}"
-        for slug in ("near-postgresql-rows", "far-postgresql-rows")
-    ]
+    bearers = [f"Bearer {tokens.issue('ann', slug)}" for slug in ("near-postgresql-rows", "far-postgresql-rows")]
     with serving(shop_of(parts("psycopg"), tokens)) as server:
-        schema = schemathesis.openapi.from_url(
-            f"http://127.0.0.1:{server.port}/openapi.json"
-        )
-        operations = [
-            found.ok()
-            for found in schema.get_all_operations()
-            if found.ok().path not in MEANT
-        ]
+        schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json")
+        operations = [found.ok() for found in schema.get_all_operations() if found.ok().path not in MEANT]
         health = list(hypothesis.HealthCheck)
         settings = hypothesis.settings(
             max_examples=EXAMPLES,
@@ -197,15 +182,11 @@ def test_schemathesis_finds_no_fault(
 
             attack()
     with capsys.disabled():
-        print(
-            f"\nschemathesis: {sum(seen.values())} cases {dict(seen)}; replayed by another: {dict(replayed)}"
-        )
+        print(f"\nschemathesis: {sum(seen.values())} cases {dict(seen)}; replayed by another: {dict(replayed)}")
     assert sum(seen.values()) >= CASES
 
 
-def test_the_harness_notices_a_fault(
-    parts: Callable[[str], Parts], tokens: Signed
-) -> None:
+def test_the_harness_notices_a_fault(parts: Callable[[str], Parts], tokens: Signed) -> None:
     """The control: a bug is a 500, and an open route answers anybody."""
     with serving(shop_of(parts("aiosqlite"), tokens)) as server:
         assert server.get("/bug").status == 500

@@ -41,10 +41,7 @@ def incoming(path: str = "/", **headers: str | tuple[str, ...]) -> Incoming:
     return Incoming(
         "GET",
         path,
-        {
-            name: (value,) if isinstance(value, str) else value
-            for name, value in named.items()
-        },
+        {name: (value,) if isinstance(value, str) else value for name, value in named.items()},
     )
 
 
@@ -263,13 +260,9 @@ def test_both_doors_read_the_same_of_a_request() -> None:
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_a_token_says_the_tenant_and_who_asks(
-    ground: Ground, tokens: Signed, awaited: bool
-) -> None:
+def test_a_token_says_the_tenant_and_who_asks(ground: Ground, tokens: Signed, awaited: bool) -> None:
     entered = entry(ground, from_jwt(Awaited(tokens) if awaited else tokens))
-    asked = incoming(
-        authorization=f"bearer {tokens.issue('ann', NEAR, impersonator='root')}"
-    )
+    asked = incoming(authorization=f"bearer {tokens.issue('ann', NEAR, impersonator='root')}")
     context = asyncio.run(entered.context_async(asked, "x"))
     assert (context.tenant.slug, context.actor, context.impersonator) == (
         NEAR,
@@ -306,23 +299,17 @@ def test_tokens_that_are_none_are_refused(ground: Ground, tokens: Signed) -> Non
         with pytest.raises(TokenRefused):
             entered.context(incoming(authorization=bad, x_tenant=NEAR), "x")
     with pytest.raises(TenantsDisagree):
-        entered.context(
-            incoming(authorization=(f"Bearer {good}", f"Bearer {good}")), "x"
-        )
+        entered.context(incoming(authorization=(f"Bearer {good}", f"Bearer {good}")), "x")
     with pytest.raises(TokenExpired):
         entered.context(
             incoming(authorization=f"Bearer {tokens.issue('ann', NEAR, expired=True)}"),
             "x",
         )
     with pytest.raises(TenantNotFound):
-        entered.context(
-            incoming(authorization=f"Bearer {tokens.issue('ann', 'nobody')}"), "x"
-        )
+        entered.context(incoming(authorization=f"Bearer {tokens.issue('ann', 'nobody')}"), "x")
 
 
-def test_a_token_of_the_platform_has_no_tenant_and_may_not_pick_one(
-    ground: Ground, tokens: Signed
-) -> None:
+def test_a_token_of_the_platform_has_no_tenant_and_may_not_pick_one(ground: Ground, tokens: Signed) -> None:
     entered = entry(ground, from_jwt(tokens), from_header("X-Tenant"))
     root = {"authorization": f"Bearer {tokens.issue('root', None)}"}
     context = entered.context(incoming(**root), "x")
@@ -339,9 +326,7 @@ def test_tokens_of_the_room_access_are_read(ground: Ground) -> None:
         lifetime=timedelta(minutes=1),
     )
     tenant = ground.tenancy(TENANCY).tenants.get(NEAR)
-    asked = incoming(
-        authorization=f"Bearer {tokens.issue('ann', tenant=tenant.id, roles=['viewer'])}"
-    )
+    asked = incoming(authorization=f"Bearer {tokens.issue('ann', tenant=tenant.id, roles=['viewer'])}")
     context = entry(ground, from_jwt(tokens)).context(asked, "x")
     assert (context.tenant, context.actor, context.claims.roles) == (
         tenant,
@@ -370,10 +355,7 @@ def test_a_resolver_of_your_own(ground: Ground) -> None:
         return NEAR
 
     assert found(entry(ground, by_cookie), incoming()) is None
-    assert (
-        asyncio.run(entry(ground, by_luck).context_async(incoming(), "x")).tenant.slug
-        == NEAR
-    )
+    assert asyncio.run(entry(ground, by_luck).context_async(incoming(), "x")).tenant.slug == NEAR
     with pytest.raises(TenantNotFound):
         entry(ground, by_cookie).context(incoming(cookie="x"), "x")
 

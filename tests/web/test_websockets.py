@@ -73,9 +73,7 @@ def test_a_tenant_that_is_suspended_meanwhile_gets_no_more(
 ) -> None:
     tenancy = parts("aiosqlite").tenancy
     tenancy.tenants.create("leaving")
-    with live(
-        serve("aiosqlite"), authorization=f"Bearer {tokens.issue('ann', 'leaving')}"
-    ) as line:
+    with live(serve("aiosqlite"), authorization=f"Bearer {tokens.issue('ann', 'leaving')}") as line:
         line.send("first")
         assert json.loads(line.recv(SECONDS))["bound"] == "leaving"
         tenancy.tenants.suspend("leaving")

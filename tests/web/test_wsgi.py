@@ -112,9 +112,7 @@ def test_flask_through_the_sync_door(ground: Ground, tokens: Signed, cell: str) 
         assert near in told["subjects"]
         assert far not in told["subjects"]
         subject = uuid.uuid4().hex
-        assert (
-            server.post("/tickets", {"subject": subject}, x_tenant=near).status == 201
-        )
+        assert server.post("/tickets", {"subject": subject}, x_tenant=near).status == 201
         again = server.post("/tickets", {"subject": subject}, x_tenant=near)
         assert (again.status, again.headers["content-type"]) == (
             409,
@@ -123,13 +121,8 @@ def test_flask_through_the_sync_door(ground: Ground, tokens: Signed, cell: str) 
         assert subjects(ground, place).count(subject) == 1
         with ground.session(place, "far") as door:
             foreign = door.session.scalars(select(Ticket.id)).first()
-        absent = [
-            server.get(f"/tickets/{row}", x_tenant=near)
-            for row in (foreign, uuid.uuid4())
-        ]
-        assert {(answer.status, answer.body) for answer in absent} == {
-            (404, absent[0].body)
-        }
+        absent = [server.get(f"/tickets/{row}", x_tenant=near) for row in (foreign, uuid.uuid4())]
+        assert {(answer.status, answer.body) for answer in absent} == {(404, absent[0].body)}
         refused = {
             "none": server.get("/tickets"),
             "unknown": server.get("/tickets", x_tenant="nobody"),
@@ -150,9 +143,7 @@ def test_a_plain_application_is_answered_for(ground: Ground, tokens: Signed) -> 
 
     app = WSGITenancyMiddleware(plain, tenancy, resolvers=[from_header("X-Tenant")])
     with serving(app) as server:
-        assert (
-            server.get("/", x_tenant="near-sqlite-file").body == b"near-sqlite-file\n"
-        )
+        assert server.get("/", x_tenant="near-sqlite-file").body == b"near-sqlite-file\n"
         refused = server.get("/")
         assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
     # After an answer its thread serves nobody.

@@ -26,21 +26,13 @@ class Signed:
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
 
-    def issue(
-        self, subject: str, tenant: str | None, *, expired: bool = False, **more: Any
-    ) -> str:
-        said = json.dumps(
-            {"subject": subject, "tenant": tenant, **more, "expired": expired}
-        ).encode()
+    def issue(self, subject: str, tenant: str | None, *, expired: bool = False, **more: Any) -> str:
+        said = json.dumps({"subject": subject, "tenant": tenant, **more, "expired": expired}).encode()
         return f"{_text(said)}.{_text(self._mark(said))}"
 
     def verify(self, token: str) -> Claims:
         said, _, mark = token.partition(".")
-        content = (
-            base64.urlsafe_b64decode(said + "=" * (-len(said) % 4))
-            if len(said) % 4 != 1
-            else b""
-        )
+        content = base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)) if len(said) % 4 != 1 else b""
         if not hmac.compare_digest(_text(self._mark(content)), mark):
             raise TokenRefused(reason="it was not made here.")
         claims = json.loads(content)
