@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import warnings
 
 import pytest
 from cells import SYNC_PLACES
@@ -111,7 +113,7 @@ def test_a_session_that_nobody_closed_is_told_by_name(ground, place, watched, ca
     with caplog.at_level(logging.WARNING, "tenantry.leaks"):
         del session
         gc.collect()
-    assert watched.observer.leaked()[0].slug == f"near-{place.cell}"
+        assert watched.observer.leaked()[0].slug == f"near-{place.cell}"
     assert f"near-{place.cell}" in caplog.text
     assert "test_watching.py" in caplog.text
     assert work_of(watched, place).leaked == 1
@@ -194,4 +196,36 @@ def test_a_long_transaction_is_added_up_as_it_goes(tmp_path):
         assert observer.snapshot().tenants["acme"].statements == 1001
         assert observer.open_transactions()[0].statements == 1500
     assert observer.snapshot().tenants["acme"].statements == 1500
+    tenancy.close()
+
+
+def test_a_session_lost_while_numbers_are_added_up_blocks_nobody(tmp_path):
+    """The garbage collector comes where it likes, here while the lock of the numbers is held."""
+    tenancy, observer = small(tmp_path)
+    tenancy.install()
+    tenancy.tenants.create("acme")
+    session = tenancy.session("acme", read_only=True)
+    session.scalars(select(Paper)).all()
+    with observer.metrics._lock:
+        del session
+        gc.collect()
+    assert observer.snapshot().tenants["acme"].leaked == 1
+    tenancy.close()
+
+
+def test_a_forked_child_begins_at_nought(tmp_path):
+    tenancy, observer = small(tmp_path)
+    tenancy.install()
+    tenancy.tenants.create("acme")
+    with tenancy.session("acme", read_only=True) as session:
+        session.scalars(select(Paper)).all()
+        assert len(observer.open_transactions()) == 1
+        with observer.metrics._lock, warnings.catch_warnings():
+            # From Python 3.12 on it warns of threads, of which there are some: the lock is held as if by one of them.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+            if not child:
+                clean = not observer.snapshot().tenants and not observer.open_transactions() and not observer.leaked()
+                os._exit(0 if clean else 1)
+    assert os.waitpid(child, 0)[1] == 0
     tenancy.close()

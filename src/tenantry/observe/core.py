@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Final
+from weakref import WeakSet
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import Session
@@ -32,11 +34,13 @@ _observe_log: Final = logging.getLogger("tenantry.observe")
 # How many holders of connections an error names.
 _NAMED: Final = 5
 
-# So many statements a transaction keeps before they are added up.
+# So many statements a transaction keeps: of more, times are added up, and listeners hear no more.
 _MANY: Final = 1000
 
 # Called with each transaction that is over.
 Listener = Callable[[Transaction], None]
+
+_every: Final[WeakSet[Observer]] = WeakSet()
 
 
 class Observer:
@@ -70,10 +74,12 @@ class Observer:
         self._slow: deque[Slow] = deque(maxlen=keep)
         self._leaked: deque[Open] = deque(maxlen=keep)
         self._open: dict[int, Transaction] = {}
+        self._lost: deque[Transaction] = deque()
         self._when_gone = self._gone
         self._listeners: list[Listener] = []
         self._beginners: list[Callable[[Transaction], None]] = []
         tenancy.watcher = self
+        _every.add(self)
         tenancy.servers.on_engine(self._watch)
 
     def __repr__(self) -> str:
@@ -81,6 +87,7 @@ class Observer:
 
     def snapshot(self) -> Snapshot:
         """Returns all numbers as they are now."""
+        self._tell_leaks()
         return self.metrics.snapshot()
 
     def slow(self) -> Sequence[Slow]:
@@ -94,6 +101,7 @@ class Observer:
 
     def leaked(self) -> Sequence[Open]:
         """Returns the sessions of late that were thrown away without being closed, the newest first."""
+        self._tell_leaks()
         return list(reversed(self._leaked))
 
     def prometheus(self) -> str:
@@ -128,6 +136,8 @@ class Observer:
         """Takes note of its end."""
         transaction.held = None
         self._open.pop(transaction.connection, None)
+        if self._lost:
+            self._tell_leaks()
         transaction.seconds = seconds = perf_counter() - transaction.began
         slow = seconds >= self.slow_threshold_s
         if slow:
@@ -153,7 +163,7 @@ class Observer:
         slow = seconds >= self.slow_threshold_s
         if slow:
             self._note_slow("statement", transaction, seconds, statement)
-        if transaction.sent is not None:
+        if transaction.sent is not None and len(transaction.sent) < _MANY:
             transaction.sent.append(Sent(shown(statement), seconds, time.time() - seconds, error))
         transaction.errors += bool(error)
         # Long transactions are added up as they go on.
@@ -172,11 +182,17 @@ class Observer:
         for listener in tuple(self._beginners):
             _tell(listener, transaction)
 
+    def after_fork(self) -> None:
+        """Forgets what a parent process has open: a child's sessions are others."""
+        self._open.clear()
+        self._lost.clear()
+
     def _watch(self, _: Server, engine: Engine) -> None:
         watch_statements(engine, self)
         pool_of(engine).told = self._say_holders
 
     def _say_holders(self, pool: Pool) -> str:
+        self._tell_leaks()
         held = [one for one in list(self._open.values()) if pool_of(one.engine) is pool]
         oldest = [str(one.now()) for one in sorted(held, key=lambda one: one.began)[:_NAMED]]
         more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
@@ -186,15 +202,21 @@ class Observer:
 
     def _gone(self, held: Any) -> None:
         transaction: Transaction = held.transaction
-        # Another's connection may be where this one's was.
         if self._open.get(transaction.connection) is transaction:
             del self._open[transaction.connection]
-        left = transaction.now()
-        self._leaked.append(left)
-        self.metrics.count_transaction(left.slug, transaction.spent, left.seconds, committed=False)
-        self.metrics.count_leak(left.slug)
-        facts = {"event": "leaked_session", **_facts_of(transaction), "seconds": round(left.seconds, 6)}
-        _leak_log.warning("A session was thrown away without being closed: %s", left, extra={"tenantry": facts})
+            transaction.seconds = perf_counter() - transaction.began
+            # The garbage collector may call this inside any other method, locks held: the rest has to wait.
+            self._lost.append(transaction)
+
+    def _tell_leaks(self) -> None:
+        while self._lost:
+            transaction = self._lost.popleft()
+            left = transaction.now()
+            self._leaked.append(left)
+            self.metrics.count_transaction(left.slug, transaction.spent, left.seconds, committed=False)
+            self.metrics.count_leak(left.slug)
+            facts = {"event": "leaked_session", **_facts_of(transaction), "seconds": round(left.seconds, 6)}
+            _leak_log.warning("A session was thrown away without being closed: %s", left, extra={"tenantry": facts})
 
     def _note_slow(self, kind: str, transaction: Transaction | None, seconds: float, statement: str) -> None:
         found = Slow(
@@ -244,3 +266,12 @@ def _facts_of(transaction: Transaction) -> dict[str, object]:
     facts = {"tenant": transaction.tenant.slug, "tenant_id": str(transaction.tenant.id), "place": transaction.place}
     known = {name: str(transaction.facts[name]) for name in ABOUT if transaction.facts.get(name)}
     return {**facts, **known}
+
+
+def _after_fork() -> None:
+    for observer in list(_every):
+        observer.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from weakref import WeakSet
 
 # Upper bounds in seconds; what is longer than the last is counted behind it.
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -109,6 +111,9 @@ class Snapshot:
         return whole
 
 
+_every: Final[WeakSet[Metrics]] = WeakSet()
+
+
 class Metrics:
     """A registry of numbers; threads add to it at once.
 
@@ -122,6 +127,7 @@ class Metrics:
         self._work: dict[str, Work] = {}
         self._calls: dict[tuple[str, str], Calls] = {}
         self._caches: dict[str, Lookups] = {}
+        _every.add(self)
 
     def __repr__(self) -> str:
         return f"Metrics({len(self._work)} names, {len(self._calls)} functions)"
@@ -179,6 +185,12 @@ class Metrics:
             caches = {name: Lookups(found.hits, found.misses) for name, found in self._caches.items()}
         return Snapshot(tenants, calls, caches)
 
+    def after_fork(self) -> None:
+        """Begins at nought in a child process: what its parent did, its parent tells."""
+        # A thread that is not here may have held it.
+        self._lock = threading.Lock()
+        self.clear()
+
     def clear(self) -> None:
         """Begins at nought again."""
         with self._lock:
@@ -208,3 +220,12 @@ def _copied_calls(calls: Calls) -> Calls:
 
 # What ``track_metrics`` counts in, and every Observer that is given no other.
 METRICS: Final = Metrics()
+
+
+def _after_fork() -> None:
+    for metrics in list(_every):
+        metrics.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

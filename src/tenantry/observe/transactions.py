@@ -123,7 +123,7 @@ class Transaction:
         return Open(
             tenant=self.tenant.id,
             slug=self.tenant.slug,
-            seconds=perf_counter() - self.began,
+            seconds=self.seconds or perf_counter() - self.began,
             statements=self.statements,
             thread=_thread_name(self.thread),
             last=shown(self.last),
