@@ -368,6 +368,19 @@ def test_only_tables_of_tenants_can_be_watched(near_desk: Desk) -> None:
     assert "currencies" in {table.name for table in Base.metadata.tables.values()}
 
 
+@pytest.mark.parametrize("door", ["sync", "psycopg", "asyncpg"])
+def test_a_session_of_another_tenancy_is_refused(ground: Ground, door: str) -> None:
+    """Nobody would hear of what it commits."""
+    desk = Desk(ground, Place("postgresql-rows", door), "memory")
+    stranger = ground.made(Place("postgresql-rows", "psycopg" if door == "asyncpg" else "asyncpg")).by_store["memory"]
+    with ground.session(desk.place) as session:
+        with pytest.raises(ConfigurationError, match="another Tenancy"):
+            session.call(stranger.get, desk.name, desk.load)
+        with pytest.raises(ConfigurationError, match="another Tenancy"):
+            session.call(stranger.drop)
+    assert desk.loads == 0
+
+
 @pytest.mark.parametrize("options", [{"ttl": 0}, {"ttl": 10**9}, {"tags": [""]}])
 def test_bad_options_are_refused(near_desk: Desk, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):

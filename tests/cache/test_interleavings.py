@@ -20,7 +20,7 @@ from tenantry.cache.stores import Entry, Look
 from .interleaving import SIDES, Stale, World
 from .models import Board
 
-FEW = [("postgresql-rows", "memory", 25), ("sqlite-file", "memory", 16), ("postgresql-rows", "redis", 20)]
+FEW = [("postgresql-rows", "memory", 20), ("sqlite-file", "memory", 12), ("postgresql-rows", "redis", 12)]
 MANY: list[tuple[str, str, int]] = [(cell, store, 1_000) for cell in CELLS for store in ("memory", "redis")]
 
 _NOBODY = uuid.UUID(int=0)

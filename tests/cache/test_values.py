@@ -57,7 +57,7 @@ def shape(value: Any) -> Any:
     return type(value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(VALUES)
 def test_what_is_kept_comes_back(value: Any) -> None:
     back = decode(encode(value, what="it"))

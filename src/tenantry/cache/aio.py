@@ -38,10 +38,8 @@ class AsyncCache(Face[Cache]):
         """
         question = self.behind.question(name, by=by, reads=reads, tags=tags, ttl=ttl)
         if isinstance(at, AsyncTenantSession):
-            session = at
-            return await session.run_sync(
-                lambda inner: question.in_session(cast(TenantSession, inner), lambda _: _loaded(session, load))
-            )
+            session, inner = at, self.behind.own(at.sync_session)
+            return await session.run_sync(lambda _: question.in_session(inner, lambda _: _loaded(session, load)))
         tenancy = self.behind.tenancy
         tenant = (tenancy.router.kept(at) or await tenancy.router.route_async(at)).tenant
 

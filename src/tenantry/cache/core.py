@@ -109,7 +109,7 @@ class Cache:
         """
         question = self.question(name, by=by, reads=reads, tags=tags, ttl=ttl)
         if isinstance(at, TenantSession):
-            return question.in_session(at, load)
+            return question.in_session(self.own(at), load)
         tenant = self.tenancy.router.route(at).tenant
 
         def opened() -> R:
@@ -143,9 +143,9 @@ class Cache:
     def drop(self, session: TenantSession, *tags: str) -> None:
         """Drops what has one of the tags, or everything of the tenant's, when the session commits.
 
-        Raises: CacheUnavailable while it commits.
+        Raises: CacheUnavailable while it commits, ConfigurationError for a session of another tenancy.
         """
-        note(session, [_word(tag) for tag in tags] or [EVERYTHING])
+        note(self.own(session), [_word(tag) for tag in tags] or [EVERYTHING])
 
     def clear(self, key: TenantKey) -> int:
         """Removes everything that is kept of a tenant at once, and returns how many results it was.
@@ -164,6 +164,18 @@ class Cache:
     def stats(self, tenant: Tenant | uuid.UUID | None = None) -> Statistics:
         """Returns what this process counted, of one tenant or of all."""
         return self._tally.statistics(tenant.id if isinstance(tenant, Tenant) else tenant)
+
+    def own(self, session: TenantSession) -> TenantSession:
+        """Returns a session whose commits this cache hears of.
+
+        Raises: ConfigurationError for one of another tenancy.
+        """
+        if session.info.get("tenancy") is not self.tenancy:
+            raise ConfigurationError(
+                what="The cache was given a session of another Tenancy, whose commits it does not hear of.",
+                fix="Use sessions of the Tenancy that the cache was made of.",
+            )
+        return session
 
     def question(
         self, name: str, *, by: Any, reads: Iterable[type | Table] | None, tags: Iterable[str], ttl: float | None
