@@ -6,9 +6,16 @@ from typing import Any
 
 from sqlalchemy import String
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeDecorator
 
+from tenantry.errors import SecretRefused
 from tenantry.secrets import LONGEST, SCHEMES, check_reference
+
+
+class _Refused(SecretRefused, DontWrapMixin):
+    # SQLAlchemy would wrap it with the parameters of the statement, and the secret is one of them.
+    __doc__ = SecretRefused.__doc__
 
 
 class SecretReference(TypeDecorator[str]):
@@ -26,4 +33,9 @@ class SecretReference(TypeDecorator[str]):
 
         Raises: SecretRefused for what is none.
         """
-        return None if value is None else check_reference(value, schemes=self.schemes, whose="The value of a column")
+        try:
+            return (
+                None if value is None else check_reference(value, schemes=self.schemes, whose="The value of a column")
+            )
+        except SecretRefused as error:
+            raise _Refused(**error.fields) from None

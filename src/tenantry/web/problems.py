@@ -108,6 +108,7 @@ _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
     _LIMITED: (errors.LogInHeld, errors.RateLimited, errors.TenantBusy),
     _QUOTA: (errors.QuotaExceeded, errors.BudgetExceeded),
     _BUSY: (
+        errors.CacheUnavailable,
         errors.CircuitOpen,
         errors.ConnectionBudgetExhausted,
         errors.FenceBusy,
