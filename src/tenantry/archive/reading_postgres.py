@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from tenantry.archive.copying import copied
 from tenantry.archive.places_base import CHUNK, Key, Reader
 from tenantry.archive.refusing import reading_refused
 from tenantry.archive.shapes import ColumnShape, Kind, TableShape
@@ -111,13 +112,6 @@ class PostgresReader(Reader):
         return shape.columns[shape.names.index(name)]
 
     def _copied(self, shape: TableShape, query: str) -> Generator[bytes]:
-        with reading_refused(self.tenant, shape), self.ground.cursor() as cursor:
-            held = bytearray()
-            with cursor.copy(f"COPY ({query}) TO STDOUT") as copy:
-                while line := copy.read():
-                    held += line
-                    if len(held) >= CHUNK:
-                        yield bytes(held)
-                        held.clear()
-            if held:
-                yield bytes(held)
+        with reading_refused(self.tenant, shape):
+            driver = self.connection.connection.driver_connection
+            yield from copied(driver, f"COPY ({query}) TO STDOUT", size=CHUNK)
