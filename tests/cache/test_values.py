@@ -75,7 +75,17 @@ Point = namedtuple("Point", "x y")
 @pytest.mark.parametrize(
     "value",
     [object(), Colour.RED, Point(1, 2), OrderedDict(), {"a": [object()]}, {Colour.RED: 1}, len, range(3), bytearray()],
-    ids=repr,
+    ids=[
+        "object",
+        "enum",
+        "namedtuple",
+        "OrderedDict",
+        "object inside",
+        "enum as key",
+        "function",
+        "range",
+        "bytearray",
+    ],
 )
 def test_what_would_come_back_as_something_else_is_refused(value: Any) -> None:
     with pytest.raises(CacheRefused, match="'by priority'"):
