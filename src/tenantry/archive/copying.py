@@ -26,6 +26,9 @@ def copied(connection: Any, statement: str, *, size: int) -> Generator[bytes]:
     try:
         while not ended:
             piece, ended = connection.wait(_arrived(pgconn, size))
+            if ended:
+                # Before the last piece is given away: whoever takes it may ask for no more.
+                _check(connection.wait(generators.fetch_many(pgconn)), ExecStatus.COMMAND_OK)
             if piece:
                 yield piece
     finally:
@@ -35,7 +38,6 @@ def copied(connection: Any, statement: str, *, size: int) -> Generator[bytes]:
             while not ended:
                 _, ended = connection.wait(_arrived(pgconn, size))
             connection.wait(generators.fetch_many(pgconn))
-    _check(connection.wait(generators.fetch_many(pgconn)), ExecStatus.COMMAND_OK)
 
 
 def _arrived(pgconn: Any, size: int) -> Generator[int, int, tuple[bytes, bool]]:

@@ -31,8 +31,9 @@ def test_nothing_is_no_piece(connection):
     assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_who_stops_reading_leaves_a_connection_of_use(connection):
-    reading = copied(connection, QUERY, size=1000)
+@pytest.mark.parametrize("size", [1000, 1_000_000_000], ids=["first of many", "the only one"])
+def test_who_stops_reading_leaves_a_connection_of_use(connection, size):
+    reading = copied(connection, QUERY, size=size)
     assert next(reading)
     reading.close()
     assert connection.execute("SELECT 1").fetchone() == (1,)
