@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import enum
@@ -103,10 +104,11 @@ def fit(attribute: Field, value: Any) -> Any:
 
 def python_type(kind: TypeEngine[Any]) -> type[Any] | None:
     """Returns what values of a column are in Python, or None if its type does not say."""
-    try:
+    # TypeEngine.python_type raises this by contract (SQLAlchemy's reference, TypeEngine.python_type) where values of a
+    # type have no one class in Python; nothing of ours is unfinished here.
+    with contextlib.suppress(NotImplementedError):
         return _plain(kind).python_type
-    except NotImplementedError:  # SQLAlchemy's own answer for a type that has no one class in Python
-        return None
+    return None
 
 
 def _find(mapper: Mapper[Any], name: str) -> ColumnProperty[Any] | None:

@@ -91,10 +91,6 @@ def upgrade():
         sa.ForeignKeyConstraint(["country"], ["tenantry_shared.countries.code"], name="fk_tickets_country"))
     own("drafts", sa.Column("ticket_id", sa.Uuid(), nullable=False), sa.Column("body", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["tenant_id", "ticket_id"], ["tickets.tenant_id", "tickets.id"], name="fk_drafts"))
-
-
-def downgrade():
-    raise NotImplementedError
 """
 
 _B2 = """
@@ -123,10 +119,6 @@ def upgrade():
     op.data("INSERT INTO notes (tenant_id, id, ticket_id, body) SELECT tenant_id, id, ticket_id, body FROM drafts")
     op.data("UPDATE tickets SET status = 'drafted' WHERE EXISTS (SELECT 1 FROM drafts WHERE ticket_id = tickets.id)")
     op.drop_table("drafts")
-
-
-def downgrade():
-    raise NotImplementedError
 """
 
 
