@@ -25,7 +25,8 @@ from tenantry.settings import Config
 # Said by the transaction that has put the fence up; whoever else says it is refused.
 FENCING: Final = "tenantry.fencing"
 MOVED: Final = "TN001"
-MOVING: Final = "TN002"
+# TN002 and TN003 are the catalog's (functions.sql).
+MOVING: Final = "TN004"
 
 OPEN: Final = "open"
 DEPARTED: Final = "departed"
