@@ -1,0 +1,2 @@
+cd src
+python test_database.py
