@@ -83,6 +83,8 @@ EXAMPLES: dict[str, Any] = {
     "stage": "enforce",
     "state": "done",
     "status": "suspended",
+    "present": "open",
+    "row": "Ticket",
     "step": "77aa",
     "store": "DirectoryStore('backups')",
     "subject": "ann",

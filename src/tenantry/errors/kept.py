@@ -118,6 +118,26 @@ class AppendOnlyViolation(TenantryError):
     that says what is different; rows that are old enough go by tenancy.purge()."""
 
 
+# --- life cycles -----------------------------------------------------------------------------------------------------
+
+
+class IllegalStep(TenantryError):
+    """{column} is {present!r}, and {step!r} does not follow that, so nothing was changed. What may follow: {allowed}.
+    Load the row again if somebody else may have changed it."""
+
+    column: str
+    present: str
+    step: str
+    allowed: str
+
+
+class RowNotInSession(TenantryError):
+    """This {row} belongs to no session, so no step of its life cycle can be taken. Load it with the session that is to
+    take the step, or add() it there first."""
+
+    row: str
+
+
 # --- rates and quotas ------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from tenantry.models.columns import CreatedAt, Timestamps, UTCDateTime
 from tenantry.models.documents import JSONDocument
 from tenantry.models.foreign_keys import SET_NULL_TRIGGER, sqlite_triggers
 from tenantry.models.keys import references, tenant_table
+from tenantry.models.lifecycles import Lifecycle
 from tenantry.models.lifting import lift
 from tenantry.models.linting import lint
 from tenantry.models.mixins import Platform, Shared, TenantOwned, TenantRecord, Walled, ownership_of
@@ -32,6 +33,7 @@ __all__ = [
     "AppendOnly",
     "CreatedAt",
     "JSONDocument",
+    "Lifecycle",
     "Ownership",
     "Platform",
     "SecretReference",

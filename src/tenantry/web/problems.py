@@ -83,6 +83,7 @@ _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
         errors.AccountExists,
         errors.AppendOnlyViolation,
         errors.IdentityTaken,
+        errors.IllegalStep,
         errors.LifecycleError,
         errors.TenantExists,
         errors.TenantLimitReached,
