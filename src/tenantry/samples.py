@@ -143,7 +143,8 @@ def _kinds(tenancy: Tenancy, sample: Sample) -> Iterator[_Kind]:
     """Yields what a sample brings, those referred to before the referring."""
     mappers: dict[Mapper[Any], Sequence[Row]] = {inspect(model): rows for model, rows in sample.rows.items()}
     for mapper in mappers:
-        if not is_walled(mapper.local_table) or mapper.local_table.metadata is not tenancy.metadata:
+        table: Any = mapper.local_table
+        if not is_walled(table) or table.metadata is not tenancy.metadata:
             raise ConfigurationError(
                 what=f"The sample {sample.slug!r} brings rows of {mapper.class_.__name__}, which no tenant owns.",
                 fix="Write Platform and Shared rows through tenancy.platform().",
