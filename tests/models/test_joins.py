@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, ForeignKey, and_, inspect, select
+from sqlalchemy import Engine, ForeignKey, ForeignKeyConstraint, UniqueConstraint, and_, inspect, select
 from sqlalchemy.exc import AmbiguousForeignKeysError
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -20,7 +20,7 @@ from sqlalchemy.orm import (
     with_polymorphic,
 )
 
-from tenantry.models import Shared, TenantOwned, references
+from tenantry.models import Shared, TenantOwned, TenantRecord, lint, references
 
 from . import shapes
 from .conftest import StampedSession, created
@@ -234,3 +234,30 @@ def test_a_join_written_out_in_full_is_left_as_it_is() -> None:
     )
     configure_mappers()
     assert str(Node.up.property.primaryjoin).endswith("nodes.up_id IS NOT NULL")
+
+
+def test_rows_may_refer_to_their_tenants_record_by_the_tenant_alone(engine: Engine) -> None:
+    base = new_base()
+
+    class Workspace(TenantRecord, base):
+        __tablename__ = "workspaces"
+        __table_args__ = (UniqueConstraint("tenant_id"),)
+        people = relationship("Person", back_populates="workspace", cascade="all, delete-orphan")
+
+    class Person(TenantOwned, base):
+        __tablename__ = "people"
+        __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["workspaces.tenant_id"]),)
+        workspace = relationship("Workspace", back_populates="people")
+
+    assert lint(base.metadata) == []
+    created(base.metadata, engine)
+    with StampedSession(engine, uuid.uuid4()) as session:
+        workspace = Workspace(people=[Person()])
+        session.add_all([workspace, Person(workspace=workspace)])
+        session.flush()
+        assert {person.tenant_id for person in workspace.people} == {session.tenant}
+        workspace.people[0].workspace = None
+        # The tenant is in the key, so it is never nulled: the orphan goes.
+        session.flush()
+        session.expire_all()
+        assert len(workspace.people) == 1

@@ -90,13 +90,14 @@ def _is_many_to_one(relationship: RelationshipProperty[Any], key: ForeignKeyCons
 def _many_to_one(key: ForeignKeyConstraint) -> ColumnElement[bool]:
     tenant = _tenant_of(key)
     own = [remote(element.column) == foreign(element.parent) for element in own_elements(key)]
-    return and_(remote(tenant.column) == tenant.parent, *own)
+    # A key to the tenant's own record has no other column than the tenant's, which the record cannot change.
+    return and_(remote(tenant.column) == (tenant.parent if own else foreign(tenant.parent)), *own)
 
 
 def _one_to_many(key: ForeignKeyConstraint) -> ColumnElement[bool]:
     tenant = _tenant_of(key)
     own = [element.column == remote(foreign(element.parent)) for element in own_elements(key)]
-    return and_(tenant.column == remote(tenant.parent), *own)
+    return and_(tenant.column == remote(tenant.parent if own else foreign(tenant.parent)), *own)
 
 
 def _tenant_of(key: ForeignKeyConstraint) -> ForeignKey:

@@ -48,9 +48,16 @@ def _judge_relationship(model: type, relationship: RelationshipProperty[Any]) ->
 
 
 def _writes_tenant(relationship: RelationshipProperty[Any]) -> bool:
-    if relationship.viewonly:
+    pairs = [(read.name, written.name) for read, written in relationship.synchronize_pairs]
+    ends = (relationship.parent.class_, relationship.mapper.class_)
+    if relationship.viewonly or (_to_record(pairs) and any(issubclass(end, TenantRecord) for end in ends)):
         return False
-    return any(written.name == TENANT_COLUMN for _, written in relationship.synchronize_pairs)
+    return any(written == TENANT_COLUMN for _, written in pairs)
+
+
+def _to_record(pairs: list[tuple[str, str]]) -> bool:
+    # Nothing but the tenant is compared: it is the same on both sides, and in a key, so it is never nulled.
+    return pairs == [(TENANT_COLUMN, TENANT_COLUMN)]
 
 
 def _is_walled_model(model: type) -> bool:
