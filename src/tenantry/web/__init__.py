@@ -12,6 +12,7 @@ from tenantry.web.resolvers import Resolver, Said, from_header, from_jwt, from_p
 from tenantry.web.wsgi import WSGITenancyMiddleware, answer_errors
 
 if TYPE_CHECKING:
+    from tenantry.web.applications import application
     from tenantry.web.dependencies import (
         answer_invalid_requests,
         get_tenant_context,
@@ -32,6 +33,7 @@ __all__ = [
     "WSGITenancyMiddleware",
     "answer_errors",
     "answer_invalid_requests",
+    "application",
     "context_of",
     "from_header",
     "from_jwt",
@@ -50,21 +52,20 @@ __all__ = [
 ]
 
 # Only these need FastAPI: the middleware serves any ASGI or WSGI application.
-_FASTAPI = frozenset(
-    [
-        "answer_invalid_requests",
-        "get_tenant_context",
-        "idempotent",
-        "permitted",
-        "rate_limit",
-        "tenant_session",
-        "tenant_transaction",
-    ]
-)
+_FASTAPI = {
+    "application": "applications",
+    "answer_invalid_requests": "dependencies",
+    "get_tenant_context": "dependencies",
+    "idempotent": "dependencies",
+    "permitted": "dependencies",
+    "rate_limit": "dependencies",
+    "tenant_session": "dependencies",
+    "tenant_transaction": "dependencies",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _FASTAPI:
         raise AttributeError(f"module 'tenantry.web' has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module("tenantry.web.dependencies"), name)
+    found = globals()[name] = getattr(importlib.import_module(f"tenantry.web.{_FASTAPI[name]}"), name)
     return found
