@@ -24,6 +24,7 @@ EXAMPLES: dict[str, Any] = {
     "canary": "acme",
     "candidates": "users@v1, users@v2",
     "column": "subject",
+    "company_id": 7,
     "count": 2,
     "current": "77aa",
     "error": "23503: insert or update violates a foreign key.",

@@ -28,6 +28,12 @@ from tenantry.errors.archives import (
     RowRefused,
     ScheduleUnknown,
 )
+from tenantry.errors.assistant import (
+    CompanyUnknown,
+    DatabaseContextMissing,
+    DatabaseNameRefused,
+    ScopeRefused,
+)
 from tenantry.errors.base import (
     TenantryError,
 )
@@ -213,12 +219,15 @@ __all__ = [
     "ChangeUnproven",
     "CircuitOpen",
     "CommitInsideCall",
+    "CompanyUnknown",
     "ConfigurationError",
     "ConnectionBudgetExhausted",
     "ContextLost",
     "CopyDiffers",
     "CreationInProgress",
     "CrossTenant",
+    "DatabaseContextMissing",
+    "DatabaseNameRefused",
     "Diverged",
     "DumpDamaged",
     "DumpFailed",
@@ -293,6 +302,7 @@ __all__ = [
     "RunInProgress",
     "RunUnknown",
     "ScheduleUnknown",
+    "ScopeRefused",
     "ScriptRefused",
     "SecretRefused",
     "SecretUnreadable",
