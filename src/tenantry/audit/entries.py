@@ -7,7 +7,7 @@ import functools
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
@@ -35,10 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import SessionTransaction
 
 from tenantry.models import JSONDocument, UTCDateTime, is_append_only
-from tenantry.models.behaviours import BEHAVIOUR
-
-if TYPE_CHECKING:
-    from tenantry.tenancy import Tenancy
+from tenantry.models.behaviours import BEHAVIOUR, Declares
 
 SUCCESS: Final = "success"
 # What the audit says of itself.
@@ -160,9 +157,9 @@ class Tables:
         return self.heads.c.tenant_id == tenant, self.heads.c.chain == self.chain
 
 
-def declare(tenancy: Tenancy, table: str, heads: str) -> Tables:
-    """Returns the audit's tables, added to the models of *tenancy*."""
-    return Tables(_entries(tenancy, table), _heads(tenancy, heads), table)
+def declare(models: Declares, table: str, heads: str) -> Tables:
+    """Returns the audit's tables, added to the models of a tenancy."""
+    return Tables(_entries(models, table), _heads(models, heads), table)
 
 
 def is_entries(table: Table) -> bool:
@@ -175,9 +172,9 @@ def entry_of(row: Row[Any]) -> Entry:
     return Entry(*(getattr(row, name) for name in NAMES))
 
 
-def _entries(tenancy: Tenancy, name: str) -> Table:
+def _entries(models: Declares, name: str) -> Table:
     failures = text("status <> 'success'")
-    return tenancy.table(
+    return models.table(
         name,
         Column("seq", BigInteger, primary_key=True, autoincrement=False),
         Column("id", Uuid(), nullable=False),
@@ -207,8 +204,8 @@ def _entries(tenancy: Tenancy, name: str) -> Table:
     )
 
 
-def _heads(tenancy: Tenancy, name: str) -> Table:
-    return tenancy.table(
+def _heads(models: Declares, name: str) -> Table:
+    return models.table(
         name,
         Column("chain", String, primary_key=True),
         Column("seq", BigInteger, nullable=False),

@@ -27,7 +27,7 @@ from tenantry.isolation.short import Row, Short, Value
 from tenantry.isolation.wall import quote
 from tenantry.limits.rules import SECOND, Limit, Rule, State, step
 from tenantry.models import TENANT_COLUMN
-from tenantry.tenancy import Tenancy
+from tenantry.models.behaviours import Declares
 
 # Room for a key of the application's, such as "vendor:3f2a…".
 RESOURCE_LENGTH: Final = 200
@@ -75,9 +75,9 @@ class Ask:
 Executing = Session | Connection
 
 
-def rates_table(tenancy: Tenancy, name: str) -> Table:
+def rates_table(models: Declares, name: str) -> Table:
     """Returns the table of the rates, added to the models."""
-    return tenancy.table(
+    return models.table(
         name,
         Column("resource", String(RESOURCE_LENGTH), primary_key=True),
         Column("rule", String(40), primary_key=True),

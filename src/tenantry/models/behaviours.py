@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.schema import SchemaItem
@@ -13,6 +14,27 @@ from tenantry.models.ownership import MARK, Ownership
 
 # In Table.info: the behaviour whose table it is.
 BEHAVIOUR: Final = "tenantry_behaviour"
+
+
+class Declares(Protocol):
+    """Whatever a behaviour's table may be added to: a tenancy, or ``OnMetadata`` before there is one."""
+
+    def table(self, name: str, *items: SchemaItem, behaviour: str, **info: Any) -> Table:
+        """Returns the table of a behaviour, declared once."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnMetadata:
+    """Adds the tables of behaviours to models that classes are to be mapped to, before any tenancy is made."""
+
+    metadata: MetaData
+
+    def table(self, name: str, *items: SchemaItem, behaviour: str, **info: Any) -> Table:
+        """Returns the table of a behaviour, declared once.
+
+        Raises: as ``behaviour_table``.
+        """
+        return behaviour_table(self.metadata, name, *items, behaviour=behaviour, **info)
 
 
 def behaviour_table(
