@@ -48,6 +48,7 @@ from tenantry.errors.containers import (
     StoreFull,
     StoreUnavailable,
 )
+from tenantry.errors.documents import DropRefused, InvalidDepth, VersionConflict
 from tenantry.errors.dumps import (
     DumpDamaged,
     DumpFailed,
@@ -229,6 +230,7 @@ __all__ = [
     "DatabaseContextMissing",
     "DatabaseNameRefused",
     "Diverged",
+    "DropRefused",
     "DumpDamaged",
     "DumpFailed",
     "DumpRefused",
@@ -252,6 +254,7 @@ __all__ = [
     "IdentityTaken",
     "IllegalStep",
     "ImpersonationRefused",
+    "InvalidDepth",
     "InvalidFilter",
     "InvalidIdempotencyKey",
     "InvalidKey",
@@ -344,5 +347,6 @@ __all__ = [
     "UnknownField",
     "UnsafeLogin",
     "UpsertRefused",
+    "VersionConflict",
     "WallMissing",
 ]

@@ -87,11 +87,13 @@ _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
         errors.LifecycleError,
         errors.TenantExists,
         errors.TenantLimitReached,
+        errors.VersionConflict,
     ),
     _IN_FLIGHT: (errors.IdempotencyInFlight, errors.CreationInProgress),
     _UNFINISHED: (errors.IdempotencyUnfinished,),
     INVALID: (
         errors.EraseNotConfirmed,
+        errors.InvalidDepth,
         errors.InvalidFilter,
         errors.InvalidIdempotencyKey,
         errors.InvalidKey,
