@@ -135,6 +135,7 @@ from tenantry.errors.kept import (
     TenantBusy,
     TransactionBudgetExceeded,
 )
+from tenantry.errors.meetings import CRMConnectionMissing, InvalidDomain, SubscriptionInactive
 from tenantry.errors.moves import CopyDiffers, FenceBusy, MoveRefused, MoveUnknown, TenantMoved, TenantMoving
 from tenantry.errors.observation import ExplainRefused, TooManyStatements
 from tenantry.errors.repositories import (
@@ -185,6 +186,7 @@ from tenantry.errors.tenants import (
     TenantSuspended,
     TenantUnavailable,
 )
+from tenantry.errors.vectors import FilterRefused, VectorRefused
 from tenantry.errors.web import TenantsDisagree
 
 __all__ = [
@@ -208,6 +210,7 @@ __all__ = [
     "BackupFiltered",
     "BackupRefused",
     "BudgetExceeded",
+    "CRMConnectionMissing",
     "CacheRefused",
     "CacheUnavailable",
     "CanaryRefused",
@@ -244,6 +247,7 @@ __all__ = [
     "ExportExists",
     "ExtraMissing",
     "FenceBusy",
+    "FilterRefused",
     "HandlerMissing",
     "HomeBehind",
     "HomeBusy",
@@ -255,6 +259,7 @@ __all__ = [
     "IllegalStep",
     "ImpersonationRefused",
     "InvalidDepth",
+    "InvalidDomain",
     "InvalidFilter",
     "InvalidIdempotencyKey",
     "InvalidKey",
@@ -320,6 +325,7 @@ __all__ = [
     "StoreFull",
     "StoreUnavailable",
     "StreamLost",
+    "SubscriptionInactive",
     "SurprisingErase",
     "TablesLeftOut",
     "TablesUnlike",
@@ -347,6 +353,7 @@ __all__ = [
     "UnknownField",
     "UnsafeLogin",
     "UpsertRefused",
+    "VectorRefused",
     "VersionConflict",
     "WallMissing",
 ]

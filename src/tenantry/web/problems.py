@@ -82,6 +82,7 @@ _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
     _CONFLICT: (
         errors.AccountExists,
         errors.AppendOnlyViolation,
+        errors.CRMConnectionMissing,
         errors.IdentityTaken,
         errors.IllegalStep,
         errors.LifecycleError,
@@ -94,6 +95,7 @@ _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
     INVALID: (
         errors.EraseNotConfirmed,
         errors.InvalidDepth,
+        errors.InvalidDomain,
         errors.InvalidFilter,
         errors.InvalidIdempotencyKey,
         errors.InvalidKey,
@@ -107,7 +109,7 @@ _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
     ),
     _KEY_REUSED: (errors.IdempotencyConflict,),
     _TENANT_IN_BODY: (errors.CrossTenant, errors.TenantImmutable),
-    _LOCKED: (errors.KillSwitchActive,),
+    _LOCKED: (errors.KillSwitchActive, errors.SubscriptionInactive),
     _SUSPENDED: (errors.TenantUnavailable,),
     _LIMITED: (errors.LogInHeld, errors.RateLimited, errors.TenantBusy),
     _QUOTA: (errors.QuotaExceeded, errors.BudgetExceeded),
