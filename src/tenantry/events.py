@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,11 @@ class Step:
 
 Listener = Callable[[Step], None]
 
+# Called with the name of a long operation; what it returns is entered before it begins and left when it is over.
+Watcher = Callable[[str], AbstractContextManager[object]]
+
 _listeners: list[Listener] = []
+_watchers: list[Watcher] = []
 
 
 def listen(listener: Listener) -> Callable[[], None]:
@@ -31,3 +40,27 @@ def announce(operation: str, name: str, **facts: Any) -> None:
     """Tells every listener of one step."""
     for listener in tuple(_listeners):
         listener(Step(operation, name, facts))
+
+
+def watch(watcher: Watcher) -> Callable[[], None]:
+    """Has *watcher* put around every long operation from now on; calling what is returned ends that."""
+    _watchers.append(watcher)
+    return lambda: _watchers.remove(watcher)
+
+
+def watched(operation: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Makes a function a long operation of this name."""
+
+    def wrap(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def around(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not _watchers:
+                return function(*args, **kwargs)
+            with ExitStack() as stack:
+                for watcher in tuple(_watchers):
+                    stack.enter_context(watcher(operation))
+                return function(*args, **kwargs)
+
+        return around
+
+    return wrap

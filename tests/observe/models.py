@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from tenantry import Tenancy
 from tenantry.models import TenantOwned
-from tenantry.observe import Health, Metrics, Observer
+from tenantry.observe import Health, Metrics, Observer, SlowLog
 
 
 class Base(DeclarativeBase):
@@ -38,4 +38,5 @@ class Watched:
         self.tenancy = tenancy
         self.metrics = Metrics()
         self.observer = Observer(tenancy, metrics=self.metrics, slow_threshold_s=0.05, traced=True)
+        self.slow_log = SlowLog(self.observer, keep=3)
         self.health = Health(tenancy)

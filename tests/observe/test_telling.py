@@ -16,10 +16,12 @@ from opentelemetry.trace import StatusCode
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from tenantry import Tenancy
+from tenantry.errors import EraseNotConfirmed
 from tenantry.observe import JSONLines, logger_of
-from tenantry.observe.spans import export_spans
+from tenantry.observe.spans import export_operations, export_spans
 
-from .models import Folder
+from .models import Base, Folder
 
 SECRET = "4711-secret"
 
@@ -137,3 +139,24 @@ def test_without_opentelemetry_a_sentence_names_the_extra():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.startswith("ExtraMissing ")
     assert "tenantry[otel]" in done.stdout
+
+
+def test_long_operations_are_spans_with_their_steps(tmp_path):
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    end = export_operations(provider)
+    tenancy = Tenancy(f"sqlite:///{tmp_path}", models=Base)
+    try:
+        tenancy.install(create_tables=True)
+        tenant = tenancy.tenants.create("acme")
+        with pytest.raises(EraseNotConfirmed):
+            tenancy.tenants.erase("acme", confirm="amce")
+        end()
+        tenancy.tenants.create("beta")
+    finally:
+        tenancy.close()
+    created, refused = exporter.get_finished_spans()
+    assert (created.name, refused.name) == ("tenantry.tenants.create", "tenantry.tenants.erase")
+    assert created.attributes["tenantry.tenant_id"] == str(tenant.id)
+    assert "create place" in [event.name for event in created.events]
+    assert (created.status.status_code, refused.status.status_code) == (StatusCode.UNSET, StatusCode.ERROR)

@@ -24,6 +24,7 @@ from tenantry.archive.stores import Store, open_store
 from tenantry.catalog.archives import Archived
 from tenantry.catalog.operations import BACKUP, RESTORE, VERIFY, Operation
 from tenantry.errors import InvalidKey, TenantNotFound
+from tenantry.events import watched
 from tenantry.tenancy import Tenancy
 from tenantry.types import Isolation, TenantKey
 
@@ -76,6 +77,7 @@ class Archive:
         """The backups by the clock to this store: set, listed, cancelled, and worked off by any number of processes."""
         return schedules_of(self)
 
+    @watched("archive.backup")
     def backup(self, key: TenantKey, *, suspended: bool = False, note: str = "") -> Archived:
         """Returns a new archive of one state of a tenant's rows, which may be written to meanwhile.
 
@@ -86,6 +88,7 @@ class Archive:
         sweeping.sweep(self)
         return backing.back_up(self, self.tenancy.tenants.get(key), suspended=suspended, note=note)
 
+    @watched("archive.verify")
     def verify(self, name: str | Path, *, server: str | None = None) -> Verified:
         """Restores an archive into a scratch place, compares every table there, and records that it was proved.
 
@@ -96,6 +99,7 @@ class Archive:
         sweeping.sweep(self)
         return verifying.verify(self, name, server=server)
 
+    @watched("archive.diff")
     def diff(self, key: TenantKey, name: str | Path = LATEST) -> Difference:
         """Returns how a tenant's rows differ from an archive of it, table by table.
 
@@ -103,6 +107,7 @@ class Archive:
         """
         return diffing.diff(self, self.tenancy.tenants.get(key), name)
 
+    @watched("archive.restore")
     def restore(
         self,
         key: TenantKey,
@@ -138,6 +143,7 @@ class Archive:
         )
         return restoring.restore(self, wanted)
 
+    @watched("archive.import")
     def import_(self, path: str | Path) -> Archived:
         """Puts an archive that came from elsewhere into the store, once its signature holds.
 
@@ -145,6 +151,7 @@ class Archive:
         """
         return importing.import_archive(self, Path(path))
 
+    @watched("archive.export")
     def export(
         self,
         key: TenantKey,
@@ -160,6 +167,7 @@ class Archive:
         """
         return exporting.export(self.tenancy, key, place, form=form, subject=subject, reveal=reveal)
 
+    @watched("archive.prune")
     def prune(self, keep: Keep, key: TenantKey | None = None) -> Sequence[Judged]:
         """Deletes the archives of a tenant, or of all, that *keep* does not count, and returns what stayed and why.
 
@@ -174,6 +182,7 @@ class Archive:
         """
         return operating.unfinished(self.tenancy, BACKUP, VERIFY, RESTORE)
 
+    @watched("archive.resume")
     def resume(self, operation: uuid.UUID) -> Restored | None:
         """Goes on with a restore whose process is gone; of any other operation it removes what was left behind.
 
@@ -181,6 +190,7 @@ class Archive:
         """
         return restoring.resume(self, operation)
 
+    @watched("archive.rollback")
     def rollback(self, operation: uuid.UUID) -> None:
         """Takes back a restore whose process is gone, as far as nobody can have used it yet.
 

@@ -20,6 +20,7 @@ from tenantry.catalog import operations
 from tenantry.catalog.lifecycle import check_step
 from tenantry.catalog.operations import BACKUP, CHANGING, ERASE, VERIFY, Operation
 from tenantry.errors import EraseNotConfirmed, OperationInProgress
+from tenantry.events import watched
 from tenantry.types import Tenant, TenantKey, TenantStatus
 
 _ACTION: Final = "Erasing"
@@ -78,6 +79,7 @@ class Erasing:
         """The audits whose entries are redacted."""
         return audits_of(self.tenancy) if self._audits is None else self._audits
 
+    @watched("erase.tenant")
     def tenant(self, key: TenantKey, *, confirm: str, force: bool = False) -> Certificate:
         """Removes a tenant from every place and returns the certificate; one that was begun and killed is finished.
 
@@ -97,6 +99,7 @@ class Erasing:
             begun = self._begin(tenant, {"scope": TENANT, "place": _place(tenant)})
         return erasing_tenants.erase(self._places(tenant, begun), force=force)
 
+    @watched("erase.person")
     def person(self, key: TenantKey, names: str | Iterable[str], *, mentions: bool = False) -> Certificate:
         """Removes a person from every place of a tenant's and returns the certificate; one that was killed is finished.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from tenantry.catalog.archives import listing
+from tenantry.cli.showing import as_data
 from tenantry.errors import TenantryError
 from tenantry.fleet.homes import common_homes, home_of
 from tenantry.fleet.owners import Owners
@@ -27,6 +29,8 @@ except ImportError:  # there is no PostgreSQL then
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 _STEP: Final = 1024
+# How many of those that were slow are shown.
+_LATELY: Final = 5
 
 
 def portrait(tenancy: Tenancy, tenant: Tenant) -> dict[str, Any]:
@@ -37,6 +41,7 @@ def portrait(tenancy: Tenancy, tenant: Tenant) -> dict[str, Any]:
         "size": _size,
         "rows": _rows,
         "slow": _slow,
+        "slow_lately": _slow_lately,
         "locks": _locks,
     }
     return {name: _seen(look, tenancy, tenant) for name, look in looks.items()}
@@ -89,6 +94,11 @@ def _slow(tenancy: Tenancy, tenant: Tenant) -> list[Mapping[str, Any]]:
     return [{"pid": one.pid, "state": one.state, "seconds": one.seconds, "statement": one.statement} for one in found]
 
 
+def _slow_lately(tenancy: Tenancy, tenant: Tenant) -> list[Mapping[str, Any]] | None:
+    log = tenancy.watcher and tenancy.watcher.slow_log
+    return [as_data(one) for one in log.of(tenant.id, limit=_LATELY)] if log else None
+
+
 def _locks(tenancy: Tenancy, tenant: Tenant) -> list[Mapping[str, Any]]:
     with tenancy.session(tenant.id, read_only=True) as session:
         found = locks(session)
@@ -108,9 +118,18 @@ def _words(name: str, value: Any) -> str:
         return "none that was verified"
     if name == "slow":
         return "; ".join(f"{one['seconds']:.1f} s {one['state']}: {one['statement']}" for one in value) or "nothing now"
+    if name == "slow_lately":
+        return (
+            "; ".join(map(_late, value)) or "nothing" if value is not None else "not kept: SlowLog(observer) keeps it"
+        )
     if name == "locks":
         return "; ".join(map(_lock, value)) or "none"
     return str(value or "none")
+
+
+def _late(one: Mapping[str, Any]) -> str:
+    at = datetime.datetime.fromtimestamp(one["at"], datetime.UTC)
+    return f"{one['seconds']:.1f} s {one['kind']} at {at:%Y-%m-%d %H:%M}: {one['statement']}"
 
 
 def _lock(one: Mapping[str, Any]) -> str:

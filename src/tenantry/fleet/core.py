@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tenantry.errors import ExtraMissing, RunClosed, SeveralHeads
-from tenantry.events import announce
+from tenantry.events import announce, watched
 from tenantry.fleet import journal, planning
 from tenantry.fleet.executors import Executor, Threads
 from tenantry.fleet.failing import describe
@@ -70,6 +70,7 @@ class Fleet:
         """
         return self._runs.plan(Order(verb=verb, target=target, canary=canary, where=where))
 
+    @watched("fleet.upgrade")
     def upgrade(
         self,
         target: str = HEAD,
@@ -101,6 +102,7 @@ class Fleet:
         )
         return self._runs.plan(order) if dry_run else self._runs.go(order, jobs=jobs)
 
+    @watched("fleet.downgrade")
     def downgrade(
         self,
         target: str,
@@ -140,6 +142,7 @@ class Fleet:
                 raise RunClosed(run=run, state=journal.get(connection, run).state, wanted="paused")
             return journal.outcome(connection, run)
 
+    @watched("fleet.resume")
     def resume(
         self,
         run: uuid.UUID | None = None,
@@ -157,6 +160,7 @@ class Fleet:
         self._runs.reopen(found)
         return self._runs.take_part(found, hooks, jobs=jobs)
 
+    @watched("fleet.rollback")
     def rollback(self, run: uuid.UUID, *, ring: Ring | str | None = None, jobs: int = 4) -> Outcome:
         """Brings the homes that a run changed, all or those of one ring, back to where they came from.
 
@@ -207,6 +211,7 @@ class Fleet:
                 finished.append(made.slug)
         return finished
 
+    @watched("fleet.stamp")
     def stamp(self, target: str, *, jobs: int = 4, where: Where | None = None) -> Mapping[Home, Applied]:
         """Records *target* at every home without running anything.
 
@@ -249,6 +254,7 @@ class Fleet:
         """
         return self._history.steps(None, self._history.resolve(HEAD))
 
+    @watched("fleet.check")
     def check(self, *, where: Where | None = None, orphans: bool = True, jobs: int = 4) -> Sequence[Finding]:
         """Returns what is wrong with the schemas of the fleet; an empty answer means that every home was looked at.
 

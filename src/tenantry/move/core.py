@@ -9,6 +9,7 @@ from typing import Any, Final
 from tenantry.catalog import operations
 from tenantry.catalog.operations import DONE, ENDED, MOVE, RESTING, UNDONE, Course, Operation, on_course
 from tenantry.errors import MoveRefused, MoveUnknown
+from tenantry.events import watched
 from tenantry.move.carrying import Carriage, Pace, has_departed
 from tenantry.move.planning import plan_move, refusals_of_return
 from tenantry.move.stages import STEPS, Place, Plan, Status, Step, Trip, Way, place_from
@@ -40,6 +41,7 @@ class Move:
         tenant = self._tenancy.tenants.get(key)
         return plan_move(self._tenancy, tenant, self._target(tenant, isolation, server))
 
+    @watched("move.start")
     def start(
         self,
         key: TenantKey,
@@ -69,6 +71,7 @@ class Move:
             begun = operations.begin(connection, MOVE, plan.tenant.id, step=Step.PREPARE, detail=detail)
         return self._go(begun, [Way.OUT], Pace.of(rate, patience))
 
+    @watched("move.resume")
     def resume(self, key: TenantKey, *, rate: float | None = None, patience: float | None = None) -> Status:
         """Goes on with a move that stopped, the way it was heading, and returns how it stands then.
 
@@ -79,6 +82,7 @@ class Move:
             return self._status(operation)
         return self._go(self._taken(operation), [Way(operation.detail["way"])], Pace.of(rate, patience))
 
+    @watched("move.rollback")
     def rollback(self, key: TenantKey, *, rate: float | None = None, patience: float | None = None) -> Status:
         """Brings a tenant back to where its move began, with every row as it is now.
 
@@ -91,6 +95,7 @@ class Move:
         ways = self._ways_back(operation)
         return self._go(self._taken(operation), ways, Pace.of(rate, patience))
 
+    @watched("move.finalize")
     def finalize(self, key: TenantKey, *, force: bool = False) -> Status:
         """Empties the place that a tenant has left, for good; *force* takes along what stands there and is not ours.
 

@@ -9,6 +9,7 @@ from tenantry.observe.logs import JSONLines, SessionLogger, logger_of
 from tenantry.observe.measuring import Measured
 from tenantry.observe.metrics import METRICS, Metrics, Snapshot
 from tenantry.observe.pools import PoolStatus
+from tenantry.observe.slow_log import SlowLog
 from tenantry.observe.tracking import track_metrics
 from tenantry.observe.transactions import Open, Sent, Slow, Transaction
 
@@ -30,6 +31,7 @@ __all__ = [
     "Sent",
     "SessionLogger",
     "Slow",
+    "SlowLog",
     "Snapshot",
     "Transaction",
     "count_statements",

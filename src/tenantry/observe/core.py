@@ -6,9 +6,9 @@ import logging
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from sqlalchemy.engine import Connection, Engine
@@ -28,6 +28,9 @@ from tenantry.observe.watching import watch_statements
 from tenantry.observe.wording import shown
 from tenantry.tenancy import Tenancy
 
+if TYPE_CHECKING:
+    from tenantry.observe.slow_log import SlowLog
+
 _slow_log: Final = logging.getLogger("tenantry.slow")
 _leak_log: Final = logging.getLogger("tenantry.leaks")
 _observe_log: Final = logging.getLogger("tenantry.observe")
@@ -39,6 +42,8 @@ _MANY: Final = 1000
 
 # Called with each transaction that is over.
 Listener = Callable[[Transaction], None]
+# Called with what was slow, and what its session knows of its request.
+SlowListener = Callable[[Slow, Mapping[str, Any]], None]
 
 _every: Final[WeakSet[Observer]] = WeakSet()
 
@@ -78,6 +83,9 @@ class Observer:
         self._when_gone = self._gone
         self._listeners: list[Listener] = []
         self._beginners: list[Callable[[Transaction], None]] = []
+        self._slow_listeners: list[SlowListener] = []
+        # Where what was slow is kept beyond this process.
+        self.slow_log: SlowLog | None = None
         tenancy.watcher = self
         _every.add(self)
         tenancy.servers.on_engine(self._watch)
@@ -119,6 +127,10 @@ class Observer:
                 self._beginners.remove(began)
 
         return end
+
+    def on_slow(self, listener: SlowListener) -> None:
+        """Has *listener* told of each statement and transaction of a tenant that was slow, right after it was."""
+        self._slow_listeners.append(listener)
 
     def began(self, session: Session, connection: Connection) -> Transaction:
         """Takes note of a transaction that begins."""
@@ -235,6 +247,8 @@ class Observer:
         facts = {"event": f"slow_{kind}", **whose, "seconds": round(seconds, 6), "statement": found.statement}
         sentence = "Slow %s of %s: %.3f s: %s"
         _slow_log.warning(sentence, kind, found.slug or "nobody", seconds, found.statement, extra={"tenantry": facts})
+        for listener in self._slow_listeners if transaction is not None else ():
+            listener(found, transaction.facts)
 
     def _open_gauge(self) -> Gauge:
         counts = Counter(transaction.tenant.slug for transaction in list(self._open.values()))

@@ -11,7 +11,7 @@ from tenantry.catalog import operations, store
 from tenantry.catalog.lifecycle import check_step
 from tenantry.catalog.warming import WarmPlacement
 from tenantry.errors import EraseNotConfirmed, OperationInProgress, TenantCreationDisabled, TenantNotFound
-from tenantry.events import announce
+from tenantry.events import announce, watched
 from tenantry.ids import check_identity, check_slug, parse_key, uuid7
 from tenantry.isolation.base import Strategy
 from tenantry.isolation.control import Control
@@ -46,6 +46,7 @@ class Tenants:
         self._pool = pool
         self._changed = changed
 
+    @watched("tenants.create")
     def create(
         self,
         slug: str,
@@ -84,6 +85,7 @@ class Tenants:
             self._seeding.sow(tenant, name)
         return missing
 
+    @watched("tenants.adopt")
     def adopt(
         self,
         slug: str,
@@ -170,6 +172,7 @@ class Tenants:
         with self._control.manage("Listing identities") as connection:
             return store.identities_of(connection, tenant)
 
+    @watched("tenants.erase")
     def erase(self, key: TenantKey, *, confirm: str, force: bool = False) -> Mapping[str, int]:
         """Removes every row of a tenant and its placement, and returns how many rows went, by table.
 
