@@ -186,7 +186,7 @@ from tenantry.errors.tenants import (
     TenantSuspended,
     TenantUnavailable,
 )
-from tenantry.errors.vectors import FilterRefused, VectorRefused
+from tenantry.errors.vectors import SearchRefused, VectorRefused
 from tenantry.errors.web import TenantsDisagree
 
 __all__ = [
@@ -247,7 +247,6 @@ __all__ = [
     "ExportExists",
     "ExtraMissing",
     "FenceBusy",
-    "FilterRefused",
     "HandlerMissing",
     "HomeBehind",
     "HomeBusy",
@@ -312,6 +311,7 @@ __all__ = [
     "ScheduleUnknown",
     "ScopeRefused",
     "ScriptRefused",
+    "SearchRefused",
     "SecretRefused",
     "SecretUnreadable",
     "ServerExists",

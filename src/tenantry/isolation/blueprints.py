@@ -12,6 +12,7 @@ from tenantry.isolation.ddl import create_statements
 from tenantry.isolation.marks import noting_statements
 from tenantry.isolation.stamps import stamp_statements
 from tenantry.isolation.wall import (
+    EXTENSIONS_SCHEMA,
     Capabilities,
     closed_roles,
     new_tables_statements,
@@ -58,7 +59,7 @@ class Blueprint:
             *schemas_statements(self.config),
             *(create_statements(self.metadata, shared, "postgresql") if shared else []),
             *grants,
-            f"SET LOCAL search_path = {quote(self.config.common_schema)}, pg_temp",
+            f"SET LOCAL search_path = {quote(self.config.common_schema)}, {EXTENSIONS_SCHEMA}, pg_temp",
             self.tables,
             *(noting_statements(self.config.common_schema) if self.head else []),
         ]

@@ -55,7 +55,7 @@ def stored_append_only(name: str) -> list[str]:
 
 def table_ddl(table: Table) -> list[str]:
     """Returns the statements that make one stored table and its indexes, without its triggers."""
-    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    indexes = sorted(filter(_is_for_sqlite, table.indexes), key=lambda index: str(index.name))
     elements: list[ExecutableDDLElement] = [CreateTable(table), *(CreateIndex(index) for index in indexes)]
     return [str(element.compile(dialect=_DIALECT)).strip() for element in elements]
 
@@ -140,6 +140,12 @@ class _Compiler(SQLiteDDLCompiler):
         # Through an index without the tenant in front SQLite judges a condition of the user's on rows of others.
         name = self.preparer.format_table(table)
         return text.replace(f" ON {name} (", f" ON {name} ({quote(TENANT_COLUMN)}, ", 1)
+
+
+def _is_for_sqlite(index: Index) -> bool:
+    # Those of PostgreSQL's own kinds are declared with ddl_if(dialect="postgresql").
+    condition = index._ddl_if
+    return condition is None or condition.dialect is None or _DIALECT.name in condition.dialect
 
 
 def _begins_with_tenant(index: Index) -> bool:

@@ -19,7 +19,6 @@ from tenantry.isolation.wall import (
     Capabilities,
     closed_roles,
     database_statements,
-    quote,
     role_statements,
     table_statements,
 )
@@ -85,7 +84,7 @@ def _database_script(
     if server.name == MAIN:
         check_upgradable(_catalog_version(server))
         yield from postgres_statements(server.config)
-    yield f"SET LOCAL search_path = {quote(server.config.common_schema)}, pg_temp"
+    yield f"SET LOCAL {server.common_path()}"
     if create_tables:
         yield from _creation(server, scripts)
     yield from _walls(server, capabilities, _present(server, create_tables))
