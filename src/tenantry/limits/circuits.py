@@ -25,10 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from tenantry.errors import ConfigurationError
+from tenantry.models.behaviours import Declares
 from tenantry.models.columns import UTCDateTime
 from tenantry.session.clock import moment, on_postgresql
 from tenantry.session.core import TenantSession
-from tenantry.tenancy import Tenancy
 from tenantry.types import TenantKey
 
 _LONGEST: Final = 255
@@ -95,12 +95,12 @@ class Circuit:
     retry_after: float
 
 
-def breakers_table(tenancy: Tenancy, name: str) -> Table:
+def breakers_table(models: Declares, name: str) -> Table:
     """Returns the table of the breakers, added to the models.
 
     Raises: as ``Tenancy.table``.
     """
-    return tenancy.table(
+    return models.table(
         name,
         Column("name", String(_LONGEST), primary_key=True),
         Column("state", String(10), nullable=False),

@@ -1,0 +1,1 @@
+"""Incidents: workflows report events, failures become incidents, what is decided and done about them is kept."""

@@ -1,0 +1,72 @@
+"""What the tables of incidents have in common: a declarative base, a key, times, whose they are, and a correlation."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import ForeignKeyConstraint, MetaData, String, Table, Uuid
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+
+from tenantry.ids import uuid7
+from tenantry.models import AppendOnly, CreatedAt, JSONDocument, TenantOwned, Timestamps, UTCDateTime, Walled
+
+
+class IncidentsBase(DeclarativeBase):
+    """The declarative base of incidents: ``Tenancy(url, models=IncidentsBase)``."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        dict: JSONDocument,
+        dict[str, Any]: JSONDocument,
+        datetime.datetime: UTCDateTime,
+    }
+
+
+class BaseModel(IncidentsBase):
+    """The base of every model: ``id``, ``created_at`` and, where rows may change, ``updated_at``."""
+
+    __abstract__ = True
+
+    if TYPE_CHECKING:
+        id: Mapped[uuid.UUID]
+        created_at: Mapped[datetime.datetime]
+        updated_at: Mapped[datetime.datetime]
+    else:
+
+        @declared_attr
+        @classmethod
+        def id(cls):
+            # A tenant's tables have theirs from the wall's mixins.
+            return (
+                None
+                if issubclass(cls, Walled)
+                else mapped_column(Uuid, primary_key=True, default=uuid7, sort_order=-99)
+            )
+
+        created_at = CreatedAt.__dict__["created_at"]
+
+        @declared_attr
+        @classmethod
+        def updated_at(cls):
+            return None if issubclass(cls, AppendOnly) else Timestamps.__dict__["updated_at"].fget(cls)
+
+
+class TenantMixin(TenantOwned):
+    """Rows of one tenant: ``tenant_id`` is filled in, checked and walled, and refers to the tenant's own row."""
+
+    @classmethod
+    def __table_cls__(cls, name: str, metadata: MetaData, *items: Any, **options: Any) -> Table:
+        own = ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"])
+        return super().__table_cls__(name, metadata, *items, own, **options)
+
+
+def new_correlation() -> str:
+    """Returns a correlation for what came without one."""
+    return uuid7().hex
+
+
+class CorrelationMixin:
+    """``correlation_id``: the request, or the chain of requests, that a row came of."""
+
+    correlation_id: Mapped[str] = mapped_column(String(128), default=new_correlation, index=True, sort_order=70)
