@@ -1,0 +1,50 @@
+"""From a session to the behaviours of its tenancy's meetings."""
+
+from __future__ import annotations
+
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy.orm import Session
+
+from tenantry.errors import ConfigurationError, CrossTenant
+from tenantry.session.core import TenantSession
+from tenantry.tenancy import Tenancy
+
+if TYPE_CHECKING:
+    from tenantry.packs.meetings.pack import Meetings
+
+_known: Final[weakref.WeakKeyDictionary[Tenancy, weakref.ref[Meetings]]] = weakref.WeakKeyDictionary()
+
+
+def know(pack: Meetings) -> None:
+    """Has ``pack_of`` find the meetings of a tenancy as long as they live."""
+    _known[pack.tenancy] = weakref.ref(pack)
+
+
+def pack_of(session: TenantSession) -> Meetings:
+    """Returns the meetings of the tenancy that opened the session.
+
+    Raises: ConfigurationError where none were made.
+    """
+    made = _known.get(session.info["tenancy"])
+    found = made() if made is not None else None
+    if found is None:
+        raise ConfigurationError(
+            what="Nobody made the meetings of this tenancy, so it has no audit and no limits.",
+            fix="Make them right after the Tenancy, and keep them: meetings = Meetings(tenancy).",
+        )
+    return found
+
+
+def of_tenant(session: Session, tenant_id: uuid.UUID) -> TenantSession:
+    """Returns the session as that of the tenant.
+
+    Raises: CrossTenant for another tenant than the session's.
+    """
+    if not isinstance(session, TenantSession):
+        raise ConfigurationError(what=f"A {type(session).__name__} is no tenant's.", fix="Open tenancy.session(key).")
+    if str(session.tenant.id) != str(tenant_id):
+        raise CrossTenant(model="record", tenant=session.tenant.id)
+    return session
