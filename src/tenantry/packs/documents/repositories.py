@@ -182,7 +182,7 @@ class DocumentRepository(KeptRepository[Document]):
         """
         return self._versions(document_id).page(number, size)
 
-    def restore_version(self, target: Document | Key, number: int, **by: Any) -> Document:
+    def restore_version(self, target: Document | Key, /, number: int, **by: Any) -> Document:
         """Returns the document with what it held as version *number*, as its next version.
 
         Raises: RecordNotFound, VersionConflict.

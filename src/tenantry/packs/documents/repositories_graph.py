@@ -166,7 +166,7 @@ class GraphNodeRepository(KeptRepository[GraphNode]):
         )
         return [self.in_order(way) for way in ways]
 
-    def shortest_path(self, source: uuid.UUID, target: uuid.UUID, **options: Any) -> list[GraphNode] | None:
+    def shortest_path(self, /, source: uuid.UUID, target: uuid.UUID, **options: Any) -> list[GraphNode] | None:
         """Returns one of the shortest ways from one node to another, with both ends, or None.
 
         Raises: InvalidDepth.
@@ -177,7 +177,9 @@ class GraphNodeRepository(KeptRepository[GraphNode]):
 class GraphRelationshipRepository(Repository[GraphRelationship]):
     """The lines of the graph."""
 
-    def connect(self, source: uuid.UUID, target: uuid.UUID, relationship_type: str, **values: Any) -> GraphRelationship:
+    def connect(
+        self, /, source: uuid.UUID, target: uuid.UUID, relationship_type: str, **values: Any
+    ) -> GraphRelationship:
         """Returns the line of one type from a node to another, made or with new values.
 
         Raises: UnknownField.
@@ -186,7 +188,7 @@ class GraphRelationshipRepository(Repository[GraphRelationship]):
         return self.upsert({**values, **ends}, key=[*ends])
 
     def connect_documents(
-        self, source: Document, target: Document, relationship_type: str, **values: Any
+        self, /, source: Document, target: Document, relationship_type: str, **values: Any
     ) -> GraphRelationship:
         """Returns the line between two documents, whose nodes are made where they have none.
 

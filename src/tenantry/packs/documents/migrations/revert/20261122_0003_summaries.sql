@@ -1,0 +1,8 @@
+-- Revert documents:20261122_0003_summaries from pg
+-- The rows go with the tables: back up first.
+
+BEGIN;
+
+DROP TABLE summaries;
+
+COMMIT;

@@ -1,0 +1,9 @@
+-- Revert documents:20261122_0004_topics from pg
+-- The rows go with the tables: back up first.
+
+BEGIN;
+
+DROP TABLE document_topics;
+DROP TABLE topics;
+
+COMMIT;

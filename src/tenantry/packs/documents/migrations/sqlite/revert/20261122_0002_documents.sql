@@ -1,0 +1,9 @@
+-- Revert documents:20261122_0002_documents from sqlite
+-- The rows go with the tables: back up first.
+
+BEGIN;
+
+DROP TABLE document_versions;
+DROP TABLE documents;
+
+COMMIT;

@@ -1,0 +1,64 @@
+"""The documents of a tenancy: what they stand on, made once, and repositories that are given it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy.orm import Session
+
+from tenantry.audit import Audit
+from tenantry.cache import Cache
+from tenantry.cache.stores import Store
+from tenantry.packs.documents.repositories import DocumentRepository
+from tenantry.packs.documents.repositories_graph import GraphNodeRepository, TopicRepository
+from tenantry.packs.documents.services import Editing, Processing
+from tenantry.tenancy import Tenancy
+
+if TYPE_CHECKING:
+    from tenantry.fleet.sqitch import SqitchHistory
+
+# A Sqitch project: sqitch.plan, deploy, revert and verify; below sqlite the same for files.
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+class Documents:
+    """Organisations' documents in one tenancy; make it right after that, before anything is opened.
+
+    *store* keeps what dear reads gave; without one every read goes to the database.
+    """
+
+    def __init__(self, tenancy: Tenancy, *, store: Store | None = None, audit: Audit | None = None) -> None:
+        self.tenancy = tenancy
+        self.audit = audit or Audit(tenancy)
+        self.cache = None if store is None else Cache(tenancy, store)
+        self.processing = Processing(tenancy, audit=self.audit, cache=self.cache)
+        self.editing = Editing(tenancy, audit=self.audit, cache=self.cache)
+
+    def __repr__(self) -> str:
+        return f"Documents({self.tenancy!r})"
+
+    def prepare(self) -> None:
+        """Makes what stands ready for all: nothing, since every row of the documents is an organisation's own."""
+
+    def history(self) -> SqitchHistory:
+        """Returns the history of the tables: ``Fleet(tenancy, documents.history())``.
+
+        Raises: ConfigurationError where the tenancy has servers of both kinds.
+        """
+        # A program that serves requests migrates nothing, and loads nothing of it.
+        from tenantry.fleet.sqitch import SqitchHistory  # noqa: PLC0415
+
+        return SqitchHistory(self.tenancy, MIGRATIONS)
+
+    def documents(self, session: Session) -> DocumentRepository:
+        """Returns the repository of documents over a session, with the cache."""
+        return DocumentRepository(session, cache=self.cache)
+
+    def topics(self, session: Session) -> TopicRepository:
+        """Returns the repository of topics over a session, with the cache."""
+        return TopicRepository(session, cache=self.cache)
+
+    def nodes(self, session: Session) -> GraphNodeRepository:
+        """Returns the repository of the graph's nodes over a session, with the cache."""
+        return GraphNodeRepository(session, cache=self.cache)
