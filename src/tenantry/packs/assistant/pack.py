@@ -1,0 +1,150 @@
+"""The assistant of one tenancy: what its parts stand on, made once, right after the tenancy."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from sqlalchemy.orm import Session
+
+from tenantry.access import Access, Claims, FirstAdministrator, Passwords, TokenKey, TokenPair, Tokens, act_as
+from tenantry.audit import Audit
+from tenantry.packs.assistant.companies import Companies
+from tenantry.packs.assistant.library import Library
+from tenantry.packs.assistant.metering import PRICES, Meter
+from tenantry.packs.assistant.permissions import MATRIX, seed_roles
+from tenantry.packs.assistant.retrieval import Retrieval
+from tenantry.packs.assistant.services import LOW_CONFIDENCE, Chats, Processing, Reports
+from tenantry.packs.assistant.users import Person, Users
+from tenantry.session.core import TenantSession
+from tenantry.tenancy import Tenancy
+from tenantry.types import Isolation
+from tenantry.usage.prices import Prices
+from tenantry.vectors import Vectors
+from tenantry.vectors.protocols import Embedder
+
+if TYPE_CHECKING:
+    from tenantry.packs.assistant.aio_pack import AsyncAssistant
+
+R = TypeVar("R")
+
+# The pack's own Alembic history, for Config(migrations=...).
+MIGRATIONS: Final = str(Path(__file__).parent / "migrations")
+_QUARTER: Final = timedelta(minutes=15)
+
+
+class Assistant:
+    """The assistant's parts over one tenancy: who logs in, companies and their databases, documents, chats, reports.
+
+    Without *tokens* they are signed with a key of this process alone. With an *embedder* chunks are found by what they
+    mean. A model's call whose price *prices* does not name is recorded without a cost.
+
+    Raises: as ``Tenancy.table``.
+    """
+
+    def __init__(
+        self,
+        tenancy: Tenancy,
+        *,
+        tokens: Tokens | None = None,
+        passwords: Passwords | None = None,
+        prices: Prices = PRICES,
+        embedder: Embedder | None = None,
+        isolation: Isolation = Isolation.DATABASE,
+        low_confidence: float = LOW_CONFIDENCE,
+    ) -> None:
+        self.tenancy = tenancy
+        self.audit = Audit(tenancy)
+        self.users = Users(passwords)
+        self.access = Access(
+            tenancy,
+            tokens=tokens or _own_tokens(),
+            accounts=self.users,
+            passwords=self.users.passwords,
+            audit=self.audit.record,
+        )
+        self.companies = Companies(tenancy, isolation=isolation)
+        self.library = Library(tenancy)
+        self.meter = Meter(prices)
+        self.processing = Processing(self.meter)
+        self.chats = Chats(self.meter, low_confidence=low_confidence)
+        self.reports = Reports(self.meter)
+        self.retrieval = None if embedder is None else Retrieval(Vectors(tenancy, "document_chunk", embedder=embedder))
+
+    def __repr__(self) -> str:
+        return f"Assistant({self.tenancy!r})"
+
+    @functools.cached_property
+    def aio(self) -> AsyncAssistant:
+        """The same, awaited.
+
+        Raises: ExtraMissing without greenlet.
+        """
+        from tenantry.packs.assistant.aio_pack import AsyncAssistant  # noqa: PLC0415  # needs greenlet
+
+        return AsyncAssistant(self)
+
+    def prepare(self, environ: Mapping[str, str] | None = None) -> FirstAdministrator | None:
+        """Writes the roles, their permissions and the first super admin, as far as they are not there; doing it again
+        is safe, and then gives None.
+
+        Raises: LoginRequired without the platform's login, PasswordRefused.
+        """
+
+        def work(session: Session) -> FirstAdministrator | None:
+            seed_roles(session, MATRIX)
+            return self.users.first_administrator(session, environ)
+
+        return self.on_platform(work)
+
+    def log_in(self, username: str, password: str) -> TokenPair:
+        """Returns the tokens of a new log-in, and keeps when it was.
+
+        Raises: as ``Access.log_in``.
+        """
+        pair = self.access.log_in(username, password)
+        self.on_platform(lambda session: self.users.note_login(session, username))
+        return pair
+
+    def person(self, claims: Claims) -> Person:
+        """Returns which user asks.
+
+        Raises: AccountUnknown.
+        """
+        return self.on_platform(lambda session: self.users.person(session, claims.subject))
+
+    @contextlib.contextmanager
+    def as_company(
+        self, company_id: int, reason: str, *, actor: Claims, role: str = "viewer", lasts: timedelta = _QUARTER
+    ) -> Iterator[TenantSession]:
+        """Opens a session of a company for somebody of the platform, with what *role* may; it is on the company's
+        record first, and the log-in that it takes ends with it.
+
+        Raises: ImpersonationRefused, TokenRefused; TenantNotFound for a company that is not there.
+        """
+        token = self.access.impersonate(actor, self.companies.key(company_id), reason=reason, role=role, lasts=lasts)
+        guise = self.access.verify(token)
+        try:
+            with self.tenancy.session(self.companies.key(company_id)) as session:
+                act_as(session, guise)
+                yield session
+        finally:
+            self.access.log_out(guise)
+
+    def on_platform(self, work: Callable[[Session], R]) -> R:
+        """Returns what *work* gives in a transaction of the primary database.
+
+        Raises: LoginRequired without the platform's login, and whatever *work* raises.
+        """
+        with self.tenancy.platform() as session:
+            found = work(session)
+            session.commit()
+        return found
+
+
+def _own_tokens(**options: Any) -> Tokens:
+    return Tokens([TokenKey.new("own")], issuer="assistant", audience="assistant", **options)

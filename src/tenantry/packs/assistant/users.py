@@ -1,0 +1,204 @@
+"""Users as accounts: who logs in, to which company, and with which permissions, as the primary's tables say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from tenantry.access import Account, FirstAdministrator, Passwords
+from tenantry.access.accounts import ADMIN_NAME, ADMIN_PASSWORD
+from tenantry.access.passwords import one_time_password
+from tenantry.errors import AccountExists, AccountUnknown, CompanyUnknown, RecordNotFound
+from tenantry.models.columns import utc_now
+from tenantry.packs.assistant.models_primary import Company, Role, User, folded
+from tenantry.packs.assistant.permissions import permissions_of
+from tenantry.packs.assistant.words import RoleName
+from tenantry.secrets import Secrets, is_reference
+
+ADMIN_EMAIL: Final = "ASSISTANT_ADMIN_EMAIL"
+# Before the hash of a password that is good for choosing another; the document's table has no column for that.
+_ONE_TIME: Final = "one-time:"
+_LOADED: Final = (joinedload(User.company), joinedload(User.role).options(selectinload(Role.permissions)))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user as the other databases know them: the number that their rows carry, and what they prefer."""
+
+    id: int
+    username: str
+    company_id: int | None
+    role: str | None
+    preferred_llm: str
+    explainability_level: str
+    permissions: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def is_super_admin(self) -> bool:
+        """Whether they are of the platform, and not of a company."""
+        return self.role == RoleName.SUPER_ADMIN and self.company_id is None
+
+
+class Users:
+    """Reads and keeps the primary's users; its methods take a session of ``tenancy.platform()``, the caller commits.
+
+    It is what ``tenantry.access`` reads accounts from: roles come as the permissions that the tables give them.
+    """
+
+    def __init__(self, passwords: Passwords | None = None) -> None:
+        self.passwords = passwords or Passwords()
+
+    def by_name(self, session: Session, name: str) -> Account | None:
+        """Returns the account that logs in with this username, or None."""
+        wanted = folded(name)
+        user = self._one(session, User.username == wanted) if wanted.isprintable() else None
+        return None if user is None else _account(user)
+
+    def by_subject(self, session: Session, subject: str) -> Account | None:
+        """Returns the account that tokens name so: by its username."""
+        return self.by_name(session, subject)
+
+    def keep_password(self, session: Session, subject: str, password_hash: str, *, chosen: bool) -> None:
+        """Keeps another hash of a user's password."""
+        self.get(session, subject).hashed_password = password_hash
+        session.flush()
+
+    def get(self, session: Session, username: str) -> User:
+        """Returns a user with company, role and permissions loaded.
+
+        Raises: AccountUnknown.
+        """
+        found = self._one(session, User.username == folded(username))
+        if found is None:
+            raise AccountUnknown(name=username)
+        return found
+
+    def person(self, session: Session, username: str) -> Person:
+        """Returns who a user is, for use beyond the session.
+
+        Raises: AccountUnknown.
+        """
+        user = self.get(session, username)
+        return Person(
+            id=user.id,
+            username=user.username,
+            company_id=user.company_id,
+            role=None if user.role is None else user.role.name,
+            preferred_llm=user.preferred_llm,
+            explainability_level=user.explainability_level,
+            permissions=permissions_of(user),
+        )
+
+    def create(
+        self,
+        session: Session,
+        username: str,
+        *,
+        email: str,
+        password: str,
+        role: str,
+        company_id: int | None = None,
+        full_name: str | None = None,
+        one_time: bool = False,
+    ) -> User:
+        """Creates a user of a company, or, without one, of the platform; a *one_time* password is for choosing another.
+
+        Raises: AccountExists, PasswordRefused, CompanyUnknown, RecordNotFound for a role that does not exist.
+        """
+        if company_id is not None and session.get(Company, company_id) is None:
+            raise CompanyUnknown(company_id=company_id)
+        user = User(
+            username=username,
+            email=email,
+            hashed_password=(_ONE_TIME if one_time else "") + self.passwords.hash(password),
+            full_name=full_name,
+            company_id=company_id,
+            role_id=_role(session, role).id,
+        )
+        try:
+            with session.begin_nested():
+                session.add(user)
+        except IntegrityError as error:
+            raise AccountExists(name=user.username) from error
+        return user
+
+    def of_company(self, session: Session, company_id: int, *, limit: int = 50, offset: int = 0) -> list[User]:
+        """Returns a company's users by name."""
+        wanted = select(User).where(User.company_id == company_id).order_by(User.username).options(*_LOADED)
+        return [*session.scalars(wanted.limit(limit).offset(offset)).unique()]
+
+    def count(self, session: Session, company_id: int) -> int:
+        """Returns how many users a company has."""
+        return session.scalar(select(func.count()).select_from(User).where(User.company_id == company_id)) or 0
+
+    def by_ids(self, session: Session, ids: set[int]) -> dict[int, User]:
+        """Returns users by their numbers, in one statement: for rows elsewhere that carry them."""
+        return {user.id: user for user in session.scalars(select(User).where(User.id.in_(ids)))} if ids else {}
+
+    def note_login(self, session: Session, username: str) -> None:
+        """Keeps that a user has logged in just now."""
+        self.get(session, username).last_login = utc_now()
+        session.flush()
+
+    def first_administrator(
+        self, session: Session, environ: Mapping[str, str] | None = None
+    ) -> FirstAdministrator | None:
+        """Creates the first super admin from TENANTRY_ADMIN_NAME and TENANTRY_ADMIN_PASSWORD, unless there is one.
+
+        Without a password in the environment it is made up, returned this once, and must be changed at the first
+        log-in. Of two programs that start at once one makes it, and the other gets None.
+
+        Raises: PasswordRefused, SecretUnreadable.
+        """
+        env = os.environ if environ is None else environ
+        if self._one(session, User.role.has(Role.name == RoleName.SUPER_ADMIN.value)) is not None:
+            return None
+        given = _given(env)
+        password, name = given or one_time_password(), env.get(ADMIN_NAME) or "admin"
+        email = env.get(ADMIN_EMAIL) or f"{name}@localhost"
+        try:
+            made = self.create(
+                session, name, email=email, password=password, role=RoleName.SUPER_ADMIN, one_time=given is None
+            )
+        except AccountExists:
+            return None
+        return FirstAdministrator(made.username, None if given else password)
+
+    def _one(self, session: Session, condition: ColumnElement[bool]) -> User | None:
+        found = session.scalars(select(User).where(condition).options(*_LOADED).order_by(User.id).limit(1))
+        return found.unique().first()
+
+
+def _account(user: User) -> Account:
+    kept, company = user.hashed_password, user.company
+    permissions: Any = permissions_of(user)
+    return Account(
+        subject=user.username,
+        name=user.username,
+        tenant=None if company is None else company.tenant,
+        roles=frozenset(),
+        permissions=permissions,
+        password_hash=kept.removeprefix(_ONE_TIME),
+        is_active=user.is_active and (company is None or (company.is_active and company.tenant is not None)),
+        must_change=kept.startswith(_ONE_TIME),
+    )
+
+
+def _role(session: Session, name: str) -> Role:
+    found = session.scalars(select(Role).where(Role.name == str(name))).one_or_none()
+    if found is None:
+        raise RecordNotFound(model="Role")
+    return found
+
+
+def _given(env: Mapping[str, str]) -> str | None:
+    text, stored = env.get(ADMIN_PASSWORD, ""), Secrets(environ=env)
+    if is_reference(text, schemes=stored.schemes):
+        return stored.read(text, whose=ADMIN_PASSWORD)
+    return text or None
