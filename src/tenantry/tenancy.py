@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import uuid
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -87,6 +88,8 @@ class Tenancy:
             pool=WarmPool(self._control, self.servers, self.scripts, self.config.warm),
             changed=self.router.forget,
         )
+        # Told of each tenant whose rows were changed behind its sessions' backs: by a purge, by a restore.
+        self.rows_replaced: list[Callable[[uuid.UUID], object]] = []
         # Told of tenants' transactions: a tenantry.observe.Observer, where one was made.
         self.watcher: Any = None
         self._aio: AsyncTenancy | None = None
@@ -223,8 +226,16 @@ class Tenancy:
         """
         tenant = self.tenants.get(key)
         self.record_operator(reason, tenant.server)
-        with self.servers.strategy_of(tenant).purging(tenant.id) as purge:
-            yield purge
+        try:
+            with self.servers.strategy_of(tenant).purging(tenant.id) as purge:
+                yield purge
+        finally:
+            self.tell_rows_replaced(tenant.id)
+
+    def tell_rows_replaced(self, tenant: uuid.UUID) -> None:
+        """Tells whoever keeps something of a tenant's rows that they changed behind its sessions' backs."""
+        for listener in self.rows_replaced:
+            listener(tenant)
 
     def purge(
         self,

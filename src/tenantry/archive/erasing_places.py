@@ -59,7 +59,10 @@ class Places:
 
     def purging(self, reason: str) -> AbstractContextManager[Purge]:
         """Opens a transaction on the tenant's rows, past the walls; the reason is on the record first."""
-        return self.archive.tenancy.purging(self.tenant, reason=reason)
+        tenancy = self.archive.tenancy
+        tenancy.record_operator(reason, self.tenant.server)
+        # What is kept of the rows elsewhere goes by itself, and is counted.
+        return tenancy.servers.strategy_of(self.tenant).purging(self.tenant.id)
 
     def catalog(self) -> AbstractContextManager[Connection]:
         """Opens a transaction on the catalog."""

@@ -146,6 +146,7 @@ def _clear(writer: Writer, source: Source, *, in_place: bool) -> None:
 
 def _end(archive: Archive, tenant: Tenant, course: Course) -> Restored:
     _lift(archive, tenant, course)
+    archive.tenancy.tell_rows_replaced(tenant.id)
     keep_anchors(archive, course)
     unmark(archive.tenancy, tenant, course)
     return Restored(tenant, course.detail["archive"], course.detail["rows"], course.detail.get("kept"))

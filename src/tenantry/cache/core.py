@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import time
@@ -69,6 +70,7 @@ class Cache:
         self._lead_for = lead_for
         self._tally = Tally()
         watch(tenancy, Watcher(store, close_for, stale_when_down))
+        tenancy.rows_replaced.append(self._clear_replaced)
 
     def __repr__(self) -> str:
         return f"Cache({self.store!r})"
@@ -160,6 +162,11 @@ class Cache:
         Raises: CacheUnavailable.
         """
         return self.store.forget(tenant, subject)
+
+    def _clear_replaced(self, tenant: uuid.UUID) -> None:
+        # What happened has happened: with a store that is down, the results' time is the limit.
+        with contextlib.suppress(CacheUnavailable):
+            self.store.forget(tenant, None)
 
     def stats(self, tenant: Tenant | uuid.UUID | None = None) -> Statistics:
         """Returns what this process counted, of one tenant or of all."""

@@ -247,8 +247,9 @@ class Observer:
         facts = {"event": f"slow_{kind}", **whose, "seconds": round(seconds, 6), "statement": found.statement}
         sentence = "Slow %s of %s: %.3f s: %s"
         _slow_log.warning(sentence, kind, found.slug or "nobody", seconds, found.statement, extra={"tenantry": facts})
-        for listener in self._slow_listeners if transaction is not None else ():
-            listener(found, transaction.facts)
+        if transaction is not None:
+            for listener in self._slow_listeners:
+                listener(found, transaction.facts)
 
     def _open_gauge(self) -> Gauge:
         counts = Counter(transaction.tenant.slug for transaction in list(self._open.values()))
