@@ -68,7 +68,8 @@ def fingerprint(db: TenantSession) -> str:
     # PostgreSQL spells a whole row as text much faster than Python does.
     columns = "{0}::text" if db.get_bind().dialect.name == "postgresql" else "{0}.*"
     for table in owned_tables(HelpdeskBase.metadata, Ownership.RECORD, Ownership.TENANT):
-        whole = text(f"SELECT {columns.format(table.name)} FROM {table.name} ORDER BY tenant_id, id")
+        key = ", ".join(column.name for column in table.primary_key)
+        whole = text(f"SELECT {columns.format(table.name)} FROM {table.name} ORDER BY {key}")
         digest.update(table.name.encode())
         for row in db.execute(whole, execution_options={"yield_per": BATCH}):
             digest.update(repr(tuple(row)).encode())

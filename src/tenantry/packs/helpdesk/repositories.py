@@ -1,11 +1,21 @@
-"""The helpdesk's repositories over a tenant's session; ``aio`` has their awaited faces."""
+"""The repositories of the desk itself over a tenant's session; ``aio`` has their awaited faces."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from tenantry.packs.helpdesk.models import Agent, Company, Conversation, Ticket
+from tenantry.packs.helpdesk.models import (
+    Agent,
+    Attachment,
+    Company,
+    Contact,
+    Conversation,
+    Group,
+    Tag,
+    Ticket,
+    TicketField,
+)
 from tenantry.repository import Repository
 
 
@@ -24,9 +34,43 @@ class AgentRepository(Repository[Agent]):
         """Returns the agent whom the platform calls so, or None."""
         return self.find(agent_id=agent_id)
 
+    def get_active(self) -> list[Agent]:
+        """Returns the agents who work, by name."""
+        return self.list(is_active=True, order_by="name")
+
+
+class GroupRepository(Repository[Group]):
+    """Groups of the company's agents."""
+
+    def get_by_group_id(self, group_id: str) -> Group | None:
+        """Returns the group that the platform calls so, or None."""
+        return self.find(group_id=group_id)
+
+
+class ContactRepository(Repository[Contact]):
+    """The people who ask."""
+
+    def get_by_email(self, email: str) -> Contact | None:
+        """Returns the first contact with this address, or None."""
+        return self.find(email=email)
+
+    def search_contacts(self, query: str, limit: int = 50) -> list[Contact]:
+        """Returns contacts whose name, address or organisation holds *query*, whatever its case.
+
+        Raises: InvalidPage for a limit below 0.
+        """
+        return self.query().search(query, ["name", "email", "organization"]).order_by("name").limit(limit).all()
+
 
 class TicketRepository(Repository[Ticket]):
     """The company's tickets; lists come with the latest first."""
+
+    def get_by_ticket_id(self, ticket_id: str) -> Ticket:
+        """Returns the ticket that the platform calls so.
+
+        Raises: RecordNotFound.
+        """
+        return self.one(ticket_id=ticket_id)
 
     def get_recent_tickets(self, limit: int = 10) -> list[Ticket]:
         """Returns the latest tickets.
@@ -39,9 +83,17 @@ class TicketRepository(Repository[Ticket]):
         """Returns the tickets of one priority."""
         return self.list(priority=priority, order_by="-created_at")
 
+    def get_by_status(self, status: str) -> list[Ticket]:
+        """Returns the tickets in one state."""
+        return self.list(status=status, order_by="-created_at")
+
     def get_by_agent(self, agent_id: str) -> list[Ticket]:
         """Returns the tickets of the agent whom the platform calls so."""
         return self.list(Ticket.agent.has(Agent.agent_id == agent_id), order_by="-created_at")
+
+    def get_by_tag(self, name: str) -> list[Ticket]:
+        """Returns the tickets that have a tag."""
+        return self.list(Ticket.tags.any(Tag.name == name), order_by="-created_at")
 
     def search_tickets(self, query: str, filters: Mapping[str, Any] | None = None, *, limit: int = 50) -> list[Ticket]:
         """Returns tickets whose subject or description holds *query*, whatever its case.
@@ -79,3 +131,25 @@ class ConversationRepository(Repository[Conversation]):
         Raises: InvalidPage for a limit below 0.
         """
         return self.query().search(query, "content").order_by("-created_at").limit(limit).all()
+
+
+class AttachmentRepository(Repository[Attachment]):
+    """The files that came with tickets and conversations."""
+
+    def get_by_ticket(self, ticket_id: str) -> list[Attachment]:
+        """Returns the files of the ticket that the platform calls so, and of what was said about it."""
+        on_ticket = Attachment.ticket.has(Ticket.ticket_id == ticket_id)
+        on_conversation = Attachment.conversation.has(Conversation.ticket_id == ticket_id)
+        return self.list(on_ticket | on_conversation, order_by="created_at")
+
+
+class TagRepository(Repository[Tag]):
+    """The words that tickets are found by."""
+
+
+class TicketFieldRepository(Repository[TicketField]):
+    """The fields that a company's tickets have beside their own."""
+
+    def get_in_order(self) -> list[TicketField]:
+        """Returns the fields as they stand in a form."""
+        return self.list(order_by=["position", "name"])

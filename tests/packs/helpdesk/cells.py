@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from tenantry import Tenancy
 from tenantry.packs import helpdesk
-from tenantry.packs.helpdesk import Agent, Conversation, HelpdeskBase, Ticket
+from tenantry.packs.helpdesk import Agent, Conversation, Helpdesk, HelpdeskBase, Ticket
 
 POSTGRESQL_DOORS = ("sync", "psycopg", "asyncpg")
 SQLITE_DOORS = ("sync", "aiosqlite")
@@ -58,6 +58,14 @@ class Place:
 
 
 PLACES = [Place(cell, door) for cell, (_, doors) in CELLS.items() for door in doors]
+# Where a door makes no difference: each cell once; and where it might, each driver once more.
+SYNC_PLACES = [Place(cell, "sync") for cell in CELLS]
+FEW_PLACES = [
+    *SYNC_PLACES,
+    Place("postgresql-rows", "psycopg"),
+    Place("postgresql-rows", "asyncpg"),
+    Place("sqlite-file", "aiosqlite"),
+]
 
 
 class Ground:
@@ -76,6 +84,7 @@ class Ground:
                 app.replace("postgresql:", "postgresql+asyncpg:"), models=HelpdeskBase, owner_url=url, **logins
             ),
         }
+        self._packs = {name: Helpdesk(tenancy) for name, tenancy in self._tenancies.items()}
         for name in ("sqlite", "psycopg"):
             self._tenancies[name].install(create_tables=True)
         for cell, (isolation, _) in CELLS.items():
@@ -84,9 +93,11 @@ class Ground:
 
     def tenancy(self, place: Place) -> Tenancy:
         """Returns the tenancy whose driver the place names."""
-        if place.cell.startswith("sqlite"):
-            return self._tenancies["sqlite"]
-        return self._tenancies["asyncpg" if place.door == "asyncpg" else "psycopg"]
+        return self._tenancies[_driver(place)]
+
+    def pack(self, place: Place) -> Helpdesk:
+        """Returns the helpdesk over that tenancy."""
+        return self._packs[_driver(place)]
 
     def close(self) -> None:
         psycopg = self._tenancies["psycopg"]
@@ -119,6 +130,12 @@ class Ground:
             session.add_all(_tickets(side, agents))
             session.flush()
             session.add_all(_conversations(side))
+
+
+def _driver(place: Place) -> str:
+    if place.cell.startswith("sqlite"):
+        return "sqlite"
+    return "asyncpg" if place.door == "asyncpg" else "psycopg"
 
 
 def _tickets(side: str, agents: dict[str, Agent]) -> Iterator[Ticket]:

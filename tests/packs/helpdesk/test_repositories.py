@@ -30,6 +30,7 @@ def conversations(desk: Desk) -> Any:
     return desk.repository("ConversationRepository")
 
 
+@pytest.mark.ledger("S0-061")
 def test_recent_tickets_come_latest_first_and_no_more_than_asked(tickets: Any) -> None:
     assert numbers(tickets.get_recent_tickets()) == ["t-5", "t-4", "t-3", "t-2", "t-1"]
     assert numbers(tickets.get_recent_tickets(limit=2)) == ["t-5", "t-4"]
@@ -37,16 +38,19 @@ def test_recent_tickets_come_latest_first_and_no_more_than_asked(tickets: Any) -
         tickets.get_recent_tickets(limit=-1)
 
 
+@pytest.mark.ledger("S0-062")
 def test_tickets_of_one_priority(tickets: Any) -> None:
     assert numbers(tickets.get_by_priority("high")) == ["t-4", "t-1"]
     assert numbers(tickets.get_by_priority("nonsense")) == []
 
 
+@pytest.mark.ledger("S0-063")
 def test_tickets_of_an_agent_by_the_name_the_platform_gives(tickets: Any) -> None:
     assert numbers(tickets.get_by_agent("agent_1")) == ["t-2", "t-1"]
     assert numbers(tickets.get_by_agent("agent_3")) == []
 
 
+@pytest.mark.ledger("S0-064")
 def test_search_takes_a_value_or_a_list_of_values(tickets: Any) -> None:
     assert numbers(tickets.search_tickets("login issues")) == ["t-4", "t-3", "t-2", "t-1"]
     filters = {"status": "open", "priority": ["high", "urgent"]}
@@ -55,6 +59,7 @@ def test_search_takes_a_value_or_a_list_of_values(tickets: Any) -> None:
     assert numbers(tickets.search_tickets("login issues", limit=1)) == ["t-4"]
 
 
+@pytest.mark.ledger("S0-078")
 def test_search_text_stands_for_itself(tickets: Any) -> None:
     assert numbers(tickets.search_tickets("100%")) == ["t-5"]
     assert numbers(tickets.search_tickets("100_")) == []
@@ -68,6 +73,7 @@ def test_search_refuses_filters_that_no_ticket_has(tickets: Any) -> None:
         tickets.search_tickets("login", {"status": 7})
 
 
+@pytest.mark.ledger("S0-065")
 def test_create_ticket_fills_in_what_is_missing(desk: Desk, tickets: Any) -> None:
     given = {
         "subject": "Password Reset Request",
