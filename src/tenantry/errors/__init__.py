@@ -96,6 +96,7 @@ from tenantry.errors.fleet import (
     TenantColumnKept,
     WallMissing,
 )
+from tenantry.errors.incidents import VendorInactive, WorkflowInactive
 from tenantry.errors.installation import (
     CatalogMissing,
     CatalogVersionMismatch,
@@ -107,6 +108,14 @@ from tenantry.errors.installation import (
     ServerExists,
     ServerUnknown,
     UnsafeLogin,
+)
+from tenantry.errors.jobs import (
+    JobForeign,
+    JobHeadersRefused,
+    JobRecordMissing,
+    JobTenantMissing,
+    JobTenantsDisagree,
+    NoJob,
 )
 from tenantry.errors.kept import (
     AnchorUnreadable,
@@ -266,6 +275,11 @@ __all__ = [
     "InvalidSlug",
     "InvalidUsage",
     "IsolationUnavailable",
+    "JobForeign",
+    "JobHeadersRefused",
+    "JobRecordMissing",
+    "JobTenantMissing",
+    "JobTenantsDisagree",
     "KillSwitchActive",
     "LifecycleError",
     "LogInHeld",
@@ -277,6 +291,7 @@ __all__ = [
     "MoveRefused",
     "MoveUnknown",
     "NoArchive",
+    "NoJob",
     "OperationInProgress",
     "OperationLost",
     "OperationUnknown",
@@ -354,6 +369,8 @@ __all__ = [
     "UnsafeLogin",
     "UpsertRefused",
     "VectorRefused",
+    "VendorInactive",
     "VersionConflict",
     "WallMissing",
+    "WorkflowInactive",
 ]

@@ -111,7 +111,7 @@ _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
     ),
     _KEY_REUSED: (errors.IdempotencyConflict,),
     _TENANT_IN_BODY: (errors.CrossTenant, errors.TenantImmutable),
-    _LOCKED: (errors.KillSwitchActive, errors.SubscriptionInactive),
+    _LOCKED: (errors.KillSwitchActive, errors.SubscriptionInactive, errors.VendorInactive, errors.WorkflowInactive),
     _SUSPENDED: (errors.TenantUnavailable,),
     _LIMITED: (errors.LogInHeld, errors.RateLimited, errors.TenantBusy),
     _QUOTA: (errors.QuotaExceeded, errors.BudgetExceeded),
