@@ -26,6 +26,7 @@ from tenantry.packs.incidents.states import ActionStatus, ActionType, CircuitSta
 from tenantry.packs.incidents.vendors import Vendors
 
 if TYPE_CHECKING:
+    from tenantry.packs.incidents.http import router
     from tenantry.packs.incidents.repositories import (
         ActionRepository,
         BaseRepository,

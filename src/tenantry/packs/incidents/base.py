@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from sqlalchemy import ForeignKeyConstraint, MetaData, String, Table, Uuid
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, String, Table, Uuid, event
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, Session, declared_attr, mapped_column, object_session
 
 from tenantry.ids import uuid7
 from tenantry.models import AppendOnly, CreatedAt, JSONDocument, TenantOwned, Timestamps, UTCDateTime, Walled
+
+_LONGEST: Final = 128
 
 
 class IncidentsBase(DeclarativeBase):
@@ -61,12 +63,18 @@ class TenantMixin(TenantOwned):
         return super().__table_cls__(name, metadata, *items, own, **options)
 
 
-def new_correlation() -> str:
-    """Returns a correlation for what came without one."""
-    return uuid7().hex
-
-
 class CorrelationMixin:
-    """``correlation_id``: the request, or the chain of requests, that a row came of."""
+    """``correlation_id``: the request that a row came of, unless it is given, or else one of its own."""
 
-    correlation_id: Mapped[str] = mapped_column(String(128), default=new_correlation, index=True, sort_order=70)
+    correlation_id: Mapped[str] = mapped_column(String(_LONGEST), index=True, sort_order=70)
+
+
+@event.listens_for(CorrelationMixin, "before_insert", propagate=True)
+def _correlate(_: Mapper[Any], __: Connection, row: CorrelationMixin) -> None:
+    if row.correlation_id is None:
+        row.correlation_id = _correlation_of(object_session(row))
+
+
+def _correlation_of(session: Session | None) -> str:
+    asked = None if session is None else session.info.get("correlation_id")
+    return uuid7().hex if asked is None else str(asked)[:_LONGEST]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenantry.access.core import looking
 from tenantry.errors import RecordNotFound, VendorInactive
@@ -63,6 +63,15 @@ class Vendors:
             raise
         self._keep_in_step(name, breakers.state(key, name), failed=False)
 
+    def standing(self, key: TenantKey, name: str) -> dict[str, Any]:
+        """Returns how a vendor stands for a tenant: its breaker's state, and how often it may be called.
+
+        Raises: RecordNotFound, VendorInactive, LoginRequired.
+        """
+        with self.tenancy.platform() as session:
+            vendor = looking(session, lambda platform: usable(VendorRows(platform), name))
+        return told_of(vendor, self.behaviours.breakers(policy_of(vendor)).state(key, name))
+
     def _keep_in_step(self, name: str, circuit: Circuit, *, failed: bool) -> None:
         with self.tenancy.platform() as session:
             VendorRows(session).keep_in_step(name, circuit, failed=failed)
@@ -97,3 +106,9 @@ def limit_of(vendor: Vendor) -> Limit:
 def resource_of(vendor: Vendor) -> str:
     """Returns what calls of the vendor are counted as."""
     return f"vendor:{vendor.id}"
+
+
+def told_of(vendor: Vendor, circuit: Circuit) -> dict[str, Any]:
+    """Returns what a tenant is told of a vendor: nothing of other tenants' calls."""
+    own = {"state": circuit.state, "failures": circuit.failures, "retry_after": circuit.retry_after}
+    return {"name": vendor.name, "rate_limit_per_minute": vendor.rate_limit_per_minute, **own}

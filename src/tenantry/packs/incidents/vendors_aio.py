@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 from tenantry.access.core import looking
 from tenantry.limits import Circuit
 from tenantry.packs.incidents.models import Vendor
 from tenantry.packs.incidents.rows_control import VendorRows
-from tenantry.packs.incidents.vendors import Vendors, limit_of, policy_of, resource_of, usable
+from tenantry.packs.incidents.vendors import Vendors, limit_of, policy_of, resource_of, told_of, usable
 from tenantry.types import TenantKey
 
 
@@ -43,6 +44,18 @@ class AsyncVendors:
                 await self._keep_in_step(name, await breakers.aio.state(key, name), failed=True)
             raise
         await self._keep_in_step(name, await breakers.aio.state(key, name), failed=False)
+
+    async def standing(self, key: TenantKey, name: str) -> dict[str, Any]:
+        """Returns how a vendor stands for a tenant.
+
+        Raises: as ``Vendors.standing``.
+        """
+        vendor = await self._look(name)
+        return told_of(vendor, await self._behaviours.breakers(policy_of(vendor)).aio.state(key, name))
+
+    async def _look(self, name: str) -> Vendor:
+        async with self._tenancy.platform() as session:
+            return await session.run_sync(lambda db: looking(db, lambda found: usable(VendorRows(found), name)))
 
     async def _keep_in_step(self, name: str, circuit: Circuit, *, failed: bool) -> None:
         async with self._tenancy.platform() as session:
