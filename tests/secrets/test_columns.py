@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, make_url, select, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tenantry import Tenancy
@@ -78,3 +80,44 @@ def test_a_server_may_be_named_by_a_reference(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(SecretUnreadable, match="A database URL stands in env:NOT_SET"):
         tenancy.servers.add("third", "env:NOT_SET")
     tenancy.close()
+
+
+@pytest.mark.parametrize("driver", ["postgresql", "postgresql+asyncpg"])
+def test_each_connection_logs_in_with_what_the_reference_leads_to_then(
+    postgres: Any, fresh_database: str, tmp_path: Path, driver: str
+) -> None:
+    kept, login = tmp_path / "url", f"rotated_{uuid.uuid4().hex[:8]}"
+    owner = Tenancy(fresh_database, models=Base)
+    owner.install(create_tables=True)
+    owner.tenants.create("acme")
+    url = owner.create_login(login, role="app").replace("postgresql:", f"{driver}:")
+    kept.write_text(url)
+    tenancy = Tenancy(f"file:{kept}", models=Base, owner_url=fresh_database)
+    rotated = uuid.uuid4().hex
+
+    async def ask() -> None:
+        async with tenancy.aio.session("acme") as first:
+            await first.execute(text("select 1"))
+            rotate()
+            async with tenancy.aio.session("acme") as second:
+                await second.execute(text("select 1"))
+        await tenancy.aio.close()
+
+    def rotate() -> None:
+        with postgres.admin() as connection:
+            connection.execute(f"alter role \"{login}\" password '{rotated}'")
+        kept.write_text(make_url(url).set(password=rotated).render_as_string(hide_password=False))
+
+    try:
+        asyncio.run(ask())
+        with tenancy.session("acme") as db:
+            db.execute(text("select 1"))
+            kept.unlink()
+            with pytest.raises(SecretUnreadable), tenancy.session("acme") as another:
+                another.execute(text("select 1"))
+    finally:
+        tenancy.close()
+        owner.close()
+        with postgres.admin() as connection:
+            connection.execute(f'drop owned by "{login}"')
+            connection.execute(f'drop role "{login}"')

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import functools
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -37,9 +38,20 @@ _closings: Final[set[asyncio.Future[None]]] = set()
 
 MakeRoom = Callable[[], None]
 AsyncMakeRoom = Callable[[], Awaitable[None]]
+# Asked before each connection is made, for the name and the password to log in with.
+Credentials = Callable[[], Mapping[str, Any]]
+# From a driver's own way to connect to one within the budget.
+Connecting = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def postgres_engine(url: URL, config: Config, *, budget: Budget | None = None, make_room: MakeRoom) -> Engine:
+def postgres_engine(
+    url: URL,
+    config: Config,
+    *,
+    budget: Budget | None = None,
+    make_room: MakeRoom,
+    credentials: Credentials | None = None,
+) -> Engine:
     """Returns a psycopg engine whose every transaction is bound.
 
     Raises: ExtraMissing without psycopg.
@@ -55,7 +67,8 @@ def postgres_engine(url: URL, config: Config, *, budget: Budget | None = None, m
     )
 
     def connect(_: object, __: object, arguments: Any, options: Any) -> Any:
-        return _budgeted(budget, make_room, lambda: psycopg_driver.BoundConnection.connect(*arguments, **options))
+        fresh = {**options, **(credentials() if credentials else {})}
+        return _budgeted(budget, make_room, lambda: psycopg_driver.BoundConnection.connect(*arguments, **fresh))
 
     event.listen(engine, "do_connect", connect)
     hook_psycopg(engine, config)
@@ -76,7 +89,13 @@ def _budgeted(budget: Budget | None, make_room: MakeRoom, connect: Callable[[], 
 
 
 def async_postgres_engine(
-    url: URL, config: Config, *, budget: Budget | None = None, make_room: AsyncMakeRoom, prepared: bool
+    url: URL,
+    config: Config,
+    *,
+    budget: Budget | None = None,
+    make_room: AsyncMakeRoom,
+    credentials: Credentials | None = None,
+    prepared: bool,
 ) -> AsyncEngine:
     """Returns an async engine on the driver that *url* names, psycopg unless it says asyncpg.
 
@@ -84,12 +103,13 @@ def async_postgres_engine(
     """
     if create_async_engine is None:
         raise ExtraMissing(module="The asynchronous door", extra="asyncpg")
+    connecting = functools.partial(_async_budgeted, budget, make_room, credentials)
     if url.get_driver_name() == "asyncpg":
-        return _asyncpg_engine(url, config, budget=budget, make_room=make_room, prepared=prepared)
-    return _async_psycopg_engine(url, config, budget=budget, make_room=make_room)
+        return _asyncpg_engine(url, config, connecting, prepared=prepared)
+    return _async_psycopg_engine(url, config, connecting)
 
 
-def _async_psycopg_engine(url: URL, config: Config, *, budget: Budget | None, make_room: AsyncMakeRoom) -> AsyncEngine:
+def _async_psycopg_engine(url: URL, config: Config, connecting: Connecting) -> AsyncEngine:
     if psycopg_driver is None:
         raise ExtraMissing(module="The asynchronous PostgreSQL door", extra="postgres")
     connect = psycopg_driver.AsyncBoundConnection.connect
@@ -98,20 +118,18 @@ def _async_psycopg_engine(url: URL, config: Config, *, budget: Budget | None, ma
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         poolclass=AsyncPool,
-        connect_args={"async_creator_fn": _async_budgeted(budget, make_room, connect)},
+        connect_args={"async_creator_fn": connecting(connect)},
         **_pool_options(config),
     )
     hook_psycopg(engine.sync_engine, config)
     return engine
 
 
-def _asyncpg_engine(
-    url: URL, config: Config, *, budget: Budget | None, make_room: AsyncMakeRoom, prepared: bool
-) -> AsyncEngine:
+def _asyncpg_engine(url: URL, config: Config, connecting: Connecting, *, prepared: bool) -> AsyncEngine:
     if asyncpg_driver is None:
         raise ExtraMissing(module="The asyncpg door", extra="asyncpg")
     arguments: dict[str, Any] = {
-        "async_creator_fn": _async_budgeted(budget, make_room, asyncpg_driver.connect),
+        "async_creator_fn": connecting(asyncpg_driver.connect),
         "connection_class": asyncpg_driver.BoundConnection,
     }
     if not prepared:
@@ -130,12 +148,16 @@ def _asyncpg_engine(
     return engine
 
 
-def _async_budgeted(budget: Budget | None, make_room: AsyncMakeRoom, connect: Callable[..., Any]) -> Callable[..., Any]:
+def _async_budgeted(
+    budget: Budget | None, make_room: AsyncMakeRoom, credentials: Credentials | None, connect: Callable[..., Any]
+) -> Callable[..., Any]:
     async def creator(*arguments: Any, **options: Any) -> Any:
+        # A reference may lead to a file or a service.
+        fresh = {**options, **(await asyncio.to_thread(credentials) if credentials else {})}
         if budget is None:
-            return await _whole(connect(*arguments, **options))
+            return await _whole(connect(*arguments, **fresh))
         await budget.acquire_async(make_room)
-        return await _whole(_held(budget, connect(*arguments, **options)))
+        return await _whole(_held(budget, connect(*arguments, **fresh)))
 
     return creator
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, MetaData, text
@@ -67,6 +68,8 @@ class PostgresServer:
         self.demoted = False
         self.walled = False
         self._urls = dict(urls)
+        # By login, for those that are only references: a password may be another by now.
+        self._readers: dict[str, Callable[[], URL]] = {}
         self._checked = False
         self._lock = threading.Lock()
         self._blueprints: dict[str | None, Blueprint] = {}
@@ -86,46 +89,59 @@ class PostgresServer:
         return self._urls[APP].database or ""
 
     def url(self, login: str, *, action: str, database: str | None = None) -> URL:
-        """Returns the URL of one login.
+        """Returns the URL of one login; one that is a reference is read anew.
 
-        Raises: LoginRequired when it was not given and this is no development server.
+        Raises: LoginRequired when it was not given and this is no development server, SecretUnreadable.
         """
-        url = self._urls.get(login) or self._development_url(login, action)
+        reader = self._readers.get(login)
+        url = reader() if reader else self._urls.get(login) or self._development_url(login, action)
         return url.set(database=database) if database else url
 
     def has_login(self, login: str) -> bool:
         """Whether a URL was given for this login."""
         return login in self._urls
 
-    def lend_login(self, login: str, url: URL) -> None:
-        """Makes a login's URL known where none was given; one that was given stays."""
-        self._urls.setdefault(login, url)
+    def lend_login(self, login: str, url: URL, *, read_again: Callable[[], URL] | None = None) -> None:
+        """Makes a login's URL known where none was given; one that was given stays.
+
+        With *read_again* each new connection logs in with the name and password that it returns then.
+        """
+        if self._urls.setdefault(login, url) is url and read_again is not None:
+            self._readers[login] = read_again
+
+    def _credentials(self, login: str) -> Callable[[], Mapping[str, Any]] | None:
+        reader = self._readers.get(login)
+        return functools.partial(_credentials_in, reader) if reader else None
 
     def engine(self, login: str, *, action: str, prepared: bool = True) -> Engine:
         """Returns the shared engine of one login."""
         key = (login, prepared)
-        return self.engines.shared(key, lambda: self._make(self.url(login, action=action)))
+        return self.engines.shared(key, lambda: self._make(self.url(login, action=action), login))
 
     def async_engine(self, login: str, *, action: str, prepared: bool = True) -> AsyncEngine:
         """Returns the shared engine of one login for the running event loop."""
 
         def make() -> AsyncEngine:
-            return self._make_async(self.url(login, action=action), prepared=prepared)
+            return self._make_async(self.url(login, action=action), login, prepared=prepared)
 
         return self.engines.of_this_loop().shared((login, prepared), make)
 
     def database_engine(self, name: str) -> Engine:
         """Returns the app login's engine for a tenant's own database, within the connection budget."""
-        url = self.url(APP, action="Opening a session", database=name)
-        return self.engines.bounded(name, lambda: self._make(url, budgeted=True))
+
+        def make() -> Engine:
+            return self._make(self.url(APP, action="Opening a session", database=name), APP, budgeted=True)
+
+        return self.engines.bounded(name, make)
 
     def async_database_engine(self, name: str) -> AsyncEngine:
         """Returns the same for the running event loop."""
-        engines = self.engines.of_this_loop()
-        url = self.url(APP, action="Opening a session", database=name)
-        return engines.bounded(
-            name, lambda: self._make_async(url, prepared=self.config.prepared_statements, budgeted=True)
-        )
+
+        def make() -> AsyncEngine:
+            url = self.url(APP, action="Opening a session", database=name)
+            return self._make_async(url, APP, prepared=self.config.prepared_statements, budgeted=True)
+
+        return self.engines.of_this_loop().bounded(name, make)
 
     def preamble(self, *settings: str, role: str = APP) -> str:
         """Returns what follows BEGIN: on a demoted login the role, then *settings*, each as SET LOCAL."""
@@ -315,7 +331,7 @@ class PostgresServer:
 
         Raises: LoginRequired.
         """
-        engine = self._make(self.url(login, action=action, database=database))
+        engine = self._make(self.url(login, action=action, database=database), login)
         try:
             with bound(engine, binding) as connection:
                 yield connection
@@ -328,17 +344,31 @@ class PostgresServer:
             raise LoginRequired(action=action, role=login, server=self.name)
         return self._urls[APP]
 
-    def _make(self, url: URL, *, budgeted: bool = False) -> Engine:
-        budget = self.engines.budget if budgeted else None
-        engine = postgres_engine(url, self.config, budget=budget, make_room=self.engines.make_room)
+    def _make(self, url: URL, login: str, *, budgeted: bool = False) -> Engine:
+        budget, make_room = self.engines.budget if budgeted else None, self.engines.make_room
+        credentials = self._credentials(login)
+        engine = postgres_engine(url, self.config, budget=budget, make_room=make_room, credentials=credentials)
         hook_departures(engine, self._departed)
         return engine
 
-    def _make_async(self, url: URL, *, prepared: bool, budgeted: bool = False) -> AsyncEngine:
+    def _make_async(self, url: URL, login: str, *, prepared: bool, budgeted: bool = False) -> AsyncEngine:
         budget, make_room = self.engines.budget if budgeted else None, self.engines.make_room_async
-        engine = async_postgres_engine(url, self.config, budget=budget, make_room=make_room, prepared=prepared)
+        engine = async_postgres_engine(
+            url,
+            self.config,
+            budget=budget,
+            make_room=make_room,
+            credentials=self._credentials(login),
+            prepared=prepared,
+        )
         hook_departures(engine.sync_engine, self._departed)
         return engine
+
+
+def _credentials_in(reader: Callable[[], URL]) -> Mapping[str, Any]:
+    url = reader()
+    found = {"user": url.username, "password": url.password}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import MetaData
@@ -79,9 +79,8 @@ class Servers:
         """
         if name in self._servers:
             raise ServerExists(name=name)
-        app = _parse(url)
         others = {"owner": owner_url, "operator": operator_url, "platform": platform_url}
-        server = self._make(name, app, {login: _parse(other) for login, other in others.items() if other})
+        server = self._make(name, {APP: url, **{login: other for login, other in others.items() if other}})
         for listener in self._shown:
             server.engines.on_engine(functools.partial(listener, server))
         self._servers[name] = server
@@ -105,7 +104,7 @@ class Servers:
         """
         server, parsed = self.get(name), _parse(url)
         if isinstance(server, PostgresServer):
-            server.lend_login(login, parsed)
+            server.lend_login(login, parsed, read_again=_reader(url))
 
     def strategy(self, name: str, isolation: Isolation) -> Strategy:
         """Returns how *isolation* is done on the server.
@@ -133,12 +132,16 @@ class Servers:
         """Returns the isolation a tenant gets where none was asked for."""
         return Isolation.DATABASE if self.get(name).kind == "sqlite" else Isolation.ROWS
 
-    def _make(self, name: str, app: URL, others: dict[str, URL]) -> Server:
+    def _make(self, name: str, urls: Mapping[str, str | URL]) -> Server:
+        logins = {login: _parse(url) for login, url in urls.items()}
+        app = logins[APP]
         if app.get_backend_name() == "sqlite":
             directory = Path(app.database or "")
             return SqliteServer(name, directory, departed=self._tell, metadata=self.metadata, config=self._config)
-        logins = {APP: app, **others}
-        return PostgresServer(name, logins, departed=self._tell, metadata=self.metadata, config=self._config)
+        server = PostgresServer(name, logins, departed=self._tell, metadata=self.metadata, config=self._config)
+        for login, url in urls.items():
+            server.lend_login(login, logins[login], read_again=_reader(url))
+        return server
 
     def _tell(self, tenant: uuid.UUID) -> None:
         for listener in self._told:
@@ -151,6 +154,12 @@ def _read(url: str | URL) -> str | URL:
     if isinstance(url, str) and is_reference(url, schemes=secrets.schemes):
         return secrets.read(url, whose="A database URL")
     return url
+
+
+def _reader(url: str | URL) -> Callable[[], URL] | None:
+    """Returns what reads a reference again, or None for a URL that is none."""
+    refers = isinstance(url, str) and is_reference(url, schemes=Secrets().schemes)
+    return functools.partial(_parse, url) if refers else None
 
 
 def _parse(url: str | URL) -> URL:
