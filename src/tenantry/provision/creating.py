@@ -13,7 +13,14 @@ from sqlalchemy import Connection
 
 from tenantry.catalog import store
 from tenantry.catalog.holder import this_process
-from tenantry.errors import CreationInProgress, LoginRequired, TenantExists, TenantLimitReached
+from tenantry.errors import (
+    CreationInProgress,
+    IdentityTaken,
+    LoginRequired,
+    TenantExists,
+    TenantLimitReached,
+    TenantUnavailable,
+)
 from tenantry.events import announce
 from tenantry.isolation.base import Strategy
 from tenantry.isolation.contents import delete_rows
@@ -32,6 +39,7 @@ WAITING: Final = "waiting"
 PLACED: Final = "placed"
 ACTIVE: Final = "active"
 _ACTION: Final = "Creating a tenant"
+_PLACED_ELSEWHERE: Final = "Give the owner's login, or create tenants with tenancy.tenants.create(...)."
 _Names = Sequence[tuple[str, str]]
 _Filling = tuple[str, str, Callable[[], None]]
 
@@ -48,6 +56,27 @@ class _Case:
     step: str
     taken_over: bool = False
     others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A tenant that has a place and is not open yet: nobody else is let in before it is finished."""
+
+    creating: Creating
+    case: _Case
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant."""
+        return self.case.tenant
+
+    def finish(self) -> Tenant:
+        """Opens the tenant, once its first rows are committed, and returns it."""
+        return self.creating.finish(self.case)
+
+    def abandon(self) -> None:
+        """Removes the tenant, where its first rows were not committed."""
+        self.creating.abandon(self.case)
 
 
 class Creating:
@@ -90,6 +119,47 @@ class Creating:
             if case.others:
                 self._clean_up(sparing=wanted.slug)
             return self._finish(case, record)
+        finally:
+            _in_hand.discard(case.tenant.id)
+
+    def begin(self, wanted: Tenant, names: _Names) -> Begun:
+        """Returns a tenant that is placed and not yet open, for somebody to write its first rows and then finish it.
+
+        Raises: as ``Tenants.create``; TenantUnavailable where only another process can make its placement.
+        """
+        try:
+            case = self._register(wanted, names, opened=False)
+        except (TenantLimitReached, IdentityTaken):
+            # What crashed counts, and keeps its names, until it is removed.
+            if not self._clean_up(sparing=""):
+                raise
+            case = self._register(wanted, names, opened=False)
+        begun = Begun(self, case)
+        try:
+            if not self._place(case):
+                raise TenantUnavailable(tenant=case.tenant.id, status=case.tenant.status, next_step=_PLACED_ELSEWHERE)
+        except BaseException:
+            begun.abandon()
+            raise
+        return begun
+
+    def finish(self, case: _Case) -> Tenant:
+        """Writes what else a tenant begins with, and opens it."""
+        try:
+            self._fill(case, None)
+            self._open(case.tenant)
+        finally:
+            _in_hand.discard(case.tenant.id)
+        announce("create", "done", tenant=case.tenant.id)
+        return replace(case.tenant, status=TenantStatus.ACTIVE)
+
+    def abandon(self, case: _Case) -> None:
+        """Removes a tenant that was begun and in which nothing was committed."""
+        try:
+            if case.tenant.isolation is not Isolation.ROWS:
+                self._strategy(case.tenant).drop(case.tenant.id, force=True)
+            with self._control.app(_ACTION) as connection:
+                self._control.store.discard(connection, case.tenant.id)
         finally:
             _in_hand.discard(case.tenant.id)
 

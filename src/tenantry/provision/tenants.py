@@ -17,7 +17,7 @@ from tenantry.isolation.base import Strategy
 from tenantry.isolation.control import Control
 from tenantry.isolation.servers import MAIN, Servers
 from tenantry.provision.adopting import adopt
-from tenantry.provision.creating import Creating
+from tenantry.provision.creating import Begun, Creating
 from tenantry.provision.seeding import Seeding
 from tenantry.provision.warm import WarmPool
 from tenantry.settings import Config
@@ -68,11 +68,27 @@ class Tenants:
         """
         wanted = self._wanted(slug, name=name, isolation=isolation, server=server or MAIN, settings=settings or {})
         pairs = _pairs(identities)
-        if not self._config.allow_tenant_creation:
-            raise TenantCreationDisabled
+        self._check_allowed()
         tenant = self._creating.create(wanted, pairs, record)
         self._changed(tenant)
         return tenant
+
+    def begin(
+        self,
+        slug: str,
+        *,
+        name: str | None = None,
+        isolation: Isolation | str | None = None,
+        server: str | None = None,
+        identities: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+    ) -> Begun:
+        """Returns a new tenant that has its place and gets no sessions before it is finished; for doors.
+
+        Raises: as ``create``, and TenantUnavailable where this process cannot make the placement.
+        """
+        wanted = self._wanted(slug, name=name, isolation=isolation, server=server or MAIN, settings={})
+        self._check_allowed()
+        return self._creating.begin(wanted, _pairs(identities))
 
     def seed(self, key: TenantKey) -> Sequence[str]:
         """Runs for an active tenant the seeds that have not run for it yet, and returns their names.
@@ -225,6 +241,10 @@ class Tenants:
     def note_warm_head(self, placement: uuid.UUID, head: str | None) -> None:
         """Records that the fleet brought a placement kept ready to another revision; of a tenant's it says nothing."""
         self._pool.note_head(placement, head)
+
+    def _check_allowed(self) -> None:
+        if not self._config.allow_tenant_creation:
+            raise TenantCreationDisabled
 
     def _wanted(
         self,

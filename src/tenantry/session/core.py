@@ -44,11 +44,11 @@ S = TypeVar("S", bound="BoundSession")
 _WHOLE_KEY: Final = (tuple, list)
 
 
-def _alone(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+def alone(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """Lets one task or thread at a time through *method*; what it calls itself passes."""
 
     @functools.wraps(method)
-    def alone(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def one_user(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         caller = _current()
         user = self._user
         if user is caller or user == caller:
@@ -61,7 +61,7 @@ def _alone(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P]
         finally:
             self._user = None
 
-    return alone
+    return one_user
 
 
 class BoundSession(Session):
@@ -90,16 +90,16 @@ class BoundSession(Session):
         """Begins the transaction of *connection* with what this session is bound to."""
         enter(connection, self._binding)
 
-    @_alone
+    @alone
     def _execute_internal(self, *args: Any, **kwargs: Any) -> Any:
         # The one door that execute(), scalars(), scalar(), lazy loads and refreshes pass.
         return super()._execute_internal(*args, **kwargs)
 
-    @_alone
+    @alone
     def flush(self, objects: Any = None) -> None:
         super().flush(objects)
 
-    @_alone
+    @alone
     def commit(self) -> None:
         """Commits the transaction.
 
@@ -112,7 +112,7 @@ class BoundSession(Session):
                 raise OutcomeUnknown(action="a commit") from error
             raise
 
-    @_alone
+    @alone
     def rollback(self) -> None:
         super().rollback()
 

@@ -1,0 +1,88 @@
+"""One ground for every test of doors: in each cell two workspaces, each with two members and a note of its own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from cells import CELLS, PLACES, Ground, Place, opened
+
+from tenantry.doors import Door
+from tenantry.types import Isolation
+
+from .models import IDENTITIES, Base, Member, Note, Workspace
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A place with its door, and the ids of the two tenants that are there."""
+
+    ground: Ground
+    place: Place
+    door: Door[Any]
+    near: uuid.UUID
+    far: uuid.UUID
+
+    def run(self, work: Callable[[Any], Any], key: Any = None) -> Any:
+        """Runs *work* with a session of the door that names no tenant, unless *key* does; nothing is committed."""
+        if self.place.door == "sync":
+            with self.door.session(key) as session:
+                return work(session)
+
+        async def awaited() -> Any:
+            async with self.door.aio.session(key) as session:
+                return await session.run_sync(work)
+
+        return self.ground.runner.run(awaited())
+
+    def commit(self, work: Callable[[Any], Any], key: Any = None) -> Any:
+        """Does the same in a transaction of the door, which commits."""
+        if self.place.door == "sync":
+            with self.door.transaction(key) as session:
+                return work(session)
+
+        async def awaited() -> Any:
+            async with self.door.aio.transaction(key) as session:
+                return await session.run_sync(work)
+
+        return self.ground.runner.run(awaited())
+
+    def team(self, side: str = "near") -> str:
+        return f"T-{side}-{self.place.cell}"
+
+
+def fill(session: Any) -> None:
+    slug = session.tenant.slug
+    workspace = Workspace(name=slug, team_id=f"T-{slug}")
+    session.add_all([workspace, Note(text=f"of {slug}")])
+    session.add_all([Member(email=f"{who}@{slug}", workspace=workspace) for who in ("ann", "bob")])
+
+
+@pytest.fixture(scope="package")
+def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with opened(postgres, tmp_path_factory.mktemp("doors"), Base, lambda _: None) as ground:
+        for cell in CELLS:
+            tenancy = ground.tenancy(Place(cell, "sync"))
+            for side in ("near", "far"):
+                slug = f"{side}-{cell}"
+                tenancy.tenants.add_identity(slug, "team", f"T-{slug}")
+                with tenancy.transaction(slug) as session:
+                    fill(session)
+        yield ground
+
+
+@pytest.fixture(params=PLACES, ids=str)
+def place(request: pytest.FixtureRequest) -> Place:
+    return request.param
+
+
+@pytest.fixture
+def cell(ground: Ground, place: Place) -> Cell:
+    tenancy = ground.tenancy(place)
+    door: Door[Any] = Door("tests", Base, identities=IDENTITIES, isolation=Isolation(CELLS[place.cell]))
+    door.use(tenancy)
+    near, far = (tenancy.tenants.get(f"{side}-{place.cell}").id for side in ("near", "far"))
+    return Cell(ground, place, door, near, far)
