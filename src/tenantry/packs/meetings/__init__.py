@@ -1,6 +1,7 @@
 """The meetings: Slack workspaces, their CRMs, and meetings from the recording to the note in the CRM."""
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tenantry.packs.meetings.accounts import Accounts
@@ -48,8 +49,12 @@ if TYPE_CHECKING:
     )
     from tenantry.packs.meetings.permissions import ROLES
 
+# Where the Alembic history is: Config(migrations=MIGRATIONS).
+MIGRATIONS: Final = str(Path(__file__).parent / "migrations")
+
 __all__ = [
     "CRM",
+    "MIGRATIONS",
     "PLANS",
     "ROLES",
     "APIRateLimit",
