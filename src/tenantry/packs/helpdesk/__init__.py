@@ -8,11 +8,20 @@ from tenantry.packs.helpdesk.base import (
     Base,
     HelpdeskBase,
 )
+from tenantry.packs.helpdesk.legacy import (
+    LegacyObject,
+    LegacyStore,
+)
 from tenantry.packs.helpdesk.lifecycles import (
     ARTICLES,
     BACKUPS,
     SYNC_JOBS,
     TICKETS,
+)
+from tenantry.packs.helpdesk.migration_layer import (
+    LegacyMigration,
+    Migrated,
+    writes_orm,
 )
 from tenantry.packs.helpdesk.models import (
     Agent,
@@ -46,6 +55,9 @@ from tenantry.packs.helpdesk.pack import (
     MIGRATIONS,
     Helpdesk,
     begin,
+)
+from tenantry.packs.helpdesk.permissions import (
+    DESK_ROLES,
 )
 from tenantry.packs.helpdesk.repositories import (
     AgentRepository,
@@ -114,6 +126,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARTICLES",
     "BACKUPS",
+    "DESK_ROLES",
     "MIGRATIONS",
     "OBJECT_CHANGED",
     "SYNC_JOBS",
@@ -166,6 +179,10 @@ __all__ = [
     "HelpdeskBase",
     "IntegratedObject",
     "IntegratedObjectRepository",
+    "LegacyMigration",
+    "LegacyObject",
+    "LegacyStore",
+    "Migrated",
     "ObjectService",
     "ProcessingLog",
     "ProcessingLogRepository",
@@ -194,6 +211,7 @@ __all__ = [
     "WorkStatus",
     "begin",
     "integrated_id",
+    "writes_orm",
 ]
 
 # These need what not every installation has: greenlet, FastAPI.
