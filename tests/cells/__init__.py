@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tenantry import Tenancy
+from tenantry.settings import Config
 
 POSTGRESQL_DOORS = ("sync", "psycopg", "asyncpg")
 SQLITE_DOORS = ("sync", "aiosqlite")
@@ -54,11 +55,19 @@ SYNC_PLACES = [place for place in PLACES if place.door == "sync"]
 class Ground:
     """Both databases, each with the tenants ``near-<cell>`` and ``far-<cell>``; sessions run under the app's login."""
 
-    def __init__(self, postgres: Any, directory: Path, models: Any, make: Callable[[Tenancy], Any]) -> None:
+    def __init__(
+        self,
+        postgres: Any,
+        directory: Path,
+        models: Any,
+        make: Callable[[Tenancy], Any],
+        *,
+        config: Config | None = None,
+    ) -> None:
         self.runner = asyncio.Runner()
         self._ends = ExitStack()
         self.owner_url = self._ends.enter_context(postgres.lend_database())
-        self._models, self._make = models, make
+        self._models, self._make, self._config = models, make, config
         self._made: dict[int, Any] = {}
         logins = self._make_logins(postgres)
         self.sqlite_url = f"sqlite:///{directory}"
@@ -76,7 +85,7 @@ class Ground:
 
     def open(self, url: str, **logins: str) -> Tenancy:
         """Returns one more tenancy, with what is tested made of it."""
-        tenancy = Tenancy(url, models=self._models, **logins)
+        tenancy = Tenancy(url, models=self._models, config=self._config, **logins)
         self._made[id(tenancy)] = self._make(tenancy)
         return tenancy
 
@@ -117,7 +126,7 @@ class Ground:
         self._ends.close()
 
     def _make_logins(self, postgres: Any) -> dict[str, str]:
-        owner = Tenancy(self.owner_url, models=self._models)
+        owner = Tenancy(self.owner_url, models=self._models, config=self._config)
         self._make(owner)
         owner.install()
         names = {role: f"cells_{role}_{uuid.uuid4().hex[:8]}" for role in ("app", "operator", "platform")}
@@ -157,9 +166,11 @@ class Door:
 
 
 @contextmanager
-def opened(postgres: Any, directory: Path, models: Any, make: Callable[[Tenancy], Any]) -> Iterator[Ground]:
+def opened(
+    postgres: Any, directory: Path, models: Any, make: Callable[[Tenancy], Any], *, config: Config | None = None
+) -> Iterator[Ground]:
     """Opens a ground and leaves nothing behind."""
-    ground = Ground(postgres, directory, models, make)
+    ground = Ground(postgres, directory, models, make, config=config)
     try:
         yield ground
     finally:

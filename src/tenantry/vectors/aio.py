@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from tenantry.session.aio import AsyncTenantSession, Face, through
+from tenantry.types import TenantKey
 from tenantry.vectors.core import Content, Vectors
+from tenantry.vectors.mirror import Mirror, Mirroring
 from tenantry.vectors.protocols import Hit, Metadata, Where
 
 
@@ -41,3 +43,14 @@ class AsyncVectors(Face[Vectors]):
     async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
         """Does as ``Vectors.embed``."""
         return await asyncio.to_thread(self.behind.embed, texts)
+
+
+class AsyncMirror(Face[Mirror]):
+    """The awaited face of a ``Mirror``; reach it through ``mirror.aio``. A refresh runs in a thread beside the loop."""
+
+    touch = through(Mirror.touch)
+    touch_all = through(Mirror.touch_all)
+
+    async def refresh(self, key: TenantKey) -> Mirroring:
+        """Does as ``Mirror.refresh``."""
+        return await asyncio.to_thread(self.behind.refresh, key)

@@ -12,7 +12,7 @@ from tenantry.models.payloads import digest_of, plain_json
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.vectors.protocols import Embedder, Hit, Metadata, Record, VectorStore, Where
-from tenantry.vectors.table import TableStore
+from tenantry.vectors.table import EXACT_UP_TO, TableStore
 from tenantry.vectors.values import unit
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Content = str | Sequence[float]
 
-EXACT_UP_TO: Final = 10_000
 _LONGEST: Final = 255
 _MOST: Final = 16_000
 _MOST_HITS: Final = 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -48,7 +49,12 @@ class Hit:
 
 
 class VectorStore(Protocol):
-    """Keeps the vectors of one collection, each tenant's apart: whose they are is the session's to say, always."""
+    """Keeps the vectors of one collection, each tenant's apart: whose they are is the session's to say, always.
+
+    *beside_rows* says that it writes in the session's own transaction.
+    """
+
+    beside_rows: bool
 
     def put(self, session: TenantSession, records: Sequence[Record], /) -> None:
         """Keeps the records, in the place of those that had their keys."""
@@ -67,4 +73,8 @@ class VectorStore(Protocol):
 
     def known(self, session: TenantSession, keys: Collection[str] | None = None, /) -> dict[str, str]:
         """Returns the content hashes of the tenant's records by key, of all or of those with these keys."""
+        ...
+
+    def forget(self, tenant: uuid.UUID, /) -> int:
+        """Removes what it keeps of an erased tenant outside the tenant's own place, and returns how many records."""
         ...

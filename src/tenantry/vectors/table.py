@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from tenantry.vectors.protocols import Hit, Record, Where
 from tenantry.vectors.values import spelled
 
 EXTENSION: Final = "vector"
+EXACT_UP_TO: Final = 10_000
 # What an HNSW index of pgvector's takes.
 MOST_INDEXED: Final = 2000
 _ROWS_AT_ONCE: Final = 1000
@@ -30,12 +32,24 @@ class TableStore:
 
     Where the tenancy's Config has ``extensions=("vector",)`` PostgreSQL's tables are pgvector's; a search of a tenant
     with more than *exact_up_to* records goes by the HNSW index, and every other one compares all the tenant has.
+    *native* says otherwise: False keeps bytes where pgvector is, too.
 
     Raises: as ``Tenancy.table``.
     """
 
-    def __init__(self, tenancy: Tenancy, table: str, *, dimensions: int, index: bool, exact_up_to: int) -> None:
-        self.native = EXTENSION in tenancy.config.extensions
+    beside_rows = True
+
+    def __init__(
+        self,
+        tenancy: Tenancy,
+        table: str,
+        *,
+        dimensions: int,
+        index: bool = True,
+        exact_up_to: int = EXACT_UP_TO,
+        native: bool | None = None,
+    ) -> None:
+        self.native = EXTENSION in tenancy.config.extensions if native is None else native
         self.indexed = index and self.native and dimensions <= MOST_INDEXED
         self._dimensions = dimensions
         self._exact_up_to = exact_up_to
@@ -92,6 +106,10 @@ class TableStore:
             if len(hits) == limit:
                 return hits
         return self._compared_there(session, mine, vector, limit)
+
+    def forget(self, _tenant: uuid.UUID) -> int:
+        """Returns nought: the table went with the rest of the tenant's."""
+        return 0
 
     def _add_index(self) -> None:
         name = f"ix_{self.table.name}_embedding"
