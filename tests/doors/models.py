@@ -1,4 +1,4 @@
-"""A seed's kind of models: workspaces that are found by their Slack team, or by name and platform, and their members."""
+"""A seed's kind of models: workspaces, found by their Slack team or by name and platform, and their members."""
 
 from __future__ import annotations
 

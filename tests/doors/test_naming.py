@@ -36,7 +36,7 @@ NAMING: dict[str, Callable[[Session, Cell], Any]] = {
         select(Member).join(Member.workspace).where(Workspace.id == cell.near)
     ).all(),
     "criteria in a subquery": lambda db, cell: db.execute(
-        select((inner := select(Member).where(Member.tenant_id == cell.near).subquery()).c.email)
+        select(select(Member).where(Member.tenant_id == cell.near).subquery().c.email)
     ).all(),
     "criteria of each arm of a union": lambda db, cell: db.execute(
         union_all(

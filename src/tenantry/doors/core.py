@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tenantry.doors.naming import Names
 from tenantry.doors.session import late_kind
@@ -16,6 +16,8 @@ from tenantry.types import Isolation, TenantKey
 from tenantry.web.context import request_context
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from tenantry.doors.aio import AsyncDoor
 
 P = TypeVar("P")
@@ -134,6 +136,17 @@ class Door(Generic[P]):
         with self.session(key) as session:
             yield session
             session.commit()
+
+    def repository_calls(self, key: TenantKey | None = None) -> AsyncSession:
+        """Returns what an async repository takes for a session, to make each of its calls a unit of work of its own.
+
+        Nothing is opened here. Only what repositories ask of a session is there.
+
+        Raises: ExtraMissing without greenlet.
+        """
+        from tenantry.doors.units import Units  # noqa: PLC0415  # needs greenlet
+
+        return cast("AsyncSession", Units(self, key))
 
     def session_options(self, way: Way) -> dict[str, Any]:
         """Returns what a session that finds its tenant late is made with."""
