@@ -19,6 +19,7 @@ EXAMPLES: dict[str, Any] = {
     "action": "Listing tenants",
     "allowed": "active, erasing",
     "budget": 20,
+    "argument": "note_id",
     "asked": 3,
     "before": "3f2a",
     "canary": "acme",
@@ -93,6 +94,7 @@ EXAMPLES: dict[str, Any] = {
     "subject": "ann",
     "table": "tickets",
     "target": "head",
+    "task": "shop.remind",
     "tenant": uuid.UUID(int=7),
     "topic": "ticket.created",
     "use": "sorted",
@@ -116,7 +118,7 @@ CLASSES = [
 # A next step is an imperative or names the call to make.
 NEXT_STEP = re.compile(
     r"\b(Use|Run|Pass|Give|Set|Raise|Register|[Cc]hoose|Create|Open|Load|[Mm]end|Call|[Ll]ook|Narrow|End|Resume|Check|Add|"
-    r"Finish|Free|Say|List|Join|Wait|Begin|Bring|Drop|shows the newest|is tried again|"
+    r"Finish|Free|Say|Send|List|Join|Wait|Begin|Bring|Drop|shows the newest|is tried again|"
     r"Keep|Known fields|Allowed from here|must repeat)\b"
 )
 
