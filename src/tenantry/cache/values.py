@@ -48,8 +48,8 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def _spelled(value: Any, what: str) -> Any:
-    # The exact type: a subclass would come back as something less.
-    kind = type(value)
+    # The exact type: a subclass would come back as something less. asyncpg's UUIDs are UUIDs all the same.
+    kind = uuid.UUID if isinstance(value, uuid.UUID) else type(value)
     if kind in _PLAIN:
         return value
     if kind is list:
