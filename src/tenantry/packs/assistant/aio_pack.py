@@ -11,6 +11,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from tenantry.access import Claims, TokenPair, act_as
+from tenantry.access.core import looking
 from tenantry.packs.assistant.pack import Assistant
 from tenantry.packs.assistant.users import Person
 from tenantry.session.aio import AsyncTenantSession, Face
@@ -35,7 +36,7 @@ class AsyncAssistant(Face[Assistant]):
 
         Raises: AccountUnknown.
         """
-        return await self.on_platform(lambda session: self.behind.users.person(session, claims.subject))
+        return await self.look(lambda session: self.behind.users.person(session, claims.subject))
 
     @contextlib.asynccontextmanager
     async def as_company(
@@ -60,6 +61,14 @@ class AsyncAssistant(Face[Assistant]):
                 yield session
         finally:
             await asyncio.shield(access.log_out(guise))
+
+    async def look(self, work: Callable[[Session], R]) -> R:
+        """Returns what *work* reads in the primary database; no writer waits for it.
+
+        Raises: as ``Assistant.look``.
+        """
+        async with self.behind.tenancy.aio.platform() as session:
+            return await session.run_sync(looking, work)
 
     async def on_platform(self, work: Callable[[Session], R]) -> R:
         """Returns what *work* gives in a transaction of the primary database.

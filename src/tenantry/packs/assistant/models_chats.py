@@ -6,7 +6,7 @@ import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import CheckConstraint, Float, ForeignKey, Index, Integer, String, Text, false
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -57,7 +57,7 @@ class Message(Numbered, AssistantBase):
     confidence: Mapped[float | None] = mapped_column(Float)
     sources: Mapped[list[Any] | None] = mapped_column(JSONDocument)
     reasoning_chain: Mapped[list[Any] | None] = mapped_column(JSONDocument)
-    low_confidence_warning: Mapped[bool] = mapped_column(default=False)
+    low_confidence_warning: Mapped[bool] = mapped_column(default=False, server_default=false())
     token_usage: Mapped[dict[str, Any] | None] = mapped_column(JSONDocument)
     timestamp: Mapped[datetime.datetime] = mapped_column(UTCDateTime, default=utc_now)
 

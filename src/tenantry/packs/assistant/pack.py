@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlalchemy.orm import Session
 
 from tenantry.access import Access, Claims, FirstAdministrator, Passwords, TokenKey, TokenPair, Tokens, act_as
+from tenantry.access.core import looking
 from tenantry.audit import Audit
+from tenantry.packs.assistant.base import AssistantBase
 from tenantry.packs.assistant.companies import Companies
 from tenantry.packs.assistant.library import Library
 from tenantry.packs.assistant.metering import PRICES, Meter
@@ -21,6 +24,7 @@ from tenantry.packs.assistant.retrieval import Retrieval
 from tenantry.packs.assistant.services import LOW_CONFIDENCE, Chats, Processing, Reports
 from tenantry.packs.assistant.users import Person, Users
 from tenantry.session.core import TenantSession
+from tenantry.settings import config_from_env, login_urls_from_env, url_from_env
 from tenantry.tenancy import Tenancy
 from tenantry.types import Isolation
 from tenantry.usage.prices import Prices
@@ -115,7 +119,7 @@ class Assistant:
 
         Raises: AccountUnknown.
         """
-        return self.on_platform(lambda session: self.users.person(session, claims.subject))
+        return self.look(lambda session: self.users.person(session, claims.subject))
 
     @contextlib.contextmanager
     def as_company(
@@ -135,6 +139,14 @@ class Assistant:
         finally:
             self.access.log_out(guise)
 
+    def look(self, work: Callable[[Session], R]) -> R:
+        """Returns what *work* reads in the primary database; no writer waits for it.
+
+        Raises: LoginRequired without the platform's login, and whatever *work* raises.
+        """
+        with self.tenancy.platform() as session:
+            return looking(session, work)
+
     def on_platform(self, work: Callable[[Session], R]) -> R:
         """Returns what *work* gives in a transaction of the primary database.
 
@@ -148,3 +160,14 @@ class Assistant:
 
 def _own_tokens(**options: Any) -> Tokens:
     return Tokens([TokenKey.new("own")], issuer="assistant", audience="assistant", **options)
+
+
+def assistant_tenancy(environ: Mapping[str, str] | None = None) -> Tenancy:
+    """Returns the tenancy that the environment describes, with the assistant's tables and their history.
+
+    Raises: ConfigurationError.
+    """
+    config = dataclasses.replace(config_from_env(environ), migrations=MIGRATIONS)
+    tenancy = Tenancy(url_from_env(environ), AssistantBase, config=config, **login_urls_from_env(environ))
+    Assistant(tenancy)
+    return tenancy

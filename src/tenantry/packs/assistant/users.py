@@ -24,6 +24,8 @@ from tenantry.secrets import Secrets, is_reference
 ADMIN_EMAIL: Final = "ASSISTANT_ADMIN_EMAIL"
 # Before the hash of a password that is good for choosing another; the document's table has no column for that.
 _ONE_TIME: Final = "one-time:"
+# No hash, so no password is the right one.
+_NOBODYS: Final = "none"
 _LOADED: Final = (joinedload(User.company), joinedload(User.role).options(selectinload(Role.permissions)))
 
 
@@ -56,8 +58,7 @@ class Users:
 
     def by_name(self, session: Session, name: str) -> Account | None:
         """Returns the account that logs in with this username, or None."""
-        wanted = folded(name)
-        user = self._one(session, User.username == wanted) if wanted.isprintable() else None
+        user = self._named(session, name)
         return None if user is None else _account(user)
 
     def by_subject(self, session: Session, subject: str) -> Account | None:
@@ -74,7 +75,7 @@ class Users:
 
         Raises: AccountUnknown.
         """
-        found = self._one(session, User.username == folded(username))
+        found = self._named(session, username)
         if found is None:
             raise AccountUnknown(name=username)
         return found
@@ -101,22 +102,26 @@ class Users:
         username: str,
         *,
         email: str,
-        password: str,
         role: str,
+        password: str | None = None,
+        hashed: str | None = None,
         company_id: int | None = None,
         full_name: str | None = None,
         one_time: bool = False,
     ) -> User:
         """Creates a user of a company, or, without one, of the platform; a *one_time* password is for choosing another.
 
+        A caller on an event loop gives the password *hashed*, by ``passwords``; without either nobody logs in.
+
         Raises: AccountExists, PasswordRefused, CompanyUnknown, RecordNotFound for a role that does not exist.
         """
         if company_id is not None and session.get(Company, company_id) is None:
             raise CompanyUnknown(company_id=company_id)
+        kept = hashed or (_NOBODYS if password is None else self.passwords.hash(password))
         user = User(
             username=username,
             email=email,
-            hashed_password=(_ONE_TIME if one_time else "") + self.passwords.hash(password),
+            hashed_password=(_ONE_TIME if one_time else "") + kept,
             full_name=full_name,
             company_id=company_id,
             role_id=_role(session, role).id,
@@ -136,6 +141,22 @@ class Users:
     def count(self, session: Session, company_id: int) -> int:
         """Returns how many users a company has."""
         return session.scalar(select(func.count()).select_from(User).where(User.company_id == company_id)) or 0
+
+    def change(
+        self, session: Session, username: str, *, role: str | None = None, is_active: bool | None = None
+    ) -> User:
+        """Gives a user another role, or closes or reopens the account, from the next request on.
+
+        Raises: AccountUnknown, RecordNotFound for a role that does not exist.
+        """
+        user = self.get(session, username)
+        if role is not None:
+            user.role_id = _role(session, role).id
+        if is_active is not None:
+            user.is_active = is_active
+        session.flush()
+        session.refresh(user, ["role"])
+        return user
 
     def by_ids(self, session: Session, ids: set[int]) -> dict[int, User]:
         """Returns users by their numbers, in one statement: for rows elsewhere that carry them."""
@@ -169,6 +190,11 @@ class Users:
         except AccountExists:
             return None
         return FirstAdministrator(made.username, None if given else password)
+
+    def _named(self, session: Session, name: str) -> User | None:
+        wanted = folded(name)
+        # No database keeps what cannot be printed, and PostgreSQL refuses to look for some of it.
+        return self._one(session, User.username == wanted) if wanted.isprintable() else None
 
     def _one(self, session: Session, condition: ColumnElement[bool]) -> User | None:
         found = session.scalars(select(User).where(condition).options(*_LOADED).order_by(User.id).limit(1))
