@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from tenantry import Tenancy, TenantSession
-from tenantry.outbox import Relay
 from tenantry.packs import meetings
 from tenantry.packs.meetings import AccountMapping, CRMConnection, Meetings, MeetingsBase, MeetingSession, Note, User
 
@@ -150,7 +149,6 @@ class Room:
         self.place = place
         self.session = session
         self.pack = ground.pack(place)
-        self.book = ground.book
 
     def repository(self, name: str) -> Any:
         """Returns the repository called so, or its awaited face behind the same spelling."""
@@ -169,9 +167,6 @@ class Room:
         if self.place.door == "sync":
             return work(self.session)
         return self.ground.runner.run(self.session.run_sync(work))
-
-    def relay(self) -> Relay:
-        return Relay(self.pack.outbox, attempts=3)
 
 
 class Plain:
