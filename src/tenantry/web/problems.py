@@ -72,7 +72,7 @@ _NOT_READY: Final = Problem(503, "tenant_not_ready", "The tenant is being made. 
 _UNKNOWN: Final = Problem(503, "outcome_unknown", "Nobody can tell whether that happened. Look before you repeat it.")
 
 _KINDS: Final[Mapping[Problem, Iterable[type[errors.TenantryError]]]] = {
-    NOT_FOUND: (errors.RecordNotFound, errors.AccountUnknown, errors.CompanyUnknown),
+    NOT_FOUND: (errors.RecordNotFound, errors.AccountUnknown, errors.CompanyUnknown, errors.JobRecordMissing),
     _UNKNOWN_TENANT: (errors.TenantNotFound, errors.TenantWasErased),
     _UNAUTHORIZED: (errors.TenantRequired, errors.TokenRefused, errors.LogInRefused),
     _EXPIRED: (errors.TokenExpired,),
