@@ -423,7 +423,8 @@ def _registration_error(
         return TenantLimitReached(limit=limit)
     if not isinstance(error, IntegrityError):
         return error
-    if "identities" in str(error.orig) and names:
+    # What comes after the first line tells of the function, which speaks of identities too.
+    if "identities" in str(error.orig).partition("\n")[0] and names:
         kind, value = _named_in(str(error.orig), names)
         return IdentityTaken(kind=kind, value=value)
     return TenantExists(slug=tenant.slug)

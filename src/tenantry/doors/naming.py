@@ -132,7 +132,7 @@ class Names:
         """Returns what the tenant of a new record is to be called."""
         name = str(getattr(record, self._called, None) or type(record).__name__)
         slug = self._slug(record) if self._slug else slug_of(name)
-        found = ((kind, [getattr(record, each) for each in names]) for kind, names in self._attributes.items())
+        found = ((kind, [_said(record, each) for each in names]) for kind, names in self._attributes.items())
         identities = [(kind, identity_value(*values)) for kind, values in found if None not in values]
         return Wanted(slug, name, identities)
 
@@ -182,6 +182,13 @@ def _owner(mapper: Mapper[Any]) -> Ownership | None:
 
 def _table(mapper: Mapper[Any]) -> Table:
     return mapper.local_table  # type: ignore[return-value]  # mapped to a Table wherever it is walled
+
+
+def _said(record: Any, name: str) -> Any:
+    """Returns what an attribute of a new record is going to be."""
+    value = getattr(record, name)
+    default = inspect(record).mapper.columns[name].default
+    return default.arg if value is None and default is not None and default.is_scalar else value
 
 
 def _only(found: set[uuid.UUID]) -> uuid.UUID | None:

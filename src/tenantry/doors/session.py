@@ -182,11 +182,9 @@ class LateSession(TenantSession):
 
     def _begin_tenant(self, wanted: Wanted) -> None:
         """Makes the tenant of a new record, into which nobody else is let before this transaction commits."""
-        tenancy, begun = self._way.tenancy, self._way.run(lambda: self._begin(wanted))
-        self._begun, self._committed = begun, False
-        event.listen(self, "after_commit", self._note_commit)
-        event.listen(self, "after_transaction_end", self._end_tenant)
-        self._take(Route(begun.tenant, tenancy.servers.strategy_of(begun.tenant)))
+        self._begun, self._committed = self._way.run(lambda: self._begin(wanted)), False
+        tenant = self._begun.tenant
+        self._take(Route(tenant, self._way.tenancy.servers.strategy_of(tenant)))
 
     def _begin(self, wanted: Wanted) -> Begun:
         isolation, server = self._place
@@ -197,16 +195,15 @@ class LateSession(TenantSession):
             # Names may repeat; what finds the tenant is its identity.
             return self._way.tenancy.tenants.begin(f"{wanted.slug}-{secrets.token_hex(4)}", **options)
 
-    def _note_commit(self, _: Session) -> None:
+    def note_commit(self) -> None:
+        """Takes note that a transaction was committed, unless it was a savepoint."""
         self._committed = self._committed or not self.in_nested_transaction()
 
-    def _end_tenant(self, _: Session, transaction: SessionTransaction) -> None:
-        begun = self._begun
-        if begun is None or transaction.parent is not None:
+    def end_tenant(self) -> None:
+        """Opens a tenant that was made in the transaction that has ended, or removes it."""
+        if self._begun is None:
             return
-        self._begun = None
-        event.remove(self, "after_commit", self._note_commit)
-        event.remove(self, "after_transaction_end", self._end_tenant)
+        begun, self._begun = self._begun, None
         if self._committed:
             self._tenant = self.info["tenant"] = self._way.run(begun.finish)
             self._way.tenancy.router.forget(self._tenant)
@@ -220,6 +217,19 @@ class LateSession(TenantSession):
             event.remove(self, "do_orm_execute", self.scope)
         self._bound, self._claimed = False, None
         del self.info["tenant"]
+
+
+@event.listens_for(LateSession, "after_commit")
+def _note_commit(session: Session) -> None:
+    if isinstance(session, LateSession):
+        session.note_commit()
+
+
+@event.listens_for(LateSession, "after_transaction_end")
+def _end_tenant(session: Session, transaction: SessionTransaction) -> None:
+    # Its connections have gone back by now.
+    if isinstance(session, LateSession) and transaction.parent is None:
+        session.end_tenant()
 
 
 class HidingLateSession(LateSession, HidingSession):
