@@ -4,7 +4,7 @@ from tenantry.models import relationships as _relationships  # noqa: F401  # hoo
 from tenantry.models.append_only import APPEND_ONLY, AppendOnly, is_append_only
 from tenantry.models.behaviours import behaviour_table
 from tenantry.models.columns import CreatedAt, Timestamps, UTCDateTime
-from tenantry.models.documents import JSONDocument
+from tenantry.models.documents import JSONDocument, JSONValue
 from tenantry.models.foreign_keys import SET_NULL_TRIGGER, sqlite_triggers
 from tenantry.models.keys import references, tenant_table
 from tenantry.models.lifecycles import Lifecycle
@@ -33,6 +33,7 @@ __all__ = [
     "AppendOnly",
     "CreatedAt",
     "JSONDocument",
+    "JSONValue",
     "Lifecycle",
     "Ownership",
     "Platform",

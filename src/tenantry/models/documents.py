@@ -24,6 +24,18 @@ class JSONDocument(TypeDecorator[Any]):
         return dialect.type_descriptor(chosen)
 
 
+class JSONValue(TypeDecorator[Any]):
+    """Any JSON value, a text or a number too; ``None`` is SQL NULL, and what changes inside it goes unnoticed."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Returns JSONB on PostgreSQL, JSON elsewhere."""
+        chosen: TypeEngine[Any] = JSONB(none_as_null=True) if dialect.name == "postgresql" else self.impl_instance
+        return dialect.type_descriptor(chosen)
+
+
 class Tracked(Mutable):
     """A part of a document; it tells the whole when it changes."""
 

@@ -122,6 +122,9 @@ if TYPE_CHECKING:
         AsyncTicketRepository,
         AsyncVectorLinkRepository,
     )
+    from tenantry.packs.helpdesk.http import (
+        router,
+    )
 
 __all__ = [
     "ARTICLES",
@@ -211,6 +214,7 @@ __all__ = [
     "WorkStatus",
     "begin",
     "integrated_id",
+    "router",
     "writes_orm",
 ]
 
@@ -236,6 +240,7 @@ _LATE: Final = {
     "AsyncTicketFieldRepository": "aio",
     "AsyncTicketRepository": "aio",
     "AsyncVectorLinkRepository": "aio",
+    "router": "http",
 }
 
 

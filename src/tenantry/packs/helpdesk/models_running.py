@@ -6,11 +6,10 @@ import datetime
 import uuid
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Connection, Index, String, Text, UniqueConstraint, event
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, CheckConstraint, Connection, Index, String, Text, UniqueConstraint, event
 from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
-from tenantry.models import AppendOnly, CreatedAt, TenantOwned, UTCDateTime
+from tenantry.models import AppendOnly, CreatedAt, JSONValue, TenantOwned, UTCDateTime
 from tenantry.models.columns import utc_now
 from tenantry.models.keys import tenant_of_row
 from tenantry.packs.helpdesk.base import HelpdeskBase, OfCompany
@@ -61,7 +60,7 @@ class TenantSetting(OfCompany, HelpdeskBase):
     __table_args__ = (UniqueConstraint("platform", "key"),)
 
     key: Mapped[str] = mapped_column(String(100))
-    value: Mapped[Any] = mapped_column(JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql"))
+    value: Mapped[Any] = mapped_column(JSONValue)
     is_secret_ref: Mapped[bool] = mapped_column(default=False)
 
 

@@ -21,7 +21,6 @@ DESK_ROLES: Final = Roles(
             "agents:read",
             "companies:read",
         ],
-        "requester": ["tickets:read", "tickets:create", "conversations:read", "conversations:create", "articles:read"],
         "viewer": [*SEEDED.matrix["viewer"], "tickets:read", "articles:read", "companies:read"],
     }
 )

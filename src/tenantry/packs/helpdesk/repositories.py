@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import ColumnElement
+
 from tenantry.packs.helpdesk.models import (
     Agent,
     Attachment,
@@ -17,6 +19,11 @@ from tenantry.packs.helpdesk.models import (
     TicketField,
 )
 from tenantry.repository import Repository
+
+
+def of_agent(agent_id: str) -> ColumnElement[bool]:
+    """Returns the condition that a ticket is in the hands of the agent whom the platform calls so."""
+    return Ticket.agent.has(Agent.agent_id == agent_id)
 
 
 class CompanyRepository(Repository[Company]):
@@ -89,7 +96,7 @@ class TicketRepository(Repository[Ticket]):
 
     def get_by_agent(self, agent_id: str) -> list[Ticket]:
         """Returns the tickets of the agent whom the platform calls so."""
-        return self.list(Ticket.agent.has(Agent.agent_id == agent_id), order_by="-created_at")
+        return self.list(of_agent(agent_id), order_by="-created_at")
 
     def get_by_tag(self, name: str) -> list[Ticket]:
         """Returns the tickets that have a tag."""

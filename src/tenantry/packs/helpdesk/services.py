@@ -190,21 +190,21 @@ class ArticleService(Service):
 
         Raises: RecordNotFound, IllegalStep.
         """
-        return self._take(session, article_id, ArticleStatus.PUBLISHED)
+        return self.take(session, article_id, ArticleStatus.PUBLISHED)
 
     def withdraw(self, session: TenantSession, article_id: str) -> Article:
         """Returns the article as a draft again.
 
         Raises: RecordNotFound, IllegalStep.
         """
-        return self._take(session, article_id, ArticleStatus.DRAFT)
+        return self.take(session, article_id, ArticleStatus.DRAFT)
 
     def archive(self, session: TenantSession, article_id: str) -> Article:
         """Returns the article put away.
 
         Raises: RecordNotFound, IllegalStep.
         """
-        return self._take(session, article_id, ArticleStatus.ARCHIVED)
+        return self.take(session, article_id, ArticleStatus.ARCHIVED)
 
     def read(self, session: TenantSession, article_id: str) -> Article:
         """Returns a published article and counts the view.
@@ -217,7 +217,11 @@ class ArticleService(Service):
         session.refresh(article, ["views"])
         return article
 
-    def _take(self, session: TenantSession, article_id: str, status: str) -> Article:
+    def take(self, session: TenantSession, article_id: str, status: str) -> Article:
+        """Returns the article in another state.
+
+        Raises: RecordNotFound, IllegalStep.
+        """
         article = ArticleRepository(session).one(article_id=article_id)
         ARTICLES.take(article, status)
         self._record(session, f"article.{status}", of=article_id)

@@ -2,7 +2,7 @@
 
 Revision ID: first
 Revises:
-Create Date: 2026-11-22 15:08:20.499326
+Create Date: 2026-11-22 15:27:01.677712
 
 """
 
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
 import tenantry.models
 
@@ -387,13 +386,7 @@ def upgrade() -> None:
         sa.Column("company_id", sa.Uuid(), nullable=False),
         sa.Column("platform", sa.String(length=50), nullable=False),
         sa.Column("key", sa.String(length=100), nullable=False),
-        sa.Column(
-            "value",
-            sa.JSON(none_as_null=True).with_variant(
-                postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"
-            ),
-            nullable=False,
-        ),
+        sa.Column("value", tenantry.models.JSONValue(), nullable=False),
         sa.Column("is_secret_ref", sa.Boolean(), nullable=False),
         sa.Column("created_at", tenantry.models.UTCDateTime(), nullable=False),
         sa.Column("updated_at", tenantry.models.UTCDateTime(), nullable=False),
