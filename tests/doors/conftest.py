@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from cells import CELLS, PLACES, Ground, Place, opened
+from cells import CELLS, PLACES, SYNC_PLACES, Ground, Place, opened
 
 from tenantry.doors import Door
 from tenantry.types import Isolation
@@ -74,7 +74,19 @@ def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield ground
 
 
-@pytest.fixture(params=PLACES, ids=str)
+# Each cell and each driver in every run, and every cell through every door in a soak.
+_QUICK = (
+    *SYNC_PLACES[::2],
+    Place("postgresql-schema", "psycopg"),
+    Place("postgresql-rows", "asyncpg"),
+    Place("sqlite-file", "aiosqlite"),
+)
+_EVERYWHERE: list[Any] = [
+    pytest.param(place, marks=() if place in _QUICK else (pytest.mark.soak,), id=str(place)) for place in PLACES
+]
+
+
+@pytest.fixture(params=_EVERYWHERE)
 def place(request: pytest.FixtureRequest) -> Place:
     return request.param
 
