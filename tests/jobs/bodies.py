@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
 
+from tenantry import TenantSession
+from tenantry.errors import TenantMoving
 from tenantry.jobs import Jobs, async_job_transaction, current_job, job_transaction
 from tenantry.jobs.context import bound_here
-from tenantry import TenantSession
 
 from .models import Note, Ran
 
@@ -51,14 +53,23 @@ class Bodies:
             await session.run_sync(write, number, meant)
         return [number]
 
-    def _once(self, session: TenantSession, number: int, meant: str, trouble: str = "") -> int:
+    def _once(self, session: TenantSession, number: int, meant: str, trouble: str = "", pause: float = 0.0) -> int:
+        # In a file as well: what is killed commits nothing.
+        with (self.marks / "attempts").open("a") as attempts:
+            attempts.write(f"{number} {meant} {current_job().tenant}\n")
         write(session, number, meant)
+        time.sleep(pause)
         self._meet(trouble, number)
         return number
 
     def _keep(self, note_id: str, number: int, meant: str) -> None:
         with job_transaction() as session:
             write(session, number, meant)
+
+    def attempts(self) -> list[tuple[str, str]]:
+        """Returns of every attempt of ``once``, killed ones too, whom it was meant for and whom it was bound to."""
+        lines = (self.marks / "attempts").read_text().splitlines()
+        return [(meant, bound) for _, meant, bound in map(str.split, lines)]
 
     def _fan_out(self, number: int) -> int:
         outcomes = self.jobs.each(self.send_one, number)
@@ -77,6 +88,8 @@ class Bodies:
             return
         if trouble == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
+        if trouble == "moving":
+            raise TenantMoving(tenant=current_job().tenant, retry_after=0.1)
         raise ConnectionError("the first attempt fails")
 
 

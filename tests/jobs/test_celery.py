@@ -180,6 +180,13 @@ def test_a_platform_job_sends_one_for_each_tenant(workers: Workshop) -> None:
     assert [run for run in runs if run.wrong] == []
 
 
+def test_what_can_soon_be_done_is_tried_again_for_the_same_tenant(workers: Workshop) -> None:
+    near, *_ = workers.scene.tenants
+    with workers.bodies.jobs.sending(near):
+        assert outcome(workers.bodies.note.delay(1, str(near.id), "moving")) == "[1]"
+    assert [(run.owner, run.wrong) for run in workers.scene.runs()] == [(near.id, False)]
+
+
 def test_suspended_tenants_get_no_jobs(workers: Workshop) -> None:
     tenancy = workers.scene.tenancy
     tenant = tenancy.tenants.create(f"idle-{uuid.uuid4().hex[:8]}")

@@ -77,12 +77,16 @@ class Job:
             await session.commit()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bound:
-    """What jobs sent from here are told; ``job`` is the one whose body runs, if one does."""
+    """What jobs sent from here are told; ``job`` is the one whose body runs, if one does.
+
+    It is over with its block, also for a task or an event loop that began inside and took a copy along.
+    """
 
     envelope: Envelope
     job: Job | None = None
+    over: bool = False
 
 
 # Set by `bound` alone, which takes it back: there is no way to leave a tenant behind.
@@ -97,11 +101,14 @@ def bound(to: Bound | None) -> Iterator[None]:
         yield
     finally:
         _bound.reset(token)
+        if to is not None:
+            to.over = True
 
 
 def bound_here() -> Bound | None:
     """Returns what this task or thread is bound to."""
-    return _bound.get()
+    here = _bound.get()
+    return None if here is None or here.over else here
 
 
 def current_job() -> Job:
@@ -109,7 +116,7 @@ def current_job() -> Job:
 
     Raises: NoJob.
     """
-    here = _bound.get()
+    here = bound_here()
     if here is None or here.job is None:
         raise NoJob
     return here.job

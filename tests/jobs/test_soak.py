@@ -1,0 +1,159 @@
+"""A thousand jobs of twenty tenants on each engine, while their workers are killed; prints what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import procrastinate
+import pytest
+from cells import Ground
+
+from .bodies import Bodies
+from .conftest import HERE, Workshop
+from .procrastinate_worker import declare
+from .scene import Scene, children, process
+
+JOBS, TENANTS = 1000, 20
+SECONDS = 400
+TROUBLES = ("", "", "", "fails", "moving", "", "", "", "killed", "")
+
+pytestmark = pytest.mark.soak
+
+
+@dataclass
+class Crew:
+    """Workers that are killed at random and started again."""
+
+    start: list[Callable[[], Any]]
+    rng: random.Random = field(default_factory=lambda: random.Random(7))
+    killed_workers: int = 0
+    killed_children: int = 0
+    restarts: int = 0
+    _ends: ExitStack = field(default_factory=ExitStack)
+    _running: list[Any] = field(default_factory=list)
+
+    def __enter__(self) -> Crew:
+        self._running = [self._ends.enter_context(start()) for start in self.start]
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for worker in self._running:
+            worker.terminate()
+        self._ends.close()
+
+    def trouble(self) -> None:
+        """Kills a process of a pool, or now and then a whole worker; starts what is dead."""
+        number = self.rng.randrange(len(self._running))
+        worker = self._running[number]
+        pool = children(worker.pid) if worker.poll() is None else []
+        if pool and self.rng.random() < 0.7:
+            self._kill(self.rng.choice(pool))
+            self.killed_children += 1
+        elif worker.poll() is None and self.rng.random() < 0.5:
+            for pid in [worker.pid, *pool]:
+                self._kill(pid)
+            worker.wait(20)
+            self.killed_workers += 1
+        for place, begin in enumerate(self.start):
+            if self._running[place].poll() is not None:
+                self._running[place] = self._ends.enter_context(begin())
+                self.restarts += 1
+
+    def _kill(self, pid: int) -> None:
+        # Its own children are gone by the time it is waited for.
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def send(bodies: Bodies, scene: Scene, put: Callable[..., Any]) -> list[tuple[Any, int]]:
+    """Sends every job, the tenants in turn."""
+    sent = []
+    for number, tenant in zip(range(JOBS), itertools.cycle(scene.tenants), strict=False):
+        with bodies.jobs.sending(tenant, actor=tenant.slug):
+            put(number, {"number": number, "meant": str(tenant.id), "pause": 0.02, "trouble": TROUBLES[number % 10]})
+        sent.append((tenant.id, number))
+    return sent
+
+
+def work_off(scene: Scene, sent: list[tuple[Any, int]], crew: Crew, meanwhile: Callable[[], Any]) -> None:
+    """Kills workers until nine in ten jobs are done, and lets them finish the rest."""
+    deadline = time.monotonic() + SECONDS
+    while (done := len({(run.owner, run.number) for run in scene.runs()})) < len(sent):
+        assert time.monotonic() < deadline, f"{len(sent) - done} jobs were not done"
+        if done < 0.9 * len(sent):
+            crew.trouble()
+        meanwhile()
+        time.sleep(1)
+
+
+def tell(engine: str, scene: Scene, sent: list[tuple[Any, int]], bodies: Bodies, crew: Crew) -> None:
+    """Prints the figures, and holds them to what is promised."""
+    runs, attempts = scene.runs(), bodies.attempts()
+    wrong = [run for run in runs if run.wrong] + [attempt for attempt in attempts if len(set(attempt)) > 1]
+    kept = sorted((run.owner, run.number) for run in runs)
+    print(
+        f"\n{engine}: {len(sent)} jobs of {len(scene.tenants)} tenants, {len(attempts)} attempts, "
+        f"{crew.killed_children} processes and {crew.killed_workers} workers killed from outside, "
+        f"{len(list(bodies.marks.glob('killed-*')))} by themselves, {crew.restarts} workers started again: "
+        f"{len(wrong)} under another tenant, {len(set(sent) - set(kept))} lost, {len(kept) - len(set(kept))} doubled"
+    )
+    assert wrong == []
+    assert kept == sorted(sent)
+
+
+def test_celery(workshop: Workshop, tmp_path: Path) -> None:
+    scene, bodies = Scene.of(workshop.scene.tenancy, TENANTS), workshop.bodies
+    queues = ("prefork", "threads")
+
+    def put(number: int, given: dict[str, Any]) -> None:
+        bodies.once.apply_async(kwargs=given, queue=queues[number % 2])
+
+    sent = send(bodies, scene, put)
+    with Crew([lambda: workshop.worker("prefork", 4), lambda: workshop.worker("threads", 4)]) as crew:
+        work_off(scene, sent, crew, lambda: None)
+        tell("Celery", scene, sent, bodies, crew)
+
+
+@pytest.fixture
+def queue(fresh_database: str) -> Iterator[procrastinate.App]:
+    app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=fresh_database))
+    with app.open():
+        app.schema_manager.apply_schema()
+        yield app
+
+
+def test_procrastinate(ground: Ground, queue: procrastinate.App, fresh_database: str, tmp_path: Path) -> None:
+    tenancy, urls = ground.tenancy(HERE), ground.urls
+    scene, bodies = Scene.of(tenancy, TENANTS), declare(queue, tenancy, tmp_path)
+    sent = send(bodies, scene, lambda _, given: bodies.once.defer(**given))
+    settings = {
+        "JOBS_QUEUE": fresh_database,
+        "JOBS_URL": urls["app_url"],
+        "JOBS_PLATFORM_URL": urls["platform_url"],
+        "JOBS_MARKS": str(tmp_path),
+    }
+
+    async def take_up() -> None:
+        app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=fresh_database))
+        async with app.open_async():
+            for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=3):
+                await app.job_manager.retry_job(job)
+
+    def begin() -> Any:
+        return process(["-m", "jobs.procrastinate_worker"], tmp_path / "worker.log", **settings)
+
+    with Crew([begin, begin]) as crew:
+        work_off(scene, sent, crew, lambda: asyncio.run(take_up()))
+        tell("procrastinate", scene, sent, bodies, crew)
