@@ -22,6 +22,19 @@ from tenantry.packs.meetings.repositories import (
     TenantRepository,
     UserRepository,
 )
+from tenantry.packs.meetings.seed import (
+    check_connection,
+    close_db,
+    door,
+    find_crm_account,
+    get_database_info,
+    get_db,
+    get_db_async,
+    get_db_dependency,
+    get_tenant_meetings,
+    get_tenant_stats,
+    get_user_meetings,
+)
 from tenantry.packs.meetings.sessions import AccountMapping, MeetingSession, normalise_domain
 from tenantry.packs.meetings.words import (
     ConnectionStatus,
@@ -98,6 +111,17 @@ __all__ = [
     "UserRepository",
     "UserRole",
     "Workspaces",
+    "check_connection",
+    "close_db",
+    "door",
+    "find_crm_account",
+    "get_database_info",
+    "get_db",
+    "get_db_async",
+    "get_db_dependency",
+    "get_tenant_meetings",
+    "get_tenant_stats",
+    "get_user_meetings",
     "normalise_domain",
 ]
 

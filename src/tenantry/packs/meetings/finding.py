@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tenantry.errors import ConfigurationError, CrossTenant
+from tenantry.errors import ConfigurationError, CrossTenant, TenantNotFound
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 
@@ -38,13 +39,18 @@ def pack_of(session: TenantSession) -> Meetings:
     return found
 
 
-def of_tenant(session: Session, tenant_id: uuid.UUID) -> TenantSession:
-    """Returns the session as that of the tenant.
+def of_tenant(session: Session, tenant_id: uuid.UUID, model: Any) -> TenantSession:
+    """Returns the session as that of the tenant, which it becomes where it has none yet; *model* is any tenant's.
 
-    Raises: CrossTenant for another tenant than the session's.
+    Raises: CrossTenant for another tenant than the session's, TenantNotFound.
     """
     if not isinstance(session, TenantSession):
         raise ConfigurationError(what=f"A {type(session).__name__} is no tenant's.", fix="Open tenancy.session(key).")
+    if "tenant" not in session.info:
+        # Whatever names the tenant binds a session that is not bound yet.
+        session.scalars(select(model.tenant_id).where(model.tenant_id == tenant_id).limit(1)).first()
+    if "tenant" not in session.info:
+        raise TenantNotFound(key=tenant_id)
     if str(session.tenant.id) != str(tenant_id):
-        raise CrossTenant(model="record", tenant=session.tenant.id)
+        raise CrossTenant(model=model.__name__, tenant=session.tenant.id)
     return session

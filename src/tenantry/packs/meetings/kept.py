@@ -67,7 +67,7 @@ class AuditLog(TenantOwned, MeetingsBase):
 
         Raises: CrossTenant for another tenant than the session's, AuditRefused.
         """
-        own = of_tenant(session, tenant_id)
+        own = of_tenant(session, tenant_id, cls)
         pack_of(own).audit.log_event(own, tenant_id=tenant_id, **event)
 
     @classmethod
@@ -76,7 +76,7 @@ class AuditLog(TenantOwned, MeetingsBase):
 
         Raises: CrossTenant for another tenant than the session's.
         """
-        own = of_tenant(session, tenant_id)
+        own = of_tenant(session, tenant_id, cls)
         return cls._rows(own, pack_of(own).audit.get_tenant_logs(own, tenant_id, days=days, limit=limit))
 
     @classmethod
@@ -87,7 +87,7 @@ class AuditLog(TenantOwned, MeetingsBase):
 
         Raises: CrossTenant for another tenant than the session's.
         """
-        own = of_tenant(session, tenant_id)
+        own = of_tenant(session, tenant_id, cls)
         return cls._rows(own, pack_of(own).audit.get_recent_failures(own, tenant_id, hours=hours, limit=limit))
 
     @classmethod
@@ -141,7 +141,7 @@ class APIRateLimit(TenantOwned, MeetingsBase):
 
         Raises: CrossTenant for another tenant than the session's, ConfigurationError for what is no limit.
         """
-        own = of_tenant(session, tenant_id)
+        own = of_tenant(session, tenant_id, cls)
         rates = pack_of(own).rates
         allowed, usage = rates.check_limit(own, resource_type, limit_period=limit_period, limit_value=limit_value)
         return allowed, cls._told(usage)
@@ -154,7 +154,7 @@ class APIRateLimit(TenantOwned, MeetingsBase):
 
         Raises: CrossTenant for another tenant than the session's, ConfigurationError for what is no limit.
         """
-        own = of_tenant(session, tenant_id)
+        own = of_tenant(session, tenant_id, cls)
         rates = pack_of(own).rates
         allowed, usage = rates.increment_usage(own, resource_type, limit_period=limit_period, limit_value=limit_value)
         return allowed, cls._told(usage)
