@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +38,7 @@ class Cell:
             async with self.door.aio.session(key) as session:
                 return await session.run_sync(work)
 
-        return self.ground.runner.run(awaited())
+        return self.ground.runner.run(awaited(), context=copy_context())
 
     def commit(self, work: Callable[[Any], Any], key: Any = None) -> Any:
         """Does the same in a transaction of the door, which commits."""
@@ -48,7 +50,7 @@ class Cell:
             async with self.door.aio.transaction(key) as session:
                 return await session.run_sync(work)
 
-        return self.ground.runner.run(awaited())
+        return self.ground.runner.run(awaited(), context=copy_context())
 
     def team(self, side: str = "near") -> str:
         return f"T-{side}-{self.place.cell}"
@@ -64,6 +66,8 @@ def fill(session: Any) -> None:
 @pytest.fixture(scope="package")
 def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with opened(postgres, tmp_path_factory.mktemp("doors"), Base, lambda _: None) as ground:
+        # The context in which it first runs is the runner's for life: here, and not inside some request's.
+        ground.runner.run(asyncio.sleep(0))
         for cell in CELLS:
             tenancy = ground.tenancy(Place(cell, "sync"))
             for side in ("near", "far"):
