@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -19,12 +18,12 @@ from tenantry.packs.assistant.base import AssistantBase
 from tenantry.packs.assistant.companies import Companies
 from tenantry.packs.assistant.library import Library
 from tenantry.packs.assistant.metering import PRICES, Meter
+from tenantry.packs.assistant.models_primary import User
 from tenantry.packs.assistant.permissions import MATRIX, seed_roles
 from tenantry.packs.assistant.retrieval import Retrieval
 from tenantry.packs.assistant.services import LOW_CONFIDENCE, Chats, Processing, Reports
 from tenantry.packs.assistant.users import Person, Users
 from tenantry.session.core import TenantSession
-from tenantry.settings import config_from_env, login_urls_from_env, url_from_env
 from tenantry.tenancy import Tenancy
 from tenantry.types import Isolation
 from tenantry.usage.prices import Prices
@@ -121,6 +120,18 @@ class Assistant:
         """
         return self.look(lambda session: self.users.person(session, claims.subject))
 
+    def users_of(self, rows: Iterable[Any]) -> dict[int, User]:
+        """Returns the users whom a company's rows name by ``user_id``, by their numbers: the rows are in one database
+        and the users in another, so one statement fetches them all.
+
+        Raises: LoginRequired without the platform's login.
+        """
+        given = [*rows]
+        ids = {row.user_id for row in given if row.user_id is not None}
+        numbers = {row.company_id for row in given}
+        company_id = numbers.pop() if len(numbers) == 1 else None
+        return self.look(lambda session: self.users.by_ids(session, ids, company_id=company_id))
+
     @contextlib.contextmanager
     def as_company(
         self, company_id: int, reason: str, *, actor: Claims, role: str = "viewer", lasts: timedelta = _QUARTER
@@ -162,12 +173,17 @@ def _own_tokens(**options: Any) -> Tokens:
     return Tokens([TokenKey.new("own")], issuer="assistant", audience="assistant", **options)
 
 
-def assistant_tenancy(environ: Mapping[str, str] | None = None) -> Tenancy:
+def assistant_tenancy() -> Tenancy:
     """Returns the tenancy that the environment describes, with the assistant's tables and their history.
 
     Raises: ConfigurationError.
     """
-    config = dataclasses.replace(config_from_env(environ), migrations=MIGRATIONS)
-    tenancy = Tenancy(url_from_env(environ), AssistantBase, config=config, **login_urls_from_env(environ))
-    Assistant(tenancy)
+    tenancy = Tenancy.from_env(AssistantBase)
+    made(tenancy)
     return tenancy
+
+
+def made(tenancy: Tenancy) -> Assistant:
+    """Returns the assistant of a tenancy whose tables come from the pack's history, unless it has another."""
+    tenancy.lend_migrations(MIGRATIONS)
+    return Assistant(tenancy)

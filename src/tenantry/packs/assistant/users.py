@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -158,9 +158,14 @@ class Users:
         session.refresh(user, ["role"])
         return user
 
-    def by_ids(self, session: Session, ids: set[int]) -> dict[int, User]:
-        """Returns users by their numbers, in one statement: for rows elsewhere that carry them."""
-        return {user.id: user for user in session.scalars(select(User).where(User.id.in_(ids)))} if ids else {}
+    def by_ids(self, session: Session, ids: set[int], *, company_id: int | None) -> dict[int, User]:
+        """Returns a company's users, and the platform's, by the numbers that rows elsewhere carry, in one statement.
+
+        Users of other companies are not there, whoever wrote down their numbers.
+        """
+        theirs = or_(User.company_id == company_id, User.company_id.is_(None))
+        wanted = select(User).where(User.id.in_(ids), theirs).options(*_LOADED)
+        return {user.id: user for user in session.scalars(wanted).unique()} if ids else {}
 
     def note_login(self, session: Session, username: str) -> None:
         """Keeps that a user has logged in just now."""
