@@ -31,6 +31,7 @@ class Door(Generic[P]):
     Args:
         name: what the door is called in a repr.
         models: the declarative base.
+        opens: makes the tenancy where none was given, of the models; by default what the environment describes.
         make: called with the tenancy before anything is opened; what it returns is the door's ``pack``.
         identities: by kind, the attribute of the tenants' record that holds such an identity, or several: new records
             are registered by them, and statements that ask for one find their tenant.
@@ -44,6 +45,7 @@ class Door(Generic[P]):
         name: str,
         models: Any,
         *,
+        opens: Callable[[Any], Tenancy] = Tenancy.from_env,
         make: Callable[[Tenancy], P] | None = None,
         identities: Mapping[str, str | Sequence[str]] | None = None,
         called: str = "name",
@@ -54,6 +56,7 @@ class Door(Generic[P]):
         self.name = name
         self.models = models
         self.names = Names(models, identities=identities or {}, called=called, slug=slug)
+        self._opens = opens
         self._make = make
         self._place = {"isolation": isolation, "server": server}
         self._lock = threading.RLock()
@@ -156,7 +159,7 @@ class Door(Generic[P]):
         if self._made is None:
             with self._lock:
                 if self._made is None:
-                    tenancy = Tenancy.from_env(self.models)
+                    tenancy = self._opens(self.models)
                     self._made = tenancy, self._make(tenancy) if self._make else None
                     self._own = True
         return self._made
