@@ -21,13 +21,14 @@ demo: $(READY)  ## a dozen tenants on an embedded server, and 34 ways to break i
 	@$(BIN)/tenantry demo $(ARGS)
 
 test: $(READY)  ## every test, against real databases (ARGS="-k name")
-	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(READY)  ## lint, format, types, import contracts, measures
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m soak tests/typing
 	$(BIN)/python tools/measure.py
 
 bench: $(READY)  ## what the walls cost, beside plain SQLAlchemy

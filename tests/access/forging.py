@@ -63,7 +63,8 @@ class Site:
             "sub": "ann",
             "jti": str(uuid.uuid4()),
             "iat": now,
-            "exp": now + 600,
+            # A long run is still the same one.
+            "exp": now + 6 * _hour,
             "tenant": str(uuid.uuid4()),
             "roles": ["super_admin"],
             "permissions": [],
@@ -230,7 +231,7 @@ FORGED: dict[str, Forge] = {
     "exp null": _said(exp=None),
     "exp a text": _said(exp="9999999999"),
     "exp true": _said(exp=True),
-    "exp a fraction": _said(exp=_then + 600.5),
+    "exp a fraction": _said(exp=_then + 6 * _hour + 0.5),
     "exp infinite": _said(exp=float("inf")),
     "exp beyond any clock": _said(exp=10**30),
     "exp twice": _twice,

@@ -36,6 +36,7 @@ def environment() -> Iterator[dict[str, str]]:
         yield {**os.environ, "COLUMNS": "110", "NO_COLOR": "1", **named}
 
 
+@pytest.mark.soak
 def test_the_page_does_what_it_says(tmp_path: Path, environment: dict[str, str]) -> None:
     typed = type_through(PAGE, tmp_path, environment)
     assert typed == sum(isinstance(step, Command) for step in steps(PAGE))

@@ -147,15 +147,14 @@ def test_a_half_made_data_directory_is_made_anew(place):
         assert (place / "pg" / "password").read_text() != "old"
 
 
-def test_a_program_killed_while_it_makes_the_data_directory_is_recovered_from(place):
-    for tenth in (1, 3, 6):
-        directory = place / f"pg{tenth}"
-        with program(SERVE + WAIT, directory) as process:
-            eventually(directory.exists)
-            time.sleep(tenth / 10)
-            process.kill()
-        with PostgresServer(directory) as server:
-            assert psycopg.connect(server.url()).close() is None
+@pytest.mark.parametrize("tenth", [3, pytest.param(1, marks=pytest.mark.soak), pytest.param(6, marks=pytest.mark.soak)])
+def test_a_program_killed_while_it_makes_the_data_directory_is_recovered_from(place, tenth):
+    with program(SERVE + WAIT, place / "pg") as process:
+        eventually((place / "pg").exists)
+        time.sleep(tenth / 10)
+        process.kill()
+    with PostgresServer(place / "pg") as server:
+        assert psycopg.connect(server.url()).close() is None
 
 
 def test_a_process_id_that_another_program_has_by_now_does_not_stop_a_start(place):

@@ -74,6 +74,7 @@ def schemas(tenancy: Tenancy) -> int:
         return int(owner.execute("select count(*) from pg_namespace where nspname like 't\\_%'").fetchone()[0])
 
 
+@pytest.mark.soak
 def test_schemas_are_made_migrated_and_dropped_with_the_default_lock_table(tmp_path: Path) -> None:
     make_migrate_and_drop(tmp_path, 15, tables=20)
 
@@ -101,6 +102,7 @@ def test_a_schema_too_large_for_one_transaction_goes_table_by_table() -> None:
         assert schemas(tenancy) == 0
 
 
+@pytest.mark.soak
 def test_a_schema_that_cannot_be_made_says_what_to_raise() -> None:
     with installed(models(200), NARROW, max_connections=20) as tenancy:
         with pytest.raises(errors.ConfigurationError, match="max_locks_per_transaction"):

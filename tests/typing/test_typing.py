@@ -13,6 +13,8 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+# Half a minute, which `make check` has and `make test` has not.
+pytestmark = pytest.mark.soak
 CASES = sorted(path for path in HERE.glob("*.py") if path != Path(__file__))
 
 

@@ -85,7 +85,7 @@ def _sides(kind: str, installation: Any, directory: Any, folder: Path) -> list[A
     return [PostgresSide(installation, installation.home(HomeKind(kind)), project) for _ in range(2)]
 
 
-@pytest.fixture(params=["schema", "file"])
+@pytest.fixture(params=[pytest.param("schema", marks=pytest.mark.soak), "file"])
 def sides(request: pytest.FixtureRequest, installation: Any, directory: Any, tmp_path: Path) -> list[Any]:
     """Two empty homes of one kind under one project."""
     return _sides(request.param, installation, directory, tmp_path)
