@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 
 import procrastinate
-from jobs.bodies import Bodies
-from jobs.models import Base
 
 from tenantry import Tenancy
 from tenantry.idempotency import Idempotency
 from tenantry.jobs.procrastinate import ProcrastinateJobs
+
+from .bodies import Bodies
+from .models import Base
 
 
 def declare(app: procrastinate.App, tenancy: Tenancy, marks: Path) -> Bodies:
