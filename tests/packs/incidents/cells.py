@@ -37,7 +37,8 @@ CELLS = {
     "sqlite-rows": ("rows", SQLITE_DOORS),
 }
 MORNING = datetime.datetime(2026, 3, 2, 8, tzinfo=datetime.UTC)
-SIDES = ("acme", "rival")
+# The last one is whose rows are committed: the others are found as they were.
+SIDES = ("acme", "rival", "writer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,17 @@ class Place:
         return f"{self.cell}-{self.door}"
 
 
-PLACES = [Place(cell, door) for cell, (_, doors) in CELLS.items() for door in doors]
+# Every cell, and on each database every door.
+PLACES = [
+    Place("postgresql-rows", "sync"),
+    Place("postgresql-rows", "psycopg"),
+    Place("postgresql-rows", "asyncpg"),
+    Place("postgresql-schema", "asyncpg"),
+    Place("postgresql-database", "psycopg"),
+    Place("sqlite-file", "sync"),
+    Place("sqlite-file", "aiosqlite"),
+    Place("sqlite-rows", "aiosqlite"),
+]
 AWAITED = [place for place in PLACES if place.door != "sync"]
 
 
@@ -201,10 +212,11 @@ class Plain:
 class Units:
     """The units of work of a tenant, through one door, behind one spelling."""
 
-    def __init__(self, ground: Ground, place: Place, side: str = "acme") -> None:
+    def __init__(self, ground: Ground, place: Place, side: str = "writer") -> None:
         self.ground = ground
         self.place = place
         self.pack = ground.pack(place)
+        self.side = side
         self.slug = f"{side}-{place.cell}"
 
     def __getattr__(self, name: str) -> Any:

@@ -116,7 +116,7 @@ def columns_of(model: type[Any]) -> dict[str, tuple[str, bool]]:
 
 def _spelt(kind: Any) -> str:
     sized = f"({kind.length})" if getattr(kind, "length", None) and isinstance(kind, String) else ""
-    return f"{type(kind).__name__}{sized}".replace("Float", "Double")
+    return f"{type(kind).__name__}{sized}".replace("Float", "Double").replace("Moment", "UTCDateTime")
 
 
 def check_columns(*models: type[Any]) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         VendorRepository,
         WorkflowRepository,
     )
+    from tenantry.packs.incidents.seed_session import close_db, door, get_engine, get_session
 
 __all__ = [
     "ACTIONS",
@@ -73,6 +74,10 @@ __all__ = [
     "Vendors",
     "Workflow",
     "WorkflowRepository",
+    "close_db",
+    "door",
+    "get_engine",
+    "get_session",
     "incidents_tenancy",
     "router",
 ]
@@ -80,6 +85,10 @@ __all__ = [
 # These need greenlet or FastAPI, which not every installation has.
 _LATE: Final = {
     "router": "http",
+    "close_db": "seed_session",
+    "door": "seed_session",
+    "get_engine": "seed_session",
+    "get_session": "seed_session",
     "ActionRepository": "repositories",
     "BaseRepository": "repositories",
     "DecisionRepository": "repositories",

@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, String, Table, Uuid, event
+from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, Session, declared_attr, mapped_column, object_session
 
 from tenantry.ids import uuid7
@@ -15,13 +16,29 @@ from tenantry.models import AppendOnly, CreatedAt, JSONDocument, TenantOwned, Ti
 _LONGEST: Final = 128
 
 
+class Moment(UTCDateTime):
+    """A point in time; one that says no zone is in UTC, as what ``utcnow()`` gives is."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
+        """Returns the time as the database keeps it."""
+        return super().process_bind_param(in_utc(value), dialect)
+
+
+def in_utc(value: Any) -> Any:
+    """Returns a time that says no zone as the same in UTC, anything else as it is."""
+    naive = isinstance(value, datetime.datetime) and value.utcoffset() is None
+    return value.replace(tzinfo=datetime.UTC) if naive else value
+
+
 class IncidentsBase(DeclarativeBase):
     """The declarative base of incidents: ``Tenancy(url, models=IncidentsBase)``."""
 
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         dict: JSONDocument,
         dict[str, Any]: JSONDocument,
-        datetime.datetime: UTCDateTime,
+        datetime.datetime: Moment,
     }
 
 

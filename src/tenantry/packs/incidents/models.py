@@ -15,7 +15,7 @@ from tenantry.limits.kill_switches import WHOLE_TENANT
 from tenantry.models import AppendOnly, Lifecycle, Platform, TenantRecord
 from tenantry.models.behaviours import BEHAVIOUR
 from tenantry.models.columns import utc_now
-from tenantry.packs.incidents.base import BaseModel, CorrelationMixin, TenantMixin
+from tenantry.packs.incidents.base import BaseModel, CorrelationMixin, TenantMixin, in_utc
 from tenantry.packs.incidents.states import (
     OVER,
     ActionStatus,
@@ -223,12 +223,6 @@ class KillSwitch(BaseModel, TenantMixin):
 def switch_name(workflow_id: uuid.UUID | None) -> str:
     """Returns what a kill switch calls a workflow, or the whole tenant."""
     return WHOLE_TENANT if workflow_id is None else str(workflow_id)
-
-
-def in_utc(value: Any) -> Any:
-    """Returns a time that says no zone as the same in UTC, anything else as it is."""
-    naive = isinstance(value, datetime.datetime) and value.utcoffset() is None
-    return value.replace(tzinfo=datetime.UTC) if naive else value
 
 
 INCIDENTS = Lifecycle(

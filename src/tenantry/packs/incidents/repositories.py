@@ -6,9 +6,10 @@ A session needs no more than ``execute``, ``add`` and ``flush`` of an ``AsyncSes
 from __future__ import annotations
 
 import functools
+import inspect
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar, Concatenate, Final, Generic, ParamSpec, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -95,21 +96,27 @@ class BaseRepository(AsyncRepository[T], Generic[T]):
 
 
 class Waiting:
-    """What stands in for an ``AsyncSession``, seen as a plain session; each object is taken for its own."""
+    """What stands in for an ``AsyncSession``, or for what that gives, seen as the plain one; it keeps any object."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, behind: object) -> None:
+        self._behind = behind
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._session, name)
-        return _waited(found) if name in ("execute", "flush", "delete", "refresh") else found
+        found = getattr(self._behind, name)
+        if not callable(found):
+            return found
+        return lambda *args, **kwargs: _waited(found(*args, **kwargs), again=name in _LEADING_ON)
 
     def __contains__(self, _: object) -> bool:
         return True
 
 
-def _waited(method: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
-    return lambda *args, **kwargs: await_only(method(*args, **kwargs))
+_LEADING_ON: Final = ("execute", "scalars")
+
+
+def _waited(value: Any, *, again: bool) -> Any:
+    settled = await_only(value) if inspect.isawaitable(value) else value
+    return Waiting(settled) if again else settled
 
 
 def awaited(

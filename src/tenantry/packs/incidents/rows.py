@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from tenantry.errors import CrossTenant, RecordNotFound, TenantRequired
 from tenantry.idempotency import create_idempotent
-from tenantry.models import TENANT_COLUMN, UTCDateTime
+from tenantry.models import TENANT_COLUMN
 from tenantry.models.columns import utc_now
 from tenantry.models.payloads import digest_of
+from tenantry.packs.incidents.base import Moment, in_utc
 from tenantry.packs.incidents.models import (
     ACTIONS,
     INCIDENTS,
@@ -27,14 +28,13 @@ from tenantry.packs.incidents.models import (
     Incident,
     Tenant,
     Workflow,
-    in_utc,
 )
 from tenantry.packs.incidents.signatures import severity_of, signature_of, title_of
 from tenantry.packs.incidents.states import ActionStatus, IncidentStatus
 from tenantry.repository import Repository
 from tenantry.repository.pages import check_page
 from tenantry.session.clock import on_postgresql
-from tenantry.session.core import TenantSession
+from tenantry.session.core import TenantSession, tenant_id_of
 
 T = TypeVar("T")
 
@@ -77,9 +77,18 @@ class Rows(Repository[T], Generic[T]):
 
         Raises: CrossTenant.
         """
-        own = self.session.tenant.id if isinstance(self.session, TenantSession) else None
+        own = tenant_id_of(self.session) if isinstance(self.session, TenantSession) else None
         if own is not None and tenant_id is not None and tenant_id != own:
             raise CrossTenant(model=self.model.__name__, tenant=own)
+
+    def name_tenant(self, tenant_id: uuid.UUID | None) -> None:
+        """Has a session that has found no tenant yet take this one, if one is given.
+
+        Raises: CrossTenant for a tenant that is not the session's.
+        """
+        self.check(tenant_id)
+        if tenant_id is not None and tenant_id_of(self.session) is None:
+            self.session.execute(self.of(tenant_id).limit(1))
 
     def first(self, statement: Select[Any]) -> T | None:
         """Returns the only row that is selected, or None."""
@@ -135,7 +144,7 @@ class EventRows(Rows[Event]):
 
         Raises: IdempotencyConflict where the key came with something else, CrossTenant, UnknownField, TenantRequired.
         """
-        self.check(data.get(TENANT_COLUMN))
+        self.name_tenant(data.get(TENANT_COLUMN))
         told = _told(data)
         return create_idempotent(bound(self.session), Event, told, key=data[_KEY])
 
@@ -303,7 +312,7 @@ def bound(session: Session) -> TenantSession:
 def _more(seen_at: datetime.datetime) -> dict[str, Any]:
     """Returns what one more event changes in its incident; it may be older than those that are counted."""
     first, last = Incident.first_seen_at, Incident.last_seen_at
-    seen = literal(seen_at, UTCDateTime())
+    seen = literal(seen_at, Moment())
     return {
         "event_count": Incident.event_count + 1,
         "first_seen_at": case((first > seen, seen), else_=first),

@@ -51,7 +51,7 @@ class KillSwitchRows(Rows[KillSwitch]):
         if isinstance(given, KillSwitch):
             return super().create(given, **values)
         told = {**(given or {}), **values}
-        self.check(told.pop("tenant_id", None))
+        self.name_tenant(told.pop("tenant_id", None))
         return self.activate(**told)
 
     def activate(
@@ -87,7 +87,7 @@ class KillSwitchRows(Rows[KillSwitch]):
 
         Raises: CrossTenant for another tenant's id.
         """
-        self.check(tenant_id)
+        self.name_tenant(tenant_id)
         return self._switches().is_active(bound(self.session), workflow=_named(workflow_id))
 
     def get_active(self, tenant_id: uuid.UUID | None = None) -> builtins.list[KillSwitch]:
@@ -95,7 +95,7 @@ class KillSwitchRows(Rows[KillSwitch]):
 
         Raises: CrossTenant for another tenant's id.
         """
-        self.check(tenant_id)
+        self.name_tenant(tenant_id)
         names = [switch.workflow or "" for switch in self._switches().active(bound(self.session))]
         return self.all(select(KillSwitch).where(KillSwitch.workflow.in_(names)).order_by(KillSwitch.workflow))
 
