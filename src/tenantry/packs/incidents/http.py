@@ -45,7 +45,7 @@ from tenantry.packs.incidents.schemas import (
     WorkflowIn,
     WorkflowOut,
 )
-from tenantry.web import context_of, permitted, tenant_session, tenant_transaction
+from tenantry.web import context_of, get_tenant_context, permitted, tenant_session, tenant_transaction
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 Offset = Annotated[int, Query(ge=0, le=2**31)]
@@ -55,7 +55,8 @@ _CREATED: Final = 201
 
 def router(pack: Incidents, *, prefix: str = "") -> APIRouter:
     """Returns the routes of incidents: each asks for a permission, and for the tenant that the request is bound to."""
-    routes = APIRouter(prefix=prefix, tags=["incidents"])
+    # Whoever says nothing of who they are is asked that first.
+    routes = APIRouter(prefix=prefix, tags=["incidents"], dependencies=[Depends(get_tenant_context)])
     for add in (_workflows, _events, _incidents, _steps, _decisions, _actions, _outcomes, _switches, _vendors):
         add(routes, pack)
     return routes
