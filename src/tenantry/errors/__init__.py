@@ -48,7 +48,7 @@ from tenantry.errors.containers import (
     StoreFull,
     StoreUnavailable,
 )
-from tenantry.errors.documents import DropRefused, InvalidDepth, VersionConflict
+from tenantry.errors.documents import DropRefused, InvalidDepth, NotInitialized, VersionConflict
 from tenantry.errors.dumps import (
     DumpDamaged,
     DumpFailed,
@@ -292,6 +292,7 @@ __all__ = [
     "MoveUnknown",
     "NoArchive",
     "NoJob",
+    "NotInitialized",
     "OperationInProgress",
     "OperationLost",
     "OperationUnknown",

@@ -16,3 +16,8 @@ class InvalidDepth(TenantryError, ValueError):
 class DropRefused(TenantryError):
     """The database {name!r} was not dropped: its name does not match {pattern!r}, by which test databases are known.
     Name it so, or drop it yourself."""
+
+
+class NotInitialized(TenantryError, RuntimeError):
+    """DatabaseManager not initialized. Call DatabaseManager.initialize(conn_config) before sessions and repositories
+    are used."""

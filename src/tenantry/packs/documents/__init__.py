@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
+from tenantry.observe import track_metrics
 from tenantry.packs.documents.base import DocumentsBase
 from tenantry.packs.documents.graph import Direction
 from tenantry.packs.documents.models import (
@@ -47,10 +48,30 @@ if TYPE_CHECKING:
         AsyncTopicRepository,
         AsyncUserRepository,
     )
+    from tenantry.packs.documents.fixtures import (
+        axai_clean_db_session,
+        axai_db_config,
+        axai_db_manager,
+        axai_db_session,
+        axai_reset_db,
+        axai_test_db,
+    )
+    from tenantry.packs.documents.http import router
+    from tenantry.packs.documents.permissions import (
+        ROLES,
+        SecureDocumentRepository,
+        SecureTopicRepository,
+        SecurityManager,
+    )
+    from tenantry.packs.documents.seed_config import PostgresConnectionConfig, PostgresPoolConfig
+    from tenantry.packs.documents.seed_initializer import DatabaseInitializer, DatabaseInitializerConfig
+    from tenantry.packs.documents.seed_manager import DatabaseManager
+    from tenantry.packs.documents.seed_repositories import BaseRepository, CacheManager, RepositoryFactory
 
 __all__ = [
     "MIGRATIONS",
     "PROCESSING",
+    "ROLES",
     "Analysis",
     "AsyncDocumentRepository",
     "AsyncDocumentTopicRepository",
@@ -61,7 +82,12 @@ __all__ = [
     "AsyncSummaryRepository",
     "AsyncTopicRepository",
     "AsyncUserRepository",
+    "BaseRepository",
+    "CacheManager",
     "Content",
+    "DatabaseInitializer",
+    "DatabaseInitializerConfig",
+    "DatabaseManager",
     "Direction",
     "Document",
     "DocumentRepository",
@@ -79,8 +105,14 @@ __all__ = [
     "GraphRelationshipRepository",
     "Organization",
     "OrganizationRepository",
+    "PostgresConnectionConfig",
+    "PostgresPoolConfig",
     "Processing",
     "Reached",
+    "RepositoryFactory",
+    "SecureDocumentRepository",
+    "SecureTopicRepository",
+    "SecurityManager",
     "Summary",
     "SummaryRepository",
     "SummaryType",
@@ -90,10 +122,38 @@ __all__ = [
     "User",
     "UserRepository",
     "UserRole",
+    "axai_clean_db_session",
+    "axai_db_config",
+    "axai_db_manager",
+    "axai_db_session",
+    "axai_reset_db",
+    "axai_test_db",
+    "router",
+    "track_metrics",
 ]
 
 # What needs more than SQLAlchemy, by the module that has it: greenlet, or an extra.
-_LATER: Final = {name: "aio" for name in __all__ if name.startswith("Async")}
+_LATER: Final = {
+    **{name: "aio" for name in __all__ if name.startswith("Async")},
+    "BaseRepository": "seed_repositories",
+    **dict.fromkeys(
+        [
+            "axai_clean_db_session",
+            "axai_db_config",
+            "axai_db_manager",
+            "axai_db_session",
+            "axai_reset_db",
+            "axai_test_db",
+        ],
+        "fixtures",
+    ),
+    **dict.fromkeys(["router"], "http"),
+    **dict.fromkeys(["ROLES", "SecureDocumentRepository", "SecureTopicRepository", "SecurityManager"], "permissions"),
+    **dict.fromkeys(["PostgresConnectionConfig", "PostgresPoolConfig"], "seed_config"),
+    **dict.fromkeys(["DatabaseInitializer", "DatabaseInitializerConfig"], "seed_initializer"),
+    **dict.fromkeys(["DatabaseManager"], "seed_manager"),
+    **dict.fromkeys(["CacheManager", "RepositoryFactory"], "seed_repositories"),
+}
 
 
 def __getattr__(name: str) -> Any:

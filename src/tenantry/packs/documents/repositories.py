@@ -54,7 +54,8 @@ class KeptRepository(Repository[M], Generic[M]):
 
     def kept(self, method: str, load: Callable[[Session], R], *, by: Any = None, reads: Iterable[type | Table]) -> R:
         """Returns what *load* gives, or what the cache kept of it until now; it drops that when *reads* change."""
-        if self.cache is None or not isinstance(self.session, TenantSession):
+        # A session that finds its tenant by what is asked has none yet.
+        if self.cache is None or not isinstance(self.session, TenantSession) or self.tenant is None:
             return load(self.session)
         name = f"documents.{type(self).__name__}.{method}"
         return self.cache.get(self.session, name, load, by=by, reads=reads, ttl=self.ttls.get(method))

@@ -1,0 +1,6 @@
+"""HTTP."""
+
+from typing import Any
+
+
+def router(*_: Any) -> None: ...
