@@ -71,6 +71,7 @@ def test_forged_and_missing_headers_never_reach_the_body(workers: Workshop) -> N
         "SQL": ({"tenantry_tenant": f"{near.id}' OR '1"}, "JobHeadersRefused"),
         "nobody": ({"tenantry_tenant": str(uuid.uuid4())}, "TenantNotFound"),
         "an actor of two lines": ({"tenantry_tenant": str(near.id), "tenantry_actor": "a\nb"}, "JobHeadersRefused"),
+        "no headers": ({"headers": str(near.id)}, "JobHeadersRefused"),
         "another name": ({"tenant": str(near.id), "X-Tenant": near.slug}, "JobTenantMissing"),
     }
     kwargs = {"number": 1, "meant": str(near.id), "tenant": str(far.id)}

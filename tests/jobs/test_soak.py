@@ -8,7 +8,9 @@ import os
 import random
 import signal
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,9 @@ from typing import Any
 import procrastinate
 import pytest
 from cells import Ground
+from sqlalchemy import text
+
+from tenantry.jobs import current_job, job_session
 
 from .bodies import Bodies
 from .conftest import HERE, Workshop
@@ -52,7 +57,7 @@ class Crew:
         self._ends.close()
 
     def trouble(self) -> None:
-        """Kills a process of a pool, or now and then a whole worker; starts what is dead."""
+        """Kills a process of a pool, or now and then a whole worker."""
         number = self.rng.randrange(len(self._running))
         worker = self._running[number]
         pool = children(worker.pid) if worker.poll() is None else []
@@ -64,6 +69,9 @@ class Crew:
                 self._kill(pid)
             worker.wait(20)
             self.killed_workers += 1
+
+    def mend(self) -> None:
+        """Starts what is dead, by us or by its own job."""
         for place, begin in enumerate(self.start):
             if self._running[place].poll() is not None:
                 self._running[place] = self._ends.enter_context(begin())
@@ -94,6 +102,7 @@ def work_off(scene: Scene, sent: list[tuple[Any, int]], crew: Crew, meanwhile: C
         assert time.monotonic() < deadline, f"{len(sent) - done} jobs were not done"
         if done < 0.9 * len(sent):
             crew.trouble()
+        crew.mend()
         meanwhile()
         time.sleep(1)
 
@@ -111,6 +120,36 @@ def tell(engine: str, scene: Scene, sent: list[tuple[Any, int]], bodies: Bodies,
     )
     assert wrong == []
     assert kept == sorted(sent)
+
+
+def test_plain_functions(ground: Ground) -> None:
+    """Ten thousand jobs on eight threads that are used again and again, one in ten of which fails."""
+    scene, jobs = Scene.of(ground.tenancy(HERE), TENANTS), ground.made(HERE)
+
+    @jobs.task
+    def check(meant: uuid.UUID, fails: bool) -> bool:
+        with job_session() as session:
+            wall = session.scalar(text("select current_setting('tenantry.tenant')"))
+            if fails:
+                raise ConnectionError
+            return {uuid.UUID(wall), session.tenant.id, current_job().tenant} == {meant}
+
+    def put(number: int) -> Any:
+        tenant = scene.tenants[number % TENANTS]
+        with jobs.sending(tenant):
+            return pool.submit(check.carry(), tenant.id, number % 10 == 0)
+
+    with ThreadPoolExecutor(8) as pool:
+        begun = [put(number) for number in range(10_000)]
+    failed = [done for done in begun if done.exception() is not None]
+    right = [done for done in begun if done.exception() is None and done.result()]
+    print(
+        f"\nplain functions: {len(begun)} jobs of {TENANTS} tenants on 8 threads, {len(failed)} failed, as told: ",
+        end="",
+    )
+    print(f"{len(begun) - len(failed) - len(right)} under another tenant")
+    assert (len(right), len(failed)) == (9_000, 1_000)
+    assert {type(done.exception()) for done in failed} == {ConnectionError}
 
 
 def test_celery(workshop: Workshop, tmp_path: Path) -> None:

@@ -28,12 +28,15 @@ class Envelope:
     key: str | None = None
 
     @classmethod
-    def read(cls, headers: Mapping[str, Any] | None, *, task: str) -> Envelope:
+    def read(cls, headers: object, *, task: str) -> Envelope:
         """Returns what a message's headers say.
 
         Raises: JobHeadersRefused for what ``headers`` never wrote.
         """
-        found = {name: (headers or {}).get(PREFIX + name) for name in _NAMES}
+        given = {} if headers is None else headers
+        if not isinstance(given, Mapping):
+            raise JobHeadersRefused(task=task, reason="they are no mapping.")
+        found = {name: given.get(PREFIX + name) for name in _NAMES}
         for name, value in found.items():
             if value is not None and not _usable(value):
                 raise JobHeadersRefused(task=task, reason=f"{PREFIX}{name} is no text of 1 to {_LONGEST} characters.")

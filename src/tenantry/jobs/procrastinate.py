@@ -167,5 +167,4 @@ def _runner(work: Work) -> Callable[..., Any]:
 
 def _taken(work: Work, given: dict[str, Any]) -> Envelope:
     """Takes the headers out of what a job was given."""
-    headers = given.pop(RESERVED, None)
-    return Envelope.read(headers if isinstance(headers, Mapping) else None, task=work.name)
+    return Envelope.read(given.pop(RESERVED, None), task=work.name)
