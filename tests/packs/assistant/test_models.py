@@ -374,7 +374,7 @@ def test_a_document_says_who_uploaded_it_by_both_names(desk: Desk) -> None:
 
 @pytest.mark.ledger("C090", "S3-M06.5")
 def test_a_document_for_everybody_is_no_companys(desk: Desk) -> None:
-    with pytest.raises(ScopeRefused, match="library.publish"):
+    with pytest.raises(ScopeRefused, match=r"library\.publish"):
         Document(filename="a", original_filename="a", file_path="a", scope="global")
 
     def work(session: Session) -> None:

@@ -48,8 +48,8 @@ class DocumentRepository(Repository[Document]):
 
     def count_by_status(self) -> dict[str, int]:
         """Returns how many documents stand at each step that some document stands at."""
-        counted = select(Document.processing_status, func.count()).group_by(Document.processing_status)
-        return dict(self.session.execute(counted).tuples().all())
+        counted = select(Document.processing_status, func.count().label("number")).group_by(Document.processing_status)
+        return {row.processing_status: row.number for row in self.session.execute(counted)}
 
     def readable(self, user_id: int | None, *, limit: int = 50, offset: int = 0) -> Shelf:
         """Returns what a user may read: their own, the company's, and what is for everybody; the latest first in each.
