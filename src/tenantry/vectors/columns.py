@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Cast, ColumnElement, LargeBinary, String, Text, cast
+from sqlalchemy import Cast, ColumnElement, LargeBinary, String, Text, cast, type_coerce
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -18,6 +18,10 @@ class Pgvector(String):
     def __init__(self, dimensions: int) -> None:
         super().__init__()
         self.dimensions = dimensions
+
+    def adapt(self, cls: Any, **kw: Any) -> Any:
+        """Returns the same type: drivers know none of their own, and would make it their kind of text."""
+        return Pgvector(self.dimensions)
 
     def bind_expression(self, bindvalue: Any) -> ColumnElement[Any]:
         """Returns the text as a vector: drivers know no such type."""
@@ -48,9 +52,19 @@ class Embedding(TypeDecorator[bytes]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Returns the type that keeps it in this database."""
         if self._is_native(dialect):
-            # Not by way of type_descriptor(), which would make it the driver's own kind of text.
             return Pgvector(self.dimensions)
         return dialect.type_descriptor(LargeBinary())
+
+    def bind_expression(self, bindparam: Any) -> Any:
+        """Returns the parameter as the type of this database wants it wrapped."""
+        # Asked here, since what a decorator has once found of one dialect's type it keeps for every other's.
+        wrapped = self.impl_instance.bind_expression(bindparam)
+        return bindparam if wrapped is None else wrapped
+
+    def column_expression(self, column: Any) -> Any:
+        """Returns the column as the type of this database wants it read."""
+        wrapped = self.impl_instance.column_expression(column)
+        return column if wrapped is None else type_coerce(wrapped, self)
 
     def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
         """Returns the vector as the database takes it."""

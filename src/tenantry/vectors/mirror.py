@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from tenantry.errors import ConfigurationError
+from tenantry.errors import ConfigurationError, TenantryError
 from tenantry.events import announce
 from tenantry.outbox import Event, Outbox
 from tenantry.session.core import TenantSession
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tenantry.vectors.aio import AsyncMirror
 
 _KEYS_AT_ONCE: Final = 100
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Mirror:
         self._metadata = metadata or (lambda _: {})
         outbox.handler(self.topic)(self._follow)
         watch(vectors.tenancy, self)
+        vectors.tenancy.rows_replaced.append(self._look_again)
 
     def __repr__(self) -> str:
         return f"<Mirror of {self.mirrored.model.__name__} in {self.vectors!r}>"
@@ -126,6 +129,14 @@ class Mirror:
             return self.vectors.store.forget(tenant)
         done = self.refresh(tenant)
         return done.put + done.deleted
+
+    def _look_again(self, tenant: uuid.UUID) -> None:
+        try:
+            with self.vectors.tenancy.transaction(tenant) as session:
+                self.touch_all(session)
+        except TenantryError as error:
+            # What happened to the rows has happened; a tenant that is not to be used now is refreshed when it is.
+            _log.warning("the vectors %r of tenant %s were not noted for a refresh: %s", self.name, tenant, error)
 
     def _follow(self, event: Event) -> None:
         keys = event.payload.get("keys")

@@ -55,7 +55,8 @@ def _see_flush(session: Session, _: UOWTransaction) -> None:
         if any(_tables(object_mapper(row)) & mirrored.sources for row in session.deleted):
             watcher.touch_all(session)
         else:
-            rows = [row for row in (*session.new, *session.dirty, *session.deleted) if isinstance(row, mirrored.model)]
+            changed = (row for row in session.dirty if session.is_modified(row, include_collections=False))
+            rows = [row for row in (*session.new, *changed, *session.deleted) if isinstance(row, mirrored.model)]
             watcher.touch(session, rows)
 
 
