@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         AsyncTenantRepository,
         AsyncUserRepository,
     )
+    from tenantry.packs.meetings.http import router
     from tenantry.packs.meetings.permissions import ROLES
 
 # Where the Alembic history is: Config(migrations=MIGRATIONS).
@@ -123,10 +124,11 @@ __all__ = [
     "get_tenant_stats",
     "get_user_meetings",
     "normalise_domain",
+    "router",
 ]
 
-# What needs an extra of its own: greenlet, or the packages of access.
-_ELSEWHERE: Final = {"ROLES": "permissions"}
+# What needs an extra of its own: FastAPI, the packages of access, or else greenlet.
+_ELSEWHERE: Final = {"ROLES": "permissions", "router": "http"}
 
 
 def __getattr__(name: str) -> Any:

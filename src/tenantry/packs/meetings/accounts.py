@@ -29,14 +29,15 @@ class Accounts:
         *,
         crm_connection_id: uuid.UUID | None = None,
         verified_only: bool = False,
+        counted: bool = True,
     ) -> AccountMapping | None:
-        """Returns the account of an address and counts its use, or None: for no address, and without a CRM, too."""
+        """Returns the account of an address, or None: for no address, and without a CRM, too; its use is *counted*."""
         connection_id = crm_connection_id or _default(session)
         if connection_id is None:
             return None
         mappings = AccountMappingRepository(session)
         found = mappings.get_by_domain(connection_id, email, verified_only=verified_only)
-        if found is not None:
+        if found is not None and counted:
             once_more = {"use_count": AccountMapping.use_count + 1, "last_used_at": utc_now()}
             # By the database, since two may use it at once.
             session.execute(update(AccountMapping).where(AccountMapping.id == found.id).values(once_more))

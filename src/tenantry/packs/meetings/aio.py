@@ -28,6 +28,7 @@ class AsyncWorkspaces(Face[Workspaces]):
 
     add_user = through(Workspaces.add_user)
     change_plan = through(Workspaces.change_plan)
+    change_user = through(Workspaces.change_user)
     change_subscription = through(Workspaces.change_subscription)
     keep_to_plan = through(Workspaces.keep_to_plan)
     remove_user = through(Workspaces.remove_user)

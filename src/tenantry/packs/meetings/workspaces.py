@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from typing import Any
 
 from sqlalchemy import select
@@ -104,12 +105,24 @@ class Workspaces:
         self._note(session, "user.added", "Added a user", resource=("user", user.id))
         return user
 
-    def remove_user(self, session: TenantSession, user_id: object) -> None:
+    def change_user(self, session: TenantSession, /, user_id: uuid.UUID, **values: Any) -> User:
+        """Returns the user with other values.
+
+        Raises: RecordNotFound, UnknownField.
+        """
+        users = UserRepository(session)
+        before = users.get_one(user_id).role
+        user = users.update(user_id, **values)
+        changes = {"role": [before, user.role]} if user.role != before else None
+        self._note(session, "user.changed", "Changed a user", resource=("user", user.id), changes=changes)
+        return user
+
+    def remove_user(self, session: TenantSession, user_id: uuid.UUID) -> None:
         """Takes a user out of the workspace; their meetings stay.
 
         Raises: RecordNotFound.
         """
-        UserRepository(session).delete(user_id)  # type: ignore[arg-type]  # a key of any kind
+        UserRepository(session).delete(user_id)
         self._note(session, "user.removed", "Removed a user", resource=("user", user_id))
 
     def _own(self, session: TenantSession) -> Tenant:
