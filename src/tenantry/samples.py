@@ -27,6 +27,9 @@ from tenantry.types import Isolation, Tenant, TenantStatus
 BATCH: Final = 2_000
 JOBS: Final = 3
 
+# A row that was soft-deleted is there.
+_SEEN: Final = {INCLUDE_DELETED: True}
+
 Row = dict[str, Any]
 Told = Callable[[int], None]
 _Circles = dict[Mapper[Any], set[str]]
@@ -45,7 +48,8 @@ class Sample:
     isolation: Isolation | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
     identities: Sequence[tuple[str, str]] = ()
-    rows: Mapping[type, Sequence[Row]] = field(default_factory=dict)
+    # A Mapping's keys are invariant: with type as the key, a dict of one base's classes would not fit.
+    rows: Mapping[Any, Sequence[Row]] = field(default_factory=dict)
     server: str | None = None
 
     @property
@@ -128,10 +132,11 @@ def _load(tenancy: Tenancy, sample: Sample, *, told: Told, stop: threading.Event
     tenant = tenant_of(tenancy, sample)
     added = 0
     for kind in kinds:
+        empty = _is_empty(tenancy, tenant, kind)
         for batch in kind.batches():
             if stop.is_set():
                 return added
-            added += _add(tenancy, tenant, kind, batch)
+            added += _add(tenancy, tenant, kind, batch, empty=empty)
             told(len(batch))
     for kind in kinds:
         _close_circle(tenancy, tenant, kind)
@@ -211,27 +216,27 @@ def _names(mapper: Mapper[Any], columns: Sequence[Column[Any]]) -> tuple[str, ..
     return tuple(mapper.get_property_by_column(column).key for column in columns)
 
 
-def _add(tenancy: Tenancy, tenant: Tenant, kind: _Kind, rows: Sequence[Row]) -> int:
+def _is_empty(tenancy: Tenancy, tenant: Tenant, kind: _Kind) -> bool:
+    any_row = select(*kind.attributes()).limit(1)
+    with tenancy.session(tenant, read_only=True) as db:
+        return db.execute(any_row, execution_options=_SEEN).first() is None
+
+
+def _add(tenancy: Tenancy, tenant: Tenant, kind: _Kind, rows: Sequence[Row], *, empty: bool) -> int:
+    left_out = set(kind.waiting)
     with tenancy.transaction(tenant) as db:
-        present = _present(db, kind, rows)
+        present = set() if empty else _present(db, kind, rows)
         missing = [row for row in rows if tuple(row[name] for name in kind.key) not in present]
-        if missing:
-            own = {TENANT_COLUMN: tenant.id}
-            left_out = set(kind.waiting)
-            db.execute(
-                insert(kind.mapper.class_),
-                [{name: value for name, value in row.items() if name not in left_out} | own for row in missing],
-            )
-    return len(missing)
+        given = [{name: value for name, value in row.items() if name not in left_out} for row in missing]
+        if given:
+            db.execute(insert(kind.mapper.class_), [row | {TENANT_COLUMN: tenant.id} for row in given])
+    return len(given)
 
 
 def _present(db: TenantSession, kind: _Kind, rows: Sequence[Row]) -> set[tuple[Any, ...]]:
-    key, seen = kind.attributes(), {INCLUDE_DELETED: True}
-    if db.execute(select(*key).limit(1), execution_options=seen).first() is None:
-        return set()
-    values = [tuple(row[name] for name in kind.key) for row in rows]
+    key, values = kind.attributes(), [tuple(row[name] for name in kind.key) for row in rows]
     wanted = key[0].in_([value for (value,) in values]) if len(key) == 1 else tuple_(*key).in_(values)
-    return {tuple(row) for row in db.execute(select(*key).where(wanted), execution_options=seen)}
+    return {tuple(row) for row in db.execute(select(*key).where(wanted), execution_options=_SEEN)}
 
 
 def _close_circle(tenancy: Tenancy, tenant: Tenant, kind: _Kind) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tenantry.packs.helpdesk import Agent, Conversation, Ticket
+from tenantry.samples import Row, Sample
 from tenantry.types import Isolation
-
-Row = dict[str, Any]
 
 MAIN: Final = "main"
 FILES: Final = "files"
@@ -64,4 +64,17 @@ class Customer:
     @property
     def size(self) -> int:
         """How many rows there are to load."""
-        return len(self.agents) + len(self.tickets) + len(self.conversations)
+        return self.sample.size
+
+    @property
+    def sample(self) -> Sample:
+        """The tenant and its rows as they are loaded."""
+        rows = {Agent: self.agents, Ticket: self.tickets, Conversation: self.conversations}
+        return Sample(
+            self.slug,
+            self.company["name"],
+            isolation=self.place.isolation,
+            server=self.place.server,
+            record=self.company,
+            rows=rows,
+        )

@@ -7,8 +7,9 @@ import random
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tenantry.cli.demo.customers import Customer, Place, Row
+from tenantry.cli.demo.customers import Customer, Place
 from tenantry.ids import uuid7
+from tenantry.samples import Row
 
 SEED: Final = 20_26_11
 START: Final = datetime.datetime(2026, 9, 1, 8, tzinfo=datetime.UTC)

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, select, text
 
 from tenantry import Tenancy, TenantSession
-from tenantry.cli.demo.customers import Customer, Row
+from tenantry.cli.demo.customers import Customer
 from tenantry.models import Ownership, owned_tables
 from tenantry.packs.helpdesk import Agent, Conversation, HelpdeskBase, Ticket
-from tenantry.packs.helpdesk.base import OfCompany
-from tenantry.types import Tenant
-
-BATCH: Final = 2_000
-JOBS: Final = 3
-
-Told = Callable[[int], None]
+from tenantry.samples import BATCH, Told, load_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +31,7 @@ class Counts:
 
 def load(tenancy: Tenancy, customers: Sequence[Customer], *, told: Told = lambda _: None) -> None:
     """Inserts every customer's rows, telling *told* how many came in; when interrupted, ends after the open batches."""
-    stop = threading.Event()
-    largest_first = sorted(customers, key=lambda customer: -customer.size)
-    with ThreadPoolExecutor(JOBS) as pool:
-        futures = [pool.submit(_load_customer, tenancy, customer, told=told, stop=stop) for customer in largest_first]
-        try:
-            for future in as_completed(futures):
-                future.result()
-        finally:
-            stop.set()
+    load_all(tenancy, [customer.sample for customer in customers], told=told)
 
 
 def expected_counts(customer: Customer) -> Counts:
@@ -83,23 +66,3 @@ def fingerprints(tenancy: Tenancy, customers: Sequence[Customer]) -> Mapping[str
         with tenancy.session(customer.slug, read_only=True) as db:
             found[customer.slug] = fingerprint(db)
     return found
-
-
-def _load_customer(tenancy: Tenancy, customer: Customer, *, told: Told, stop: threading.Event) -> None:
-    tenant = tenancy.tenants.get(customer.slug)
-    for model, rows in ((Agent, customer.agents), (Ticket, customer.tickets), (Conversation, customer.conversations)):
-        for batch in _batches(rows):
-            if stop.is_set():
-                return
-            _insert(tenancy, tenant, model, batch)
-            told(len(batch))
-
-
-def _insert(tenancy: Tenancy, tenant: Tenant, model: type[OfCompany], rows: Sequence[Row]) -> None:
-    own = {"tenant_id": tenant.id, "company_id": tenant.id}
-    with tenancy.transaction(tenant) as db:
-        db.execute(insert(model), [row | own for row in rows])
-
-
-def _batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tenantry.cli.demo.customers import Customer, Place, Row
+from tenantry.cli.demo.customers import Customer, Place
 from tenantry.errors import ConfigurationError
 from tenantry.ids import uuid7
+from tenantry.samples import Row
 
 Event = dict[str, str]
 

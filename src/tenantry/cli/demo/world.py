@@ -13,6 +13,7 @@ from tenantry import Tenancy
 from tenantry.cli.demo.customers import FILES, Customer
 from tenantry.embedded import PostgresServer
 from tenantry.packs.helpdesk import HelpdeskBase
+from tenantry.samples import tenant_of
 from tenantry.types import Tenant
 
 DATABASE: Final = "helpdesk"
@@ -48,10 +49,4 @@ def gather_statistics(server: PostgresServer) -> None:
 
 def create_tenant(tenancy: Tenancy, customer: Customer) -> Tenant:
     """Returns a new tenant in the customer's place, with its company."""
-    return tenancy.tenants.create(
-        customer.slug,
-        name=customer.company["name"],
-        isolation=customer.place.isolation,
-        server=customer.place.server,
-        record=customer.company,
-    )
+    return tenant_of(tenancy, customer.sample)
