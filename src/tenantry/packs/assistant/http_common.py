@@ -26,7 +26,8 @@ ADMINISTERS: Final = "admin:access"
 
 def may(permission: str) -> list[Any]:
     """Returns the dependencies of a route that takes a permission."""
-    return [Depends(permitted(permission))]
+    # Who says nothing of themselves is asked to; who has said is told what they may not.
+    return [Depends(claims_of), Depends(permitted(permission))]
 
 
 def reading(pack: Assistant) -> Any:
