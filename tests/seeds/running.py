@@ -58,7 +58,8 @@ def run_block(seed: str, line: int, *, roots: Mapping[str, str], names: dict[str
     """Runs a Python block and returns the names it leaves; *names* are those it finds, top-level ``await`` works."""
     text = textwrap.dedent(replaced(BLOCKS[seed][line].text, roots))
     found: dict[str, Any] = {"__name__": f"seed_{seed}_{line}", **(names or {})}
-    code = compile(text, f"seed {seed}, line {line}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    # Without this file's own __future__: annotations are what is printed, and not its text.
+    code = compile(text, f"seed {seed}, line {line}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     result = eval(code, found)
     if inspect.iscoroutine(result):
         asyncio.run(result)
