@@ -20,6 +20,28 @@ NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,30}")
 class Config:
     """The choices of one installation; times are in seconds.
 
+    Args:
+        context_setting: the PostgreSQL setting that carries the bound tenant, two words joined by a dot.
+        common_schema: the schema in which the common tables stand.
+        role_prefix: what the names of the four group roles begin with.
+        extensions: the PostgreSQL extensions that the models need; they stand in ``tenantry_extensions``.
+        max_tenants: how many tenants there may be at most; None is no ceiling.
+        allow_tenant_creation: whether tenants may be created at all.
+        route_ttl: how long another process may go on serving a tenant after it was suspended.
+        route_limit: how many tenants' placements a process keeps in memory.
+        pool_size: how many connections a pool keeps.
+        max_overflow: how many more a pool may open while all are in use.
+        pool_timeout: how long a session waits for a connection.
+        pool_recycle: after how long a connection is replaced.
+        engine_limit: how many tenants' own databases or files have a pool at once.
+        connection_budget: how many connections of a server tenants' own databases, or files, may use together.
+        statement_timeout: how long a statement may run; None is as long as the server lets it.
+        prepared_statements: whether the drivers prepare statements; not behind a pooler that hands them around.
+        demote: lets a superuser's login serve sessions, which then step down to the app's role; for development.
+        migrations: where the application's Alembic scripts are, the directory that holds ``versions``.
+        warm: how many placements are kept ready, by isolation, or by server and isolation:
+            ``{"schema": 5, "eu/database": 2}``.
+
     Raises: ConfigurationError for a name that cannot stand in SQL, or a limit below one.
     """
 
@@ -29,7 +51,6 @@ class Config:
     extensions: tuple[str, ...] = ()
     max_tenants: int | None = None
     allow_tenant_creation: bool = True
-    # How long another process may go on serving a tenant after it was suspended; its own process stops at once.
     route_ttl: float = 10.0
     route_limit: int = 10_000
     pool_size: int = 5
@@ -41,9 +62,7 @@ class Config:
     statement_timeout: float | None = None
     prepared_statements: bool = True
     demote: bool = False
-    # Where the application's Alembic scripts are (the directory that holds ``versions``); None: it has none.
     migrations: str | None = None
-    # How many placements are kept ready, by isolation, or by server and isolation: {"schema": 5, "eu/database": 2}.
     warm: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
