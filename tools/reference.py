@@ -37,8 +37,8 @@ def errors_page() -> str:
     """Returns the page of the errors: what each says, its fields, its base, and the answer over HTTP."""
     lines = ["# Errors", "", "Every error is a `TenantryError` and says what happened, to whom, and what to do next."]
     lines += ["In the sentences below, words in braces are its fields. The number is the answer over HTTP, if any.", ""]
-    found = [getattr(errors, name) for name in errors.__all__]
-    for kind in sorted((one for one in found if inspect.isclass(one)), key=lambda one: one.__name__):
+    found: list[type[errors.TenantryError]] = [getattr(errors, name) for name in sorted(errors.__all__)]
+    for kind in found:
         lines += [f"## {kind.__name__}", "", _sentence(kind), ""]
         lines += [", ".join(_facts(kind)), ""]
     return "\n".join(lines)
