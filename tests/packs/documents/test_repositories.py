@@ -81,7 +81,6 @@ def test_versions(desk: Desk, repository: Any, keys: dict[str, uuid.UUID]) -> No
     assert (found[0].change_summary, found[0].changed_by, found[0].metadata) == ("Said why", keys["ann"], {"draft": 1})
     assert found[0].diff.splitlines()[-2:] == [" What we are for", "+and why"]
     assert [version.version_number for version in repository.get_versions(key, limit=1, offset=1)] == [2]
-    assert repository.page_of_versions(key, 2, 2).total == 3
     assert repository.get_version(key, 1).title == "Charter"
     assert "+and why" in repository.compare_versions(key, 1, 3)
     back = repository.restore_version(key, 1)

@@ -85,7 +85,6 @@ class AsyncDocumentRepository(AwaitedRepository[Document]):
     create_version = awaited(twin.create_version)
     get_versions = awaited(twin.get_versions)
     get_version = awaited(twin.get_version)
-    page_of_versions = awaited(twin.page_of_versions)
     restore_version = awaited(twin.restore_version)
     compare_versions = awaited(twin.compare_versions)
     find_related = awaited(twin.find_related)

@@ -16,7 +16,7 @@ from tenantry.observe import track_metrics
 from tenantry.packs.documents import graph, versions
 from tenantry.packs.documents.models import Document, DocumentStatus, DocumentVersion, Organization, Summary, User
 from tenantry.packs.documents.models_graph import DocumentTopic, GraphNode, GraphRelationship
-from tenantry.repository import Page, Query, Repository
+from tenantry.repository import Query, Repository
 from tenantry.repository.core import Key
 from tenantry.repository.pages import check_bound
 from tenantry.session.core import TenantSession, tenant_id_of
@@ -167,21 +167,19 @@ class DocumentRepository(KeptRepository[Document]):
 
         Raises: InvalidPage.
         """
-        return self._versions(document_id).limit(limit).offset(offset).all()
+        return self.versions(document_id).limit(limit).offset(offset).all()
 
     def get_version(self, document_id: Key, number: int) -> DocumentVersion:
         """Returns one version of a document.
 
         Raises: RecordNotFound.
         """
-        return self._versions(document_id).filter_by(version_number=number).one()
+        return self.versions(document_id).filter_by(version_number=number).one()
 
-    def page_of_versions(self, document_id: Key, number: int = 1, size: int = 50) -> Page[DocumentVersion]:
-        """Returns one page of the versions of a document, the latest first.
-
-        Raises: InvalidPage.
-        """
-        return self._versions(document_id).page(number, size)
+    def versions(self, document_id: Key) -> Query[DocumentVersion]:
+        """Returns the query of the versions of a document, the latest first, to be narrowed or paged."""
+        query = Repository(self.session, model=DocumentVersion).query()
+        return query.filter_by(document_id=document_id).order_by("-version_number")
 
     def restore_version(self, target: Document | Key, /, number: int, **by: Any) -> Document:
         """Returns the document with what it held as version *number*, as its next version.
@@ -309,10 +307,6 @@ class DocumentRepository(KeptRepository[Document]):
         )
         return [key for key in session.scalars(nearest) if key is not None]
 
-    def _versions(self, document_id: Key) -> Query[DocumentVersion]:
-        query = Repository(self.session, model=DocumentVersion).query()
-        return query.filter_by(document_id=document_id).order_by("-version_number")
-
     def _locked(self, target: Document | Key) -> Document:
         document = self._mine(target)
         self.session.flush()
@@ -321,7 +315,7 @@ class DocumentRepository(KeptRepository[Document]):
 
     def _snapshot_of(self, document: Document) -> DocumentVersion:
         """Returns the present version, which is written first where nobody has: a document made without this."""
-        found = self._versions(document.id).filter_by(version_number=document.version).first()
+        found = self.versions(document.id).filter_by(version_number=document.version).first()
         if found is None:
             found = versions.snapshot(document)
             self.session.add(found)
