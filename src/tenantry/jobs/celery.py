@@ -13,7 +13,7 @@ from tenantry.jobs.context import Bound, bound
 from tenantry.jobs.core import Jobs
 from tenantry.jobs.envelope import PREFIX, Envelope
 from tenantry.jobs.records import refuse_foreign
-from tenantry.jobs.work import LATER, LATER_TIMES, Work, seconds_until
+from tenantry.jobs.work import LATER, LATER_TIMES, Message, Work, seconds_until
 from tenantry.tenancy import Tenancy
 
 try:
@@ -104,9 +104,9 @@ def _runner(work: Work) -> Any:
     def run(task: Any, /, *args: Any, **kwargs: Any) -> Any:
         given = (task, *args) if work.head else args
         if task.request.called_directly:
-            return work.run(task.tenantry_jobs.outgoing(work), given, kwargs)
+            return work.run(Message(task.tenantry_jobs.outgoing(work), given, kwargs))
         try:
-            return work.run(Envelope.read(task.request.headers, task=work.name), given, kwargs)
+            return work.run(Message(Envelope.read(task.request.headers, task=work.name), given, kwargs))
         except LATER as error:
             tries = max(task.max_retries or 0, LATER_TIMES)
             raise task.retry(exc=error, countdown=seconds_until(error), max_retries=tries) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tenantry.jobs.envelope import Envelope
-from tenantry.jobs.work import Work
+from tenantry.jobs.work import Message, Work
 
 if TYPE_CHECKING:
     from tenantry.jobs.core import Jobs
@@ -30,7 +30,7 @@ class PlainTask:
 
         Raises: as ``Work.run``.
         """
-        return self.run_with(self._jobs.outgoing(self._work), args, kwargs)
+        return self.run_with(Message(self._jobs.outgoing(self._work), args, kwargs))
 
     def __reduce__(self) -> str:
         # By its name, as a function is: another process has its own.
@@ -43,13 +43,12 @@ class PlainTask:
         """
         return Carried(self, self._jobs.outgoing(self._work).headers())
 
-    def run_with(self, envelope: Envelope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Runs the body for a message that says *envelope*.
+    def run_with(self, message: Message) -> Any:
+        """Runs the body for a message.
 
         Raises: as ``Work.run``.
         """
-        run = self._work.run_async if self._work.is_async else self._work.run
-        return run(envelope, args, kwargs)
+        return self._work.run_async(message) if self._work.is_async else self._work.run(message)
 
     @property
     def task_name(self) -> str:
@@ -69,4 +68,4 @@ class Carried:
 
         Raises: as ``Work.run``.
         """
-        return self.task.run_with(Envelope.read(self.headers, task=self.task.task_name), args, kwargs)
+        return self.task.run_with(Message(Envelope.read(self.headers, task=self.task.task_name), args, kwargs))

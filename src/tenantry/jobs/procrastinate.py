@@ -11,7 +11,7 @@ from tenantry.idempotency import Idempotency
 from tenantry.jobs.core import Jobs
 from tenantry.jobs.envelope import Envelope
 from tenantry.jobs.records import refuse_foreign
-from tenantry.jobs.work import LATER, LATER_TIMES, Work, seconds_until
+from tenantry.jobs.work import LATER, LATER_TIMES, Message, Work, seconds_until
 from tenantry.tenancy import Tenancy
 
 try:
@@ -59,8 +59,8 @@ class ProcrastinateTask:
 
         Raises: as ``Work.run``.
         """
-        run = self._work.run_async if self._work.is_async else self._work.run
-        return run(self._jobs.outgoing(self._work), args, kwargs)
+        message = Message(self._jobs.outgoing(self._work), args, kwargs)
+        return self._work.run_async(message) if self._work.is_async else self._work.run(message)
 
     def configure(self, **options: Any) -> Deferrer:
         """Returns what defers jobs with options: lock, queueing_lock, schedule_at, schedule_in, queue, priority."""
@@ -154,17 +154,18 @@ def _runner(work: Work) -> Callable[..., Any]:
 
         @wraps(work.body)
         async def run_async(*args: Any, **given: Any) -> Any:
-            return await work.run_async(_taken(work, given), args, given)
+            return await work.run_async(_taken(work, args, given))
 
         return run_async
 
     @wraps(work.body)
     def run(*args: Any, **given: Any) -> Any:
-        return work.run(_taken(work, given), args, given)
+        return work.run(_taken(work, args, given))
 
     return run
 
 
-def _taken(work: Work, given: dict[str, Any]) -> Envelope:
+def _taken(work: Work, args: tuple[Any, ...], given: dict[str, Any]) -> Message:
     """Takes the headers out of what a job was given."""
-    return Envelope.read(given.pop(RESERVED, None), task=work.name)
+    headers = given.pop(RESERVED, None)
+    return Message(Envelope.read(headers, task=work.name), args, given)

@@ -31,18 +31,7 @@ def refuse_foreign(task: str, tenant: uuid.UUID, *given: object) -> None:
             raise JobForeign(task=task, tenant=tenant, what=what)
 
 
-def named_records(
-    records: Mapping[str, type], signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> dict[str, tuple[type, Any]]:
-    """Returns by argument the model and the id of each record that a call names.
-
-    Raises: TypeError for a call that does not fit the function.
-    """
-    given = signature.bind(*args, **kwargs).arguments
-    return {name: (model, given[name]) for name, model in records.items() if given.get(name) is not None}
-
-
-def find_records(session: Session, job: Job, named: Mapping[str, tuple[type, Any]]) -> None:
+def find_records(session: Session, named: Mapping[str, tuple[type, Any]], *, job: Job) -> None:
     """Lets pass ids of rows that the tenant has; another tenant's and a missing one are refused alike.
 
     Raises: JobRecordMissing.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final
+from functools import cached_property
+from typing import Any, Final
 
 from tenantry.errors import (
     ConfigurationError,
@@ -21,11 +21,8 @@ from tenantry.errors import (
 from tenantry.idempotency import Idempotency
 from tenantry.jobs.context import Bound, Job, bound
 from tenantry.jobs.envelope import Envelope
-from tenantry.jobs.records import find_records, named_records, refuse_foreign, without_first
+from tenantry.jobs.records import find_records, refuse_foreign, without_first
 from tenantry.tenancy import Tenancy
-
-if TYPE_CHECKING:
-    from tenantry.session.aio import AsyncTenantSession
 
 # Nothing of the job has taken effect, and soon it can: for engines to try it again.
 LATER: Final = (TenantMoving, TenantMoved, IdempotencyInFlight)
@@ -35,6 +32,15 @@ LATER_TIMES: Final = 20
 def seconds_until(error: BaseException) -> float:
     """Returns after how many seconds to try again what raised one of ``LATER``."""
     return float(getattr(error, "retry_after", None) or 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a worker was handed: whose the job is, and what the body is given."""
+
+    envelope: Envelope
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,94 +93,81 @@ class Work:
             raise JobHeadersRefused(task=self.name, reason="it is about the platform, and they name a tenant.")
         return envelope
 
-    def run(self, envelope: Envelope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def run(self, message: Message) -> Any:
         """Runs the body for one message and returns what it gives; a coroutine function in an event loop of its own.
 
         Raises: JobTenantMissing, JobHeadersRefused, JobForeign, JobRecordMissing, as ``Tenancy.session``, each before
             the body; and whatever the body raises.
         """
         if self.is_async:
-            return asyncio.run(self._run_alone(envelope, args, kwargs))
-        with self._bound(envelope, args, kwargs) as job:
+            return asyncio.run(self._run_alone(message))
+        with self._bound(message) as job:
             if not self.platform:
                 self.tenancy.router.route(job.tenant)
-            return self._perform(job, args, kwargs)
+            return self._perform(job, message)
 
-    async def run_async(self, envelope: Envelope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    async def run_async(self, message: Message) -> Any:
         """Awaits the body of a coroutine function for one message.
 
         Raises: as ``run``.
         """
-        with self._bound(envelope, args, kwargs) as job:
+        with self._bound(message) as job:
             if not self.platform:
                 await self.tenancy.router.route_async(job.tenant)
-            return await self._perform_async(job, args, kwargs)
+            return await self._perform_async(job, message)
 
-    async def _run_alone(self, *message: Any) -> Any:
+    async def _run_alone(self, message: Message) -> Any:
         try:
-            return await self.run_async(*message)
+            return await self.run_async(message)
         finally:
             # This loop ends with the job, and its connections with it.
             await self.tenancy.aio.close()
 
     @contextlib.contextmanager
-    def _bound(self, envelope: Envelope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Job]:
+    def _bound(self, message: Message) -> Iterator[Job]:
         with bound(None):
-            job = Job(self.name, self.admit(envelope).keyed(), self.tenancy)
+            job = Job(self.name, self.admit(message.envelope).keyed(), self.tenancy)
             if not self.platform:
-                refuse_foreign(self.name, job.tenant, args, kwargs)
+                refuse_foreign(self.name, job.tenant, message.args, message.kwargs)
             with bound(Bound(job.envelope.unkeyed(), job)):
                 yield job
 
-    def _perform(self, job: Job, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        head, rest = args[: self.head], args[self.head :]
+    def _perform(self, job: Job, message: Message) -> Any:
+        named = self._named(message)
         if not self.transactional:
-            if self.records:
+            if named:
                 with job.session() as session:
-                    find_records(session, job, self._named(rest, kwargs))
-            return self.body(*args, **kwargs)
+                    find_records(session, named, job=job)
+            return self.body(*message.args, **message.kwargs)
         with job.transaction() as session:
-            find_records(session, job, self._named(rest, kwargs))
-            effect = partial(_with_session, self.body, head, rest, kwargs)
+            find_records(session, named, job=job)
+            effect = self._effect_of(message)
             if self.once is None:
                 return effect(session)
             return self.once.run(session, str(job.envelope.key), effect, scope=self.name).value
 
-    async def _perform_async(self, job: Job, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        head, rest = args[: self.head], args[self.head :]
+    async def _perform_async(self, job: Job, message: Message) -> Any:
+        named = self._named(message)
         if not self.transactional:
-            if self.records:
-                async with self._checking(job, rest, kwargs):
-                    pass
-            return await self.body(*args, **kwargs)
-        async with self._checking(job, rest, kwargs) as session:
-            effect = partial(_with_session, self.body, head, rest, kwargs)
-            result = await self._effect(job, session, effect)
-            await session.commit()
-            return result
+            if named:
+                async with job.async_session() as session:
+                    await session.run_sync(find_records, named, job=job)
+            return await self.body(*message.args, **message.kwargs)
+        async with job.async_transaction() as session:
+            await session.run_sync(find_records, named, job=job)
+            effect = self._effect_of(message)
+            if self.once is None:
+                return await effect(session)
+            return (await self.once.aio.run(session, str(job.envelope.key), effect, scope=self.name)).value
 
-    @contextlib.asynccontextmanager
-    async def _checking(
-        self, job: Job, rest: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> AsyncIterator[AsyncTenantSession]:
-        async with job.async_session() as session:
-            await session.run_sync(find_records, job, self._named(rest, kwargs))
-            yield session
+    def _named(self, message: Message) -> dict[str, tuple[type, Any]]:
+        """Returns by parameter the model and the id of each record that a message names."""
+        if not self.records:
+            return {}
+        given = self.signature.bind(*message.args[self.head :], **message.kwargs).arguments
+        return {name: (model, given[name]) for name, model in self.records.items() if given.get(name) is not None}
 
-    def _named(self, rest: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, tuple[type, Any]]:
-        return named_records(self.records, self.signature, rest, kwargs) if self.records else {}
-
-    async def _effect(self, job: Job, session: AsyncTenantSession, effect: Callable[..., Any]) -> Any:
-        if self.once is None:
-            return await effect(session)
-        return (await self.once.aio.run(session, str(job.envelope.key), effect, scope=self.name)).value
-
-
-def _with_session(
-    body: Callable[..., Any],
-    head: tuple[Any, ...],
-    rest: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    session: object,
-) -> Any:
-    return body(*head, session, *rest, **kwargs)
+    def _effect_of(self, message: Message) -> Callable[[Any], Any]:
+        """Returns the body as a function of the session alone."""
+        head, rest = message.args[: self.head], message.args[self.head :]
+        return lambda session: self.body(*head, session, *rest, **message.kwargs)
