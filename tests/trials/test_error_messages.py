@@ -17,6 +17,7 @@ from tenantry.types import Finding
 # What stands in the fields of an error when it is shown; the same for every class that has the field.
 EXAMPLES: dict[str, Any] = {
     "action": "Listing tenants",
+    "after": "77aa",
     "allowed": "active, erasing",
     "budget": 20,
     "argument": "note_id",

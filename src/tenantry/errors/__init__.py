@@ -96,6 +96,7 @@ from tenantry.errors.fleet import (
     TenantColumnKept,
     WallMissing,
 )
+from tenantry.errors.helpdesk import MigrationScriptMissing, VersionUnlike
 from tenantry.errors.incidents import VendorInactive, WorkflowInactive
 from tenantry.errors.installation import (
     CatalogMissing,
@@ -286,6 +287,7 @@ __all__ = [
     "LogInRefused",
     "LoginRequired",
     "MigrationFailed",
+    "MigrationScriptMissing",
     "MigrationsMissing",
     "ModelsRefused",
     "MoveRefused",
@@ -372,6 +374,7 @@ __all__ = [
     "VectorRefused",
     "VendorInactive",
     "VersionConflict",
+    "VersionUnlike",
     "WallMissing",
     "WorkflowInactive",
 ]

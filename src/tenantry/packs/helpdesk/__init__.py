@@ -64,18 +64,15 @@ from tenantry.packs.helpdesk.repositories import (
     AttachmentRepository,
     CompanyRepository,
     ContactRepository,
-    ConversationRepository,
     GroupRepository,
     TagRepository,
     TicketFieldRepository,
-    TicketRepository,
 )
 from tenantry.packs.helpdesk.repositories_knowledge import (
     ArticleRepository,
     BackupRecordRepository,
     CategoryRepository,
     FolderRepository,
-    IntegratedObjectRepository,
     ProcessingLogRepository,
     SchemaVersionRepository,
     SummaryRepository,
@@ -83,12 +80,43 @@ from tenantry.packs.helpdesk.repositories_knowledge import (
     TenantSettingRepository,
     VectorLinkRepository,
 )
+from tenantry.packs.helpdesk.seed_config import (
+    DatabaseType,
+    HelpdeskSettings,
+    Validation,
+    check_company,
+    company_key,
+    tenancy_from_env,
+)
+from tenantry.packs.helpdesk.seed_doors import (
+    DatabaseManager,
+    door,
+    get_db_manager,
+    get_db_session,
+    helpdesk_tenancy,
+)
+from tenantry.packs.helpdesk.seed_queries import (
+    QueryBuilder,
+)
+from tenantry.packs.helpdesk.seed_repositories import (
+    ConversationRepository,
+    IntegratedObjectRepository,
+    TicketRepository,
+)
 from tenantry.packs.helpdesk.services import (
     OBJECT_CHANGED,
     ArticleService,
     ObjectService,
     SyncService,
     TicketService,
+)
+from tenantry.packs.helpdesk.vectors import (
+    InVectors,
+    KeepsVectors,
+    VectorPort,
+    VectorSync,
+    generate_embedding,
+    vector_db,
 )
 from tenantry.packs.helpdesk.words import (
     ArticleStatus,
@@ -124,6 +152,37 @@ if TYPE_CHECKING:
     )
     from tenantry.packs.helpdesk.http import (
         router,
+    )
+    from tenantry.packs.helpdesk.seed_databases import (
+        DatabaseFactory,
+        DatabaseHandle,
+        PostgreSQLDatabase,
+        SQLiteDatabase,
+        get_database,
+    )
+    from tenantry.packs.helpdesk.seed_objects import (
+        HelpdeskContext,
+        get_tenant_context,
+        store_integrated_object_with_migration,
+        store_with_migration_support,
+    )
+    from tenantry.packs.helpdesk.seed_running import (
+        DatabaseHealthMonitor,
+        TenantBackupManager,
+        backup_name,
+        get_tenant_tickets,
+    )
+    from tenantry.packs.helpdesk.seed_schemas import (
+        MigrationScript,
+        TenantConfig,
+        TenantSchemaManager,
+    )
+    from tenantry.packs.helpdesk.seed_units import (
+        BaseRepository,
+        CompanyObjects,
+    )
+    from tenantry.packs.helpdesk.seed_vectors import (
+        sync_orm_to_vector,
     )
 
 __all__ = [
@@ -166,29 +225,44 @@ __all__ = [
     "BackupRecord",
     "BackupRecordRepository",
     "Base",
+    "BaseRepository",
     "Category",
     "CategoryRepository",
     "Company",
+    "CompanyObjects",
     "CompanyRepository",
     "Contact",
     "ContactRepository",
     "Conversation",
     "ConversationRepository",
+    "DatabaseFactory",
+    "DatabaseHandle",
+    "DatabaseHealthMonitor",
+    "DatabaseManager",
+    "DatabaseType",
     "Folder",
     "FolderRepository",
     "Group",
     "GroupRepository",
     "Helpdesk",
     "HelpdeskBase",
+    "HelpdeskContext",
+    "HelpdeskSettings",
+    "InVectors",
     "IntegratedObject",
     "IntegratedObjectRepository",
+    "KeepsVectors",
     "LegacyMigration",
     "LegacyObject",
     "LegacyStore",
     "Migrated",
+    "MigrationScript",
     "ObjectService",
+    "PostgreSQLDatabase",
     "ProcessingLog",
     "ProcessingLogRepository",
+    "QueryBuilder",
+    "SQLiteDatabase",
     "SchemaVersion",
     "SchemaVersionRepository",
     "Summary",
@@ -199,6 +273,9 @@ __all__ = [
     "SyncStatus",
     "Tag",
     "TagRepository",
+    "TenantBackupManager",
+    "TenantConfig",
+    "TenantSchemaManager",
     "TenantSetting",
     "TenantSettingRepository",
     "Ticket",
@@ -209,12 +286,31 @@ __all__ = [
     "TicketService",
     "TicketStatus",
     "TicketTag",
+    "Validation",
     "VectorLink",
     "VectorLinkRepository",
+    "VectorPort",
+    "VectorSync",
     "WorkStatus",
+    "backup_name",
     "begin",
+    "check_company",
+    "company_key",
+    "door",
+    "generate_embedding",
+    "get_database",
+    "get_db_manager",
+    "get_db_session",
+    "get_tenant_context",
+    "get_tenant_tickets",
+    "helpdesk_tenancy",
     "integrated_id",
     "router",
+    "store_integrated_object_with_migration",
+    "store_with_migration_support",
+    "sync_orm_to_vector",
+    "tenancy_from_env",
+    "vector_db",
     "writes_orm",
 ]
 
@@ -240,7 +336,26 @@ _LATE: Final = {
     "AsyncTicketFieldRepository": "aio",
     "AsyncTicketRepository": "aio",
     "AsyncVectorLinkRepository": "aio",
+    "BaseRepository": "seed_units",
+    "CompanyObjects": "seed_units",
+    "DatabaseFactory": "seed_databases",
+    "DatabaseHandle": "seed_databases",
+    "DatabaseHealthMonitor": "seed_running",
+    "HelpdeskContext": "seed_objects",
+    "MigrationScript": "seed_schemas",
+    "PostgreSQLDatabase": "seed_databases",
+    "SQLiteDatabase": "seed_databases",
+    "TenantBackupManager": "seed_running",
+    "TenantConfig": "seed_schemas",
+    "TenantSchemaManager": "seed_schemas",
+    "backup_name": "seed_running",
+    "get_database": "seed_databases",
+    "get_tenant_context": "seed_objects",
+    "get_tenant_tickets": "seed_running",
     "router": "http",
+    "store_integrated_object_with_migration": "seed_objects",
+    "store_with_migration_support": "seed_objects",
+    "sync_orm_to_vector": "seed_vectors",
 }
 
 

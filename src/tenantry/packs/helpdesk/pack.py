@@ -9,7 +9,8 @@ from tenantry.packs.helpdesk.behaviours import Behaviours
 from tenantry.packs.helpdesk.models_knowledge import Category, Folder
 from tenantry.packs.helpdesk.repositories import CompanyRepository, TicketFieldRepository
 from tenantry.packs.helpdesk.repositories_knowledge import CategoryRepository
-from tenantry.packs.helpdesk.services import ArticleService, ObjectService, SyncService, TicketService
+from tenantry.packs.helpdesk.services import OBJECT_CHANGED, ArticleService, ObjectService, SyncService, TicketService
+from tenantry.packs.helpdesk.vectors import VectorSync
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.types import TenantKey
@@ -38,6 +39,7 @@ class Helpdesk:
         self.articles = ArticleService(self.behaviours)
         self.sync_jobs = SyncService(self.behaviours)
         self.objects = ObjectService(self.behaviours)
+        self.outbox.handler(OBJECT_CHANGED)(VectorSync(tenancy).follow)
 
     def __repr__(self) -> str:
         return f"Helpdesk({self.tenancy!r})"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement
+from sqlalchemy.orm import class_mapper
 
+from tenantry.errors import UnknownField
 from tenantry.packs.helpdesk.models import (
     Agent,
     Attachment,
@@ -19,6 +21,8 @@ from tenantry.packs.helpdesk.models import (
     TicketField,
 )
 from tenantry.repository import Repository
+
+_PROTECTED: Final = frozenset({"tenant_id", "company_id", "id", "created_at", "updated_at", "deleted_at", "deleted_by"})
 
 
 def of_agent(agent_id: str) -> ColumnElement[bool]:
@@ -116,8 +120,13 @@ class TicketRepository(Repository[Ticket]):
     def create_ticket(self, ticket_data: Mapping[str, Any]) -> Ticket:
         """Returns a new ticket; company, platform, number, status and priority are filled in where they are missing.
 
-        Raises: UnknownField, CrossTenant.
+        The data may come from outside: whose the ticket is, its key and its times are not theirs to say.
+
+        Raises: UnknownField.
         """
+        if taken := sorted(_PROTECTED.intersection(ticket_data)):
+            settable = ", ".join(key for key in dict(class_mapper(Ticket).column_attrs) if key not in _PROTECTED)
+            raise UnknownField(model="Ticket", name=taken[0], use="given by its data", known=settable)
         return self.create(ticket_data)
 
 

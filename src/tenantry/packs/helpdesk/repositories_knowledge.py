@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
+
+from tenantry.errors import CrossTenant
+from tenantry.packs.helpdesk.models import Company
 from tenantry.packs.helpdesk.models_knowledge import (
     Article,
     Category,
@@ -16,6 +20,7 @@ from tenantry.packs.helpdesk.models_knowledge import (
 from tenantry.packs.helpdesk.models_running import BackupRecord, ProcessingLog, SchemaVersion, SyncJob, TenantSetting
 from tenantry.packs.helpdesk.words import ArticleStatus, SyncStatus, WorkStatus
 from tenantry.repository import Repository
+from tenantry.session.core import tenant_id_of
 
 
 class CategoryRepository(Repository[Category]):
@@ -62,7 +67,18 @@ class IntegratedObjectRepository(Repository[IntegratedObject]):
         found = self.get_by_original(data["original_id"], object_type=data["object_type"])
         if found is None:
             return self.create(data)
+        self._check_owner(data.get("tenant_id"))
         return self.update(found, **{name: value for name, value in data.items() if name not in ("id", "tenant_id")})
+
+    def _check_owner(self, named: Any) -> None:
+        """Lets data pass that name no tenant or this one, by its id or its company's name.
+
+        Raises: CrossTenant.
+        """
+        own = tenant_id_of(self.session)
+        name = self.session.scalar(select(Company.name)) if isinstance(named, str) else None
+        if named not in (None, own, str(own), name):
+            raise CrossTenant(model="IntegratedObject", tenant=own)
 
     def search_objects(self, query: str, *, object_type: str | None = None, limit: int = 50) -> list[IntegratedObject]:
         """Returns objects whose title, content or summary holds *query*, whatever its case.
@@ -126,14 +142,16 @@ class TenantSettingRepository(Repository[TenantSetting]):
         found = self.find(key=key)
         return default if found is None else found.value
 
-    def set_value(self, key: str, value: Any, *, is_secret_ref: bool = False) -> TenantSetting:
-        """Returns the setting with this value.
+    def set_value(
+        self, key: str, value: Any, *, is_secret_ref: bool = False, platform: str | None = None
+    ) -> TenantSetting:
+        """Returns the setting with this value; a new one is of the company's platform, unless another is named.
 
         Raises: SecretRefused where it is to lead to a secret and does not.
         """
         found = self.find(key=key)
         if found is None:
-            return self.create(key=key, value=value, is_secret_ref=is_secret_ref)
+            return self.create(key=key, value=value, is_secret_ref=is_secret_ref, platform=platform)
         return self.update(found, value=value, is_secret_ref=is_secret_ref)
 
 
