@@ -148,7 +148,7 @@ def test_the_columns_of_events() -> None:
     assert issubclass(Event, (TenantMixin, CorrelationMixin))
 
 
-@pytest.mark.ledger("S4-013", "S4-M05.3", "S4-M05.4")
+@pytest.mark.ledger("S4-013", "S4-M05.1", "S4-M05.3", "S4-M05.4")
 def test_the_columns_of_incidents() -> None:
     check_columns(Incident)
 
