@@ -141,3 +141,9 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     served = runpy.run_path(str(EXAMPLES / "app.py"))
     assert "/incidents" in served["app"].openapi()["paths"]
     served["tenancy"].close()
+
+
+def test_the_schema_page_says_what_the_models_say() -> None:
+    written = runpy.run_path(str(EXAMPLES.parents[1] / "tools" / "schema.py"))["written"]
+    page = EXAMPLES.joinpath("DATABASE_SCHEMA.md").read_text(encoding="utf-8")
+    assert written("tenantry.packs.incidents", "IncidentsBase", "Incidents") == page
