@@ -11,7 +11,7 @@ from sqlalchemy import CheckConstraint, Connection, Integer, event
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, Session, SessionTransaction, mapped_column, object_session
 
-from tenantry.errors import CrossTenant
+from tenantry.errors import CrossTenant, TenantRequired
 from tenantry.models import TENANT_COLUMN, TenantOwned
 from tenantry.session.core import TenantSession
 from tenantry.types import Tenant
@@ -78,6 +78,9 @@ def _note_company(session: Session, _: SessionTransaction, __: Connection) -> No
 @event.listens_for(OfCompany, "before_update", propagate=True)
 def _refuse_another_company(_: Mapper[Any], __: Connection, row: OfCompany) -> None:
     session = object_session(row)
+    if row.tenant_id is None:
+        # A session of the primary has no company to give it to.
+        raise TenantRequired
     number = number_of(session.tenant) if isinstance(session, TenantSession) else None
     if isinstance(session, TenantSession) and number is not None and row.company_id not in (None, number):
         raise CrossTenant(model=type(row).__name__, tenant=session.tenant.id)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tenantry.errors import CompanyUnknown, TenantExists, TenantNotFound
-from tenantry.packs.assistant.base import COMPANY_KIND, COMPANY_SETTING, slug_of
+from tenantry.packs.assistant.base import COMPANY_KIND, COMPANY_SETTING, number_of, slug_of
 from tenantry.packs.assistant.models_primary import Company
 from tenantry.tenancy import Tenancy
 from tenantry.types import Isolation, Tenant, TenantKey, TenantStatus
@@ -87,6 +87,23 @@ class Companies:
                 row.tenant, row.database_name = tenant.id, found.database_name
                 session.commit()
         return self.get(company_id)
+
+    def register(self) -> int:
+        """Tells the primary of every company's tenant that it does not know, as after samples were loaded, and returns
+        how many these were.
+
+        Raises: LoginRequired without the platform's login.
+        """
+        found = [(number_of(tenant), tenant) for tenant in self._tenancy.every_tenant()]
+        added = 0
+        with self._tenancy.platform() as session:
+            for number, tenant in found:
+                if number is not None and session.get(Company, number) is None:
+                    named = {"name": tenant.name, "database_name": database_name(number)}
+                    session.add(Company(id=number, tenant=tenant.id, **named))
+                    added += 1
+            session.commit()
+        return added
 
     def get(self, company_id: int) -> CompanyCard:
         """Returns a company.

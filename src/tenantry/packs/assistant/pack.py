@@ -92,8 +92,8 @@ class Assistant:
         return AsyncAssistant(self)
 
     def prepare(self, environ: Mapping[str, str] | None = None) -> FirstAdministrator | None:
-        """Writes the roles, their permissions and the first super admin, as far as they are not there; doing it again
-        is safe, and then gives None.
+        """Writes roles, permissions, companies whose databases stand, and the first super admin, as far as they are not
+        there; doing it again is safe, and then gives None.
 
         Raises: LoginRequired without the platform's login, PasswordRefused.
         """
@@ -102,6 +102,7 @@ class Assistant:
             seed_roles(session, MATRIX)
             return self.users.first_administrator(session, environ)
 
+        self.companies.register()
         return self.on_platform(work)
 
     def log_in(self, username: str, password: str) -> TokenPair:
