@@ -20,6 +20,10 @@ from .models import Base
 def make_app(broker: str, backend: str, **settings: Any) -> celery.Celery:
     """Returns an app whose jobs survive their workers."""
     app = celery.Celery("jobs", broker=broker, backend=backend)
+    transport: dict[str, Any] = {"visibility_timeout": 5, "polling_interval": 0.05}
+    if broker.startswith("filesystem:"):
+        messages = Path(backend.removeprefix("file://"))
+        transport |= {f"data_folder_{way}": messages for way in ("in", "out")} | {"control_folder": messages}
     app.conf.update(
         task_default_queue="prefork",
         task_acks_late=True,
@@ -27,7 +31,7 @@ def make_app(broker: str, backend: str, **settings: Any) -> celery.Celery:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"visibility_timeout": 5, "polling_interval": 0.05},
+        broker_transport_options=transport,
         result_chord_retry_interval=0.2,
         **settings,
     )
@@ -39,7 +43,7 @@ def declare(app: celery.Celery, tenancy: Tenancy, marks: Path) -> Bodies:
     jobs = CeleryJobs(tenancy, app, idempotency=Idempotency(tenancy))
     bodies = Bodies(jobs, marks, autoretry_for=(ConnectionError,), retry_kwargs={"countdown": 0, "max_retries": 5})
 
-    @app.task(name="bodies.probe")
+    @app.task(name="bodies.probe", shared=False)
     def probe() -> str | None:
         here = bound_here()
         return None if here is None or here.envelope.tenant is None else str(here.envelope.tenant)

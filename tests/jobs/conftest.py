@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,29 +52,46 @@ class Workshop:
         return process([*program, *quiet, "-n", f"{pool}@%h"], self.log / f"{pool}.log", **self.settings)
 
 
+@contextmanager
+def opened_workshop(ground: Ground, directory: Path, broker: str, backend: str) -> Iterator[Workshop]:
+    """Lends a workshop on a broker."""
+    marks = directory / "marks"
+    marks.mkdir()
+    settings = {
+        "JOBS_BROKER": broker,
+        "JOBS_BACKEND": backend,
+        "JOBS_URL": ground.urls["app_url"],
+        "JOBS_PLATFORM_URL": ground.urls["platform_url"],
+        "JOBS_MARKS": str(marks),
+    }
+    app, tenancy = make_app(broker, backend), ground.tenancy(HERE)
+    yield Workshop(app, declare(app, tenancy, marks), Scene.of(tenancy, 5), settings, directory)
+    app.close()
+
+
 @pytest.fixture(scope="package")
 def workshop(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     """Redis where its program is, and a directory of files elsewhere."""
     with ExitStack() as ends:
         directory = tmp_path_factory.mktemp("celery")
-        marks = directory / "marks"
-        marks.mkdir()
-        if PROGRAM is None:
-            broker, backend = f"filesystem://{directory}", f"file://{directory}"
-        else:
-            broker = backend = ends.enter_context(redis_server(directory)).url
-        urls = ground.urls
-        settings = {
-            "JOBS_BROKER": broker,
-            "JOBS_BACKEND": backend,
-            "JOBS_URL": urls["app_url"],
-            "JOBS_PLATFORM_URL": urls["platform_url"],
-            "JOBS_MARKS": str(marks),
-        }
-        app = make_app(broker, backend)
-        tenancy = ground.tenancy(HERE)
-        yield Workshop(app, declare(app, tenancy, marks), Scene.of(tenancy, 5), settings, directory)
-        app.close()
+        addresses = files_in(directory)
+        if PROGRAM is not None:
+            addresses = (ends.enter_context(redis_server(directory)).url,) * 2
+        yield ends.enter_context(opened_workshop(ground, directory, *addresses))
+
+
+@pytest.fixture
+def files(ground: Ground, tmp_path: Path) -> Iterator[Workshop]:
+    """A workshop whose broker and results are files."""
+    with opened_workshop(ground, tmp_path, *files_in(tmp_path)) as workshop:
+        yield workshop
+
+
+def files_in(directory: Path) -> tuple[str, str]:
+    """Returns the addresses of a broker and of results in a new directory."""
+    messages = directory / "messages"
+    messages.mkdir()
+    return "filesystem://", f"file://{messages}"
 
 
 @pytest.fixture(scope="package")

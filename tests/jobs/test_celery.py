@@ -197,3 +197,20 @@ def test_suspended_tenants_get_no_jobs(workers: Workshop) -> None:
     assert "TenantSuspended" in outcome(workers.app.send_task("bodies.note", kwargs=kwargs, headers=headers))
     tenancy.tenants.resume(tenant.slug)
     assert outcome(workers.app.send_task("bodies.note", kwargs=kwargs, headers=headers)) == "[1]"
+
+
+@pytest.mark.soak
+def test_a_chord_stays_with_its_sender_where_results_are_no_counters(files: Workshop) -> None:
+    near, far, *_ = files.scene.tenants
+    note = files.bodies.note
+
+    def chord(tenant: Tenant) -> Any:
+        return celery.chord([note.si(number, str(tenant.id)) for number in (1, 2)], note.si(3, str(tenant.id)))
+
+    unaddressed = [(tenant, chord(tenant)) for tenant in (near, far)]
+    for tenant, sent in unaddressed:
+        with files.bodies.jobs.sending(tenant):
+            sent.apply_async()
+    with files.worker("prefork", 1):
+        runs = files.scene.await_runs((tenant.id, number) for tenant in (near, far) for number in (1, 2, 3))
+    assert [run for run in runs if run.wrong] == []

@@ -23,6 +23,8 @@ except ImportError as error:
     raise ExtraMissing(module="tenantry.jobs.celery", extra="celery") from error
 
 _BINDING = "_tenantry_binding"
+# What waits for a chord's parts, where the result backend cannot count them, and sends its callback.
+_CHORD_UNLOCK = "celery.chord_unlock"
 
 
 class CeleryJobs(Jobs):
@@ -37,6 +39,7 @@ class CeleryJobs(Jobs):
         # What a worker does around the body, such as sending the next link of a chain, is done for the same tenant.
         signals.task_prerun.connect(self._bind, weak=False)
         signals.task_postrun.connect(self._unbind, weak=False)
+        signals.before_task_publish.connect(self._address, sender=_CHORD_UNLOCK, weak=False)
 
     def _head(self, options: Mapping[str, Any]) -> int:
         return int(bool(options.get("bind")))
@@ -46,6 +49,10 @@ class CeleryJobs(Jobs):
         kind = base if issubclass(base, TenantTask) else type("TenantTask", (TenantTask, base), {"abstract": True})
         known = {"name": work.name, "bind": True, "shared": False, "tenantry_jobs": self, "tenantry_work": work}
         return self.app.task(base=kind, **{**options, **known})(_runner(work))
+
+    def _address(self, headers: dict[str, Any], **_: Any) -> None:
+        for name, value in self.envelope().headers().items():
+            headers.setdefault(name, value)
 
     def _bind(self, task: Any, **_: Any) -> None:
         if task.app is self.app:
