@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from tenantry.catalog.tables import CATALOG_SCHEMA
 from tenantry.doctor import (
     bypasses,
+    extensions,
     fences,
     grants,
     keeping,
@@ -175,6 +176,7 @@ def _judge_database(ward: Ward, scene: Scene) -> Iterator[Finding]:
     yield from fences.judge(scene)
     yield from keys.judge(scene)
     yield from bypasses.judge(scene)
+    yield from extensions.judge(scene)
     yield from orphans.judge(scene, ward.counter)
 
 

@@ -167,6 +167,11 @@ union all
 select 'language ' || lanname from pg_language where not lanpltrusted and lanname not in ('internal', 'c')
 """
 
+EXTENSIONS: Final = """
+select e.extname::text as name, n.nspname::text as schema, e.extversion::text as version
+from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+"""
+
 ABOUT: Final = """
 select current_database()::text as database, current_setting('server_version_num')::int as version,
        coalesce(current_setting('tenantry.embedded', true), '') = 'on' as embedded,

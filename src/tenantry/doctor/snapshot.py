@@ -67,6 +67,15 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Extension:
+    """An extension of the database, and the schema in which its types and operators stand."""
+
+    name: str
+    schema: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unique:
     """A unique or excluding index."""
 
@@ -129,6 +138,7 @@ class Snapshot:
     default_privileges: list[tuple[str, str, str]]
     types: list[tuple[str, str]]
     reaching: list[str]
+    extensions: Mapping[str, Extension]
 
 
 class Reader:
@@ -174,6 +184,7 @@ def take(connection: Connection, watched: Iterable[str]) -> Snapshot:
         default_privileges=[tuple(row) for row in reader.rows(questions.DEFAULT_PRIVILEGES)],
         types=[tuple(row) for row in reader.rows(questions.TYPES)],
         reaching=[row[0] for row in reader.rows(questions.REACHING)],
+        extensions={found.name: found for found in reader.all(questions.EXTENSIONS, Extension)},
     )
 
 

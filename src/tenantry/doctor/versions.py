@@ -13,6 +13,8 @@ from tenantry.types import Finding
 POSTGRES_FLOORS: Final = {15: 20, 16: 16, 17: 12, 18: 7}
 # SCRAM impersonation in 1.17 to 1.26.0 (HAZARDS B05).
 PGBOUNCER_FLOOR: Final = (1, 26, 1)
+# Before it a search by an HNSW index found what the wall left of the nearest few, and no more.
+PGVECTOR_FLOOR: Final = (0, 8)
 # Tokens of another key accepted; requests that exhaust a server; connections handed out in mid-transaction.
 PACKAGE_FLOORS: Final = {"PyJWT": (2, 15), "starlette": (1, 3, 1), "SQLAlchemy": (2, 1)}
 
@@ -35,6 +37,13 @@ def judge_pgbouncer(banner: str, *, where: str) -> Iterator[Finding]:
         wanted = _written(PGBOUNCER_FLOOR)
         message = f"PgBouncer {_written(found)} lets a client pass for another under SCRAM."
         yield Finding("D702", where, message, f"Upgrade to {wanted} or newer.")
+
+
+def judge_extension(name: str, version: str, *, where: str) -> Iterator[Finding]:
+    """Yields a finding for a pgvector behind its floor."""
+    if name == "vector" and _numbers(version) < PGVECTOR_FLOOR:
+        message = f"pgvector {version} does not go on along its index when rows of other tenants were all it found."
+        yield Finding("D703", where, message, "Install pgvector 0.8 or newer, then: ALTER EXTENSION vector UPDATE;")
 
 
 def installed() -> dict[str, str]:
