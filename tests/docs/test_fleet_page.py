@@ -56,6 +56,7 @@ def test_what_is_not_printed_is_noticed(printed: str, said: str, first_missing: 
     assert missing(command, said) == first_missing
 
 
+@pytest.mark.ledger("S1-074")
 def test_every_verb_is_on_the_page_and_no_other() -> None:
     named = set(re.findall(r"tenantry fleet (?:--sqitch \w+ )?([a-z]+)", TEXT))
     assert VERBS - named == set()

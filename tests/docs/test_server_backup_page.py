@@ -28,6 +28,7 @@ def environment() -> Iterator[dict[str, str]]:
         yield {**os.environ, "COLUMNS": "130", "NO_COLOR": "1", **named}
 
 
+@pytest.mark.ledger("S1-073")
 @pytest.mark.soak
 def test_the_drill_does_what_it_says(tmp_path: Path, environment: dict[str, str]) -> None:
     typed = type_through(PAGE, tmp_path, environment)

@@ -118,6 +118,7 @@ def test_hit_rates():
     assert 'tenantry_cache_requests_total{cache="topics",result="hit"} 3' in exposition(metrics.snapshot())
 
 
+@pytest.mark.ledger("S1-069")
 def test_prometheus_text_is_read_back():
     metrics = Metrics()
     metrics.count_statements("acme", [0.002] * 95 + [3.0] * 5, errors=2, slow=5)

@@ -59,6 +59,7 @@ def counts(tenancy: Tenancy) -> dict[str, int]:
     return found
 
 
+@pytest.mark.ledger("S1-059")
 @pytest.mark.soak
 def test_a_lost_server_is_made_anew_from_its_dump(shop: Tenancy, other_machine: PostgresServer, tmp_path: Path) -> None:
     folder, made = dumping.dump(shop, tmp_path, ring=RING)
@@ -100,6 +101,7 @@ def test_a_restore_that_fails_leaves_no_database(shop: Tenancy, other_machine: P
     assert not left & {name, own}
 
 
+@pytest.mark.ledger("S1-058")
 def test_chosen_tables_as_sql_that_people_read(shop: Tenancy, tmp_path: Path) -> None:
     folder, made = dumping.dump(shop, tmp_path, ring=RING, tables=["tickets"], plain=True)
     (file,) = made.files
@@ -191,6 +193,7 @@ def test_two_of_one_second_are_two(tmp_path: Path) -> None:
     assert len(dump_folders.listing(tmp_path)) == 1
 
 
+@pytest.mark.ledger("S1-068")
 def test_dumps_older_than_what_is_kept_go(tmp_path: Path) -> None:
     for day in range(1, 21):
         folder = tmp_path / f"backup_202611{day:02}_030000"
