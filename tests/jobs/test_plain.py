@@ -196,11 +196,22 @@ def test_an_error_of_the_body_leaves_nothing(shop: Shop) -> None:
 def test_tenants_that_are_not_active_get_no_jobs(here: Shop) -> None:
     tenants, write = here.tenancy.tenants, here.writer()
     tenant = tenants.create(f"gone-{uuid.uuid4().hex[:8]}")
+
+    # Neither asks for a session, which would be refused anyway.
+    @here.jobs.task
+    def plain() -> None:
+        here.ran.append("plain")
+
+    @here.jobs.task
+    async def coroutine() -> None:
+        plain()
+
     with here.jobs.sending(tenant):
         carried = write.carry()
         tenants.suspend(tenant.slug)
-        with pytest.raises(errors.TenantSuspended):
-            write("one")
+        for task, *given in ((write, "one"), (plain,), (coroutine,)):
+            with pytest.raises(errors.TenantSuspended):
+                here.call(task, *given)
         tenants.resume(tenant.slug)
         write("two")
     tenants.erase(tenant.slug, confirm=tenant.slug)
