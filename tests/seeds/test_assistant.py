@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import io
 import re
@@ -35,7 +36,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, joinedload, relationship
 
 from tenantry import Config, Tenancy
@@ -44,6 +45,7 @@ from tenantry.archive import Archive, KeyRing
 from tenantry.errors import (
     CompanyUnknown,
     ConfigurationError,
+    CrossTenant,
     DatabaseContextMissing,
     DatabaseNameRefused,
     EraseNotConfirmed,
@@ -84,6 +86,8 @@ from .running import BLOCKS, outcomes, run_block
 SEED = "003"
 ROOTS = {"app": "tenantry.packs.assistant"}
 PASSWORD = uuid.uuid4().hex
+# They end with an exit status.
+ENDING = ("migrate_all_company_databases.py", "migrate_company_database.py", "reset_all_databases.py")
 SCRIPTS = Path(__file__).parents[2] / "examples" / "assistant" / "scripts"
 PARTS = {
     "Boolean": Boolean,
@@ -480,10 +484,8 @@ def test_the_scripts_do_what_their_names_say(installed: Path, monkeypatch: pytes
     def run(script: str, *arguments: str, typed: str = "") -> str:
         monkeypatch.setattr(sys, "argv", [script, *arguments])
         monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        try:
+        with pytest.raises(SystemExit) if script in ENDING else contextlib.nullcontext():
             runpy.run_path(str(SCRIPTS / script), run_name="__main__")
-        except SystemExit as ended:
-            assert ended.code in (0, "Nothing was done.") or "Give --yes" in str(ended.code)
         return str(capsys.readouterr().out)
 
     fleet = Fleet(assistant.door.tenancy)
@@ -562,7 +564,7 @@ def test_no_transaction_spans_the_primary_and_a_company(installed: Path) -> None
         "user.id, ...)", "user.id, filename='eve', original_filename='eve', file_path='eve')"
     )
     names = {"get_db_session": get_db_session, "User": User, "Document": Document}
-    for name, refused in (("primary", TenantRequired), ("company_1", DBAPIError)):
+    for name, refused in (("primary", TenantRequired), ("company_1", CrossTenant)):
         set_database_context(name)
         with pytest.raises(refused):
             exec(compile(filled, "filled", "exec"), dict(names))

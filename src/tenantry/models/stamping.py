@@ -31,7 +31,11 @@ def stamp(row: object, tenant: uuid.UUID) -> bool:
 def _hold(row: object, name: str, tenant: uuid.UUID) -> bool:
     held = vars(row).get(name)
     if held is None:
-        held = _identity(object_state(row), name)
+        state = object_state(row)
+        held = _identity(state, name)
+        if held is None and not state.mapper.has_property(name):
+            # The platform's, or everybody's: no tenant's at all.
+            return False
     if held is None:
         set_attribute(row, name, tenant)
         return True
