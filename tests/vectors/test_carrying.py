@@ -166,4 +166,5 @@ def test_a_generated_migration_makes_their_tables_as_the_models_say(postgres: An
         with tenancy.transaction("acme") as session:
             pages.put(session, {"one": [1.0, 2.0, 2.0]})
             assert pages.search(session, [1.0, 2.0, 2.0])[0].score == pytest.approx(1.0, abs=1e-6)
+        assert fleet.downgrade("base").run.state == "done"
         tenancy.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from tenantry.models.ownership import TENANT_COLUMN
+
+_OF_VECTORS: Final = ("hnsw", "ivfflat")
 
 
 def lift_primary_key(table: Table) -> None:
@@ -51,6 +53,11 @@ def begins_with_tenant(constraint: UniqueConstraint | PrimaryKeyConstraint) -> b
 def carries_tenant(index: Index) -> bool:
     """Returns whether *index* is of a kind that can hold a UUID beside its own columns."""
     return str(index.dialect_kwargs.get("postgresql_using") or "btree").lower() == "btree"
+
+
+def is_of_vectors(index: Index) -> bool:
+    """Returns whether *index* is of a kind that finds neighbours of vectors, which only PostgreSQL has."""
+    return str(index.dialect_kwargs.get("postgresql_using") or "").lower() in _OF_VECTORS
 
 
 def _lift_unique(table: Table, constraint: UniqueConstraint) -> None:

@@ -28,6 +28,7 @@ from tenantry.fleet.operations.lifting import (
 from tenantry.fleet.operations.statements import Named, checked, data_mark, defined, separate, written
 from tenantry.fleet.sites import SITE, Site
 from tenantry.models import TENANT_COLUMN, Ownership
+from tenantry.models.indexes import is_of_vectors
 
 # What text() would take for the name of a value.
 _COLON: Final = re.compile(r"(?<![:\w\\]):(?=\w)")
@@ -197,13 +198,16 @@ class HomeImpl(DefaultImpl, metaclass=_AbstractImpl):
 
     def create_index(self, index: Index, **options: Any) -> None:
         """Makes an index, lifted."""
-        if not self._elsewhere(_listed(index.table)):
+        if not self._elsewhere(_listed(index.table)) and not self._has_no_such(index):
             super().create_index(lifted_index(index, self.known, everywhere=self.site.stored), **options)
 
     def drop_index(self, index: Index, **options: Any) -> None:
         """Drops an index."""
-        if not self._elsewhere(_listed(index.table)):
+        if not self._elsewhere(_listed(index.table)) and not self._has_no_such(index):
             super().drop_index(index, **options)
+
+    def _has_no_such(self, index: Index) -> bool:
+        return is_of_vectors(index) and self.dialect.name != "postgresql"
 
     def create_table_comment(self, table: Table) -> None:
         """Says what a table is for."""
