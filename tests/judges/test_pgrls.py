@@ -106,7 +106,11 @@ def test_no_trigger_stands_on_a_tenants_table_but_those_that_keep_its_rows(insta
         WHERE NOT t.tgisinternal AND n.nspname = ANY(%s)"""
     with psycopg.connect(installation.url) as connection:
         found = connection.execute(question, [installation.judged]).fetchall()
-    names = ("tenantry_append_only", "tenantry_append_only_truncate") if installation.database in ("kinds", "helpdesk") else ()
+    names = (
+        ("tenantry_append_only", "tenantry_append_only_truncate")
+        if installation.database in ("kinds", "helpdesk")
+        else ()
+    )
     body = function_body(Config())
     ours = {(name, "tenantry_extensions.tenantry_keep_rows", False, body) for name in names}
     assert set(found) == ours
