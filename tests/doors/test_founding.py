@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from tenantry.errors import IdentityTaken, TenantNotFound, TenantRequired, TenantUnavailable
+from tenantry.errors import IdentityTaken, TenantCreationDisabled, TenantNotFound, TenantRequired, TenantUnavailable
 from tenantry.types import TenantStatus
 
 from .conftest import Cell
@@ -135,6 +136,28 @@ def test_two_records_are_two_tenants(cell: Cell) -> None:
         db.flush()
 
     with pytest.raises(TenantRequired):
+        cell.run(make)
+
+
+def test_a_transaction_that_is_a_block_of_its_own_makes_it_too(cell: Cell, team: str) -> None:
+    def make(db: Any) -> None:
+        with db.begin():
+            db.add_all([Workspace(name="Block", team_id=team), Note(text="inside")])
+        assert db.tenant.status is TenantStatus.ACTIVE
+
+    cell.run(make)
+    assert cell.run(lambda db: db.scalars(select(Note.text)).all(), ("team", team)) == ["inside"]
+
+
+def test_where_tenants_may_not_be_made_a_record_makes_none(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    tenants: Any = cell.door.tenancy.tenants
+    monkeypatch.setattr(tenants, "_config", dataclasses.replace(tenants._config, allow_tenant_creation=False))
+
+    def make(db: Any) -> None:
+        db.add(Workspace(name="Refused"))
+        db.flush()
+
+    with pytest.raises(TenantCreationDisabled):
         cell.run(make)
 
 
