@@ -6,7 +6,8 @@ from tenantry.errors.base import TenantryError
 
 
 class VersionConflict(TenantryError):
-    """The document is at version {found} by now, not at {expected}. Read it again, and repeat the change on that."""
+    """The document is at version {found} by now, not at {expected}. Look at it again, and repeat the change
+    on that."""
 
 
 class InvalidDepth(TenantryError, ValueError):
@@ -15,7 +16,7 @@ class InvalidDepth(TenantryError, ValueError):
 
 class DropRefused(TenantryError):
     """The database {name!r} was not dropped: its name does not match {pattern!r}, by which test databases are known.
-    Name it so, or drop it yourself."""
+    Give it such a name, or drop it yourself."""
 
 
 class NotInitialized(TenantryError, RuntimeError):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tenantry import Config, Tenancy
@@ -82,3 +83,14 @@ def test_its_files(tmp_path: Path) -> None:
             assert sorted(file.stem for file in (engine / kind).glob("*.sql")) == names
     for name in names:
         assert "-- Impact: " in (MIGRATIONS / "deploy" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@pytest.mark.ledger("S2-011")
+def test_its_scripts_are_plain_sql(fresh_database: str) -> None:
+    """Whatever runs SQL can deploy, verify and revert them, one after the other."""
+    names = sorted(file.name for file in (MIGRATIONS / "deploy").glob("*.sql"))
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        for kind, order in (("deploy", names), ("verify", names), ("revert", names[::-1])):
+            for name in order:
+                connection.execute((MIGRATIONS / kind / name).read_text(encoding="utf-8").encode())
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)

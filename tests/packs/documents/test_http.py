@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tenantry.access import TokenKey, Tokens
+from tenantry.packs.documents import GraphRelationshipRepository
 from tenantry.packs.documents.http import router
 from tenantry.packs.documents.permissions import ROLES
 from tenantry.web.applications import application
@@ -127,6 +128,8 @@ def test_topics_and_lines(office: Office) -> None:
     drawn = ann("POST", "/graph/lines", 201, json=line)
     assert drawn["target_node_id"] == nodes["Charter"]
     assert ann("POST", "/graph/lines", 201, json=line)["id"] == drawn["id"]
+    with office.pack.tenancy.transaction(f"acme-{office.cell}") as session:
+        GraphRelationshipRepository(session).delete(drawn["id"])
 
 
 @pytest.mark.ledger("S2-050", "S2-051", "S2-054")

@@ -1,0 +1,3 @@
+"""The six fixtures, known to every test below."""
+
+pytest_plugins = ["tenantry.packs.documents.fixtures"]
