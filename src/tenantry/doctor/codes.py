@@ -17,6 +17,7 @@ CODES: Final = MappingProxyType(
         "D107": "a group role has an attribute of its own",
         "D108": "the installation is missing",
         "D109": "the operator has neither BYPASSRLS nor a policy",
+        "D110": "a login comes from another machine without encryption",
         "D201": "the app login has more rights on a tenant table than install() gives",
         "D202": "the app login may create in a schema",
         "D203": "the app login may create or make temporary tables in a database",

@@ -24,6 +24,13 @@ _PREDEFINED: Final = frozenset(
 )
 
 
+def judge_encryption(*, encrypted: bool, near: bool, where: str) -> Iterator[Finding]:
+    """Yields a finding for a connection that comes from another machine in plain text."""
+    if not (encrypted or near):
+        message = "Its connection comes from another machine and is not encrypted."
+        yield Finding("D110", where, message, "Add ?sslmode=verify-full&sslrootcert=… to its URL.")
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """One role and its attributes."""

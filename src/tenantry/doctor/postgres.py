@@ -92,8 +92,11 @@ def examine(server: PostgresServer, census: Census, *, jobs: int) -> Iterator[Fi
     tried = {kind: _try(url) for kind, url in urls.items()}
     ward = Ward(server, urls, {kind: row for kind, row in tried.items() if not isinstance(row, str)})
     for kind, row in tried.items():
+        where = f"{kind} login"
         if isinstance(row, str):
-            yield _silent(ward, f"{kind} login", row)
+            yield _silent(ward, where, row)
+        else:
+            yield from logins.judge_encryption(encrypted=row.encrypted, near=row.near, where=ward.prefix + where)
     if not ward.given:
         return
     try:

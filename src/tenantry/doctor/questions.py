@@ -190,6 +190,8 @@ select current_user::text as name, r.rolsuper as superuser, inet_server_port() a
        r.rolsuper or r.rolbypassrls or exists(
            select 1 from pg_class c join pg_policy p on p.polrelid = c.oid
            where p.polname = 'tenantry_isolation' and pg_has_role(r.oid, c.relowner, 'USAGE')) as past_the_wall,
-       coalesce(current_setting('tenantry.embedded', true), '') = 'on' as embedded
+       coalesce(current_setting('tenantry.embedded', true), '') = 'on' as embedded,
+       coalesce((select s.ssl from pg_stat_ssl s where s.pid = pg_backend_pid()), false) as encrypted,
+       coalesce(inet_client_addr() <<= '127.0.0.0/8' or inet_client_addr() = '::1', true) as near
 from pg_roles r where r.rolname = current_user
 """
