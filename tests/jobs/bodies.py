@@ -6,6 +6,7 @@ import os
 import signal
 import time
 import uuid
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,10 @@ class Bodies:
         """Returns of every attempt of ``once``, killed ones too, whom it was meant for and whom it was bound to."""
         lines = (self.marks / "attempts").read_text().splitlines()
         return [(meant, bound) for _, meant, bound in map(str.split, lines)]
+
+    def attempts_of(self) -> Counter[int]:
+        """Returns how often each number was attempted."""
+        return Counter(int(line.split()[0]) for line in (self.marks / "attempts").read_text().splitlines())
 
     def _fan_out(self, number: int) -> int:
         outcomes = self.jobs.each(self.send_one, number)

@@ -121,6 +121,9 @@ def tell(engine: str, scene: Scene, sent: list[tuple[Any, int]], bodies: Bodies,
         f"{len(list(bodies.marks.glob('killed-*')))} by themselves, {crew.restarts} workers started again: "
         f"{len(wrong)} under another tenant, {len(set(sent) - set(kept))} lost, {len(kept) - len(set(kept))} doubled"
     )
+    begun = bodies.attempts_of()
+    for _, number in sorted(set(sent) - set(kept)):
+        print(f"lost: job {number}, {TROUBLES[number % 10] or 'no trouble'}, {begun[number]} attempts")
     assert wrong == []
     assert len(kept) == len(set(kept))
     return len(set(sent) - set(kept))
