@@ -1,0 +1,82 @@
+"""Chunks found by what they mean: of documents that a user may read, of one company."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tenantry import Tenancy
+from tenantry.packs.assistant import Assistant, AssistantBase, ChunkRepository, Document, DocumentChunk
+
+WORDS = ("wind", "sun", "water")
+ANN, BOB = 1, 2
+
+
+class Counting:
+    """Makes vectors of how often a text holds each of three words."""
+
+    model = "counting"
+    dimensions = 4
+
+    def embed(self, texts: Sequence[str], /) -> list[list[float]]:
+        return [[float(text.count(word)) for word in WORDS] + [0.1] for text in texts]
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+    # A table of vectors is the models' from now on: it has none of the other tests' tenancies.
+    tables = dict(AssistantBase.metadata.tables)
+    tenancy = Tenancy(f"sqlite:///{tmp_path_factory.mktemp('retrieval')}", models=AssistantBase)
+    found = Assistant(tenancy, embedder=Counting())
+    tenancy.install(create_tables=True)
+    for number in (1, 2):
+        found.companies.create(f"Company {number}")
+        with tenancy.transaction(found.companies.key(number)) as db:
+            for name, scope, owner in (("all", "company", ANN), ("ann's", "user", ANN), ("bob's", "user", BOB)):
+                document = Document(filename=name, original_filename=name, file_path=name, scope=scope, user_id=owner)
+                pieces = [f"wind of {name} {number}", f"sun sun of {name} {number}"]
+                document.chunks = [DocumentChunk(chunk_index=place, content=text) for place, text in enumerate(pieces)]
+                db.add(document)
+    yield found
+    tenancy.close()
+    for name in set(AssistantBase.metadata.tables) - set(tables):
+        AssistantBase.metadata.remove(AssistantBase.metadata.tables[name])
+
+
+@pytest.mark.ledger("S3-026", "S3-M07.1")
+def test_the_nearest_chunks_that_a_user_may_read(pack: Assistant) -> None:
+    retrieval = pack.retrieval
+    assert retrieval is not None
+    with pack.tenancy.transaction(("company", "1")) as db:
+        numbers = {row.filename: row.id for row in db.query(Document)}
+        assert [retrieval.index(db, number) for number in numbers.values()] == [2, 2, 2]
+        assert retrieval.index(db, numbers["all"]) == 0
+        found = retrieval.search(db, "wind", user_id=ANN)
+        assert {each.chunk.document.filename for each in found} == {"all", "ann's"}
+        assert [each.chunk.content[:4] for each in found][:2] == ["wind", "wind"]
+        assert found[0].score > found[-1].score
+        only = retrieval.search(db, [0.0, 1.0, 0.0, 0.0], user_id=BOB, document_ids=[numbers["bob's"]], limit=1)
+        assert [each.chunk.content for each in only] == ["sun sun of bob's 1"]
+        chunks = ChunkRepository(db).of_document(numbers["all"])
+        assert [chunk.embedding_id for chunk in chunks] == [f"chunk-{chunk.id}" for chunk in chunks]
+    with pack.tenancy.session(("company", "2")) as db:
+        assert retrieval.search(db, "wind", user_id=ANN) == []
+
+
+def test_a_document_that_goes_takes_its_vectors_along(pack: Assistant) -> None:
+    retrieval = pack.retrieval
+    assert retrieval is not None
+
+    async def work() -> list[str]:
+        async with pack.tenancy.aio.session(("company", "2")) as db:
+            document = await db.run_sync(lambda session: session.query(Document).filter_by(filename="all").one())
+            assert await retrieval.aio.index(db, document.id) == 2
+            assert len(await retrieval.aio.search(db, "wind", user_id=ANN)) == 2
+            await retrieval.aio.forget(db, document)
+            found = await retrieval.aio.search(db, "wind", user_id=ANN)
+        await pack.tenancy.aio.close()
+        return [each.chunk.content for each in found]
+
+    assert asyncio.run(work()) == []
