@@ -9,8 +9,9 @@ import pytest
 
 from tenantry.cli.demo.customers import Customer, Place
 from tenantry.cli.demo.generated import make_customers
-from tenantry.cli.demo.logs import SOFTWARE, UBUNTU, VOLVO, read_customers
+from tenantry.cli.demo.logs import read_customers
 from tenantry.errors import ConfigurationError
+from tenantry.packs.helpdesk.samples_logs import SOFTWARE, UBUNTU, VOLVO
 
 LOGS = {
     SOFTWARE: """\
