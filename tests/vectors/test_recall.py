@@ -78,7 +78,7 @@ class Figures:
 class Corpus:
     """Sentences of every tenant, many of them others' too, with the vectors that the model makes of them."""
 
-    def __init__(self, *, rows: int, of: int) -> None:
+    def __init__(self, *, rows: int, of: int, questions: int) -> None:
         self.model = MiniLM()
         chosen = random.Random(7)
         every = [f"{thing} {trouble} {moment}" for thing in THINGS for trouble in TROUBLES for moment in MOMENTS]
@@ -89,7 +89,7 @@ class Corpus:
         units /= np.linalg.norm(units, axis=1, keepdims=True)
         numbers = range(len(self.sentences))
         self.vectors = {f"tenant-{place}": units[chosen.sample(numbers, rows)] for place in range(TENANTS)}
-        asked = np.array(self.model.embed(QUESTIONS))
+        asked = np.array(self.model.embed(QUESTIONS[:questions]))
         self.questions = asked / np.linalg.norm(asked, axis=1, keepdims=True)
 
     def fill(self, tenancy: Tenancy, collections: list[Vectors]) -> None:
@@ -175,8 +175,8 @@ def _plan(tenancy: Tenancy, vectors: Vectors, corpus: Corpus, settings: list[str
     return any(f"ix_{vectors.name}_vectors_embedding" in row for row in rows)
 
 
-def opened(url: str, directory: Path, *, rows: int, of: int) -> Iterator[Library]:
-    library = Library(url, directory, Corpus(rows=rows, of=of))
+def opened(url: str, directory: Path, corpus: Corpus) -> Iterator[Library]:
+    library = Library(url, directory, corpus)
     try:
         yield library
     finally:
@@ -185,13 +185,13 @@ def opened(url: str, directory: Path, *, rows: int, of: int) -> Iterator[Library
 
 @pytest.fixture(scope="module")
 def small(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    yield from opened(module_database, tmp_path_factory.mktemp("small"), rows=16, of=60)
+    yield from opened(module_database, tmp_path_factory.mktemp("small"), Corpus(rows=14, of=40, questions=3))
 
 
 @pytest.fixture(scope="module")
 def large(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     with postgres.lend_database() as url:
-        yield from opened(url, tmp_path_factory.mktemp("large"), rows=1000, of=20_000)
+        yield from opened(url, tmp_path_factory.mktemp("large"), Corpus(rows=1000, of=20_000, questions=12))
 
 
 def judge(library: Library) -> dict[str, Figures]:

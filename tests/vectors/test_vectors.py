@@ -30,15 +30,30 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=PLACES, ids=str)
-def place(request: pytest.FixtureRequest) -> Place:
-    found: Place = request.param
+SYNC = [(place, kind) for place in SYNC_PLACES for kind in KINDS]
+# What compares is the same behind every door.
+CELLS = [*SYNC, *((place, "exact") for place in PLACES if place not in SYNC_PLACES)]
+BOTH = [(SYNC_PLACES[0], "exact"), (SYNC_PLACES[3], "exact")]
+
+
+def shown(cell: tuple[Place, str]) -> str:
+    return f"{cell[0]}-{cell[1]}"
+
+
+@pytest.fixture(params=CELLS, ids=shown)
+def cell(request: pytest.FixtureRequest) -> tuple[Place, str]:
+    found: tuple[Place, str] = request.param
     return found
 
 
-@pytest.fixture(params=KINDS)
-def vectors(request: pytest.FixtureRequest, ground: Ground, place: Place) -> Vectors:
-    found: Vectors = ground.made(place).by_kind[request.param]
+@pytest.fixture
+def place(cell: tuple[Place, str]) -> Place:
+    return cell[0]
+
+
+@pytest.fixture
+def vectors(ground: Ground, cell: tuple[Place, str]) -> Vectors:
+    found: Vectors = ground.made(cell[0]).by_kind[cell[1]]
     return found
 
 
@@ -143,7 +158,7 @@ def test_they_stand_and_fall_with_the_transaction(vectors: Vectors, door: Door) 
     assert door.call(vectors.known) == {}
 
 
-@pytest.mark.parametrize("place", SYNC_PLACES, ids=str, indirect=True)
+@pytest.mark.parametrize("cell", SYNC, ids=shown, indirect=True)
 def test_no_fewer_are_found_than_there_are(vectors: Vectors, door: Door) -> None:
     door.call(vectors.put, {f"number {number}": f"text {number}" for number in range(250)})
     door.call(vectors.delete, [f"number {number}" for number in range(10)])
@@ -174,7 +189,7 @@ NAN = [math.nan, *NOUGHT[1:]]
         ({"one": "text"}, {"one": {"a": "nul\0"}}, PayloadRefused),
     ],
 )
-@pytest.mark.parametrize("place", [SYNC_PLACES[0], SYNC_PLACES[3]], ids=str, indirect=True)
+@pytest.mark.parametrize("cell", BOTH, ids=shown, indirect=True)
 def test_what_cannot_be_kept_is_refused_whole(
     vectors: Vectors, door: Door, items: dict[str, Any], metadata: dict[str, Any], error: type[Exception]
 ) -> None:
@@ -187,16 +202,35 @@ def test_what_cannot_be_kept_is_refused_whole(
     "where",
     [{"a": []}, {"a": {"$ne": 1}}, {"a": math.inf}, {"a": "nul\0"}, {'a"b': 1}, {"": 1}, {1: 1}, {"a": [b"x"]}],
 )
-@pytest.mark.parametrize("place", [SYNC_PLACES[0], SYNC_PLACES[3]], ids=str, indirect=True)
+@pytest.mark.parametrize("cell", BOTH, ids=shown, indirect=True)
 def test_what_cannot_be_compared_is_refused(vectors: Vectors, door: Door, where: dict[str, Any]) -> None:
     with pytest.raises(SearchRefused):
         door.call(vectors.search, "text", where=where)
 
 
-@pytest.mark.parametrize("place", [SYNC_PLACES[0], SYNC_PLACES[3]], ids=str, indirect=True)
+@pytest.mark.parametrize("cell", BOTH, ids=shown, indirect=True)
 def test_a_search_wants_a_number_of_hits_and_a_vector_that_fits(vectors: Vectors, door: Door) -> None:
     for limit in (0, -1, 1001):
         with pytest.raises(ConfigurationError):
             door.call(vectors.search, "text", limit=limit)
     with pytest.raises(VectorRefused):
         door.call(vectors.search, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("cell", BOTH, ids=shown, indirect=True)
+def test_more_keys_than_a_statement_takes_are_looked_up_and_deleted(vectors: Vectors, door: Door) -> None:
+    door.call(vectors.put, TEXTS)
+    many = [*TEXTS, *(f"key {number}" for number in range(70_000))]
+    assert set(door.call(vectors.known, many)) == set(TEXTS)
+    door.call(vectors.delete, many)
+    assert door.call(vectors.known) == {}
+
+
+def test_one_collection_has_one_number_of_dimensions(ground: Ground) -> None:
+    tenancy = ground.tenancy(SYNC_PLACES[0])
+    with pytest.raises(ConfigurationError, match="32 dimensions"):
+        Vectors(tenancy, "exact", dimensions=16)
+    assert Vectors(tenancy, "exact", dimensions=DIMENSIONS).dimensions == DIMENSIONS
+    for wrong in ({}, {"dimensions": 0}, {"embedder": Words(), "dimensions": 5}):
+        with pytest.raises(ConfigurationError):
+            Vectors(tenancy, "exact", **wrong)  # type: ignore[arg-type]  # as a caller may

@@ -47,16 +47,21 @@ class Mirrored:
         self._parsers = [_PARSERS[kind] for kind in kinds]
 
     @cached_property
+    def tables(self) -> frozenset[str]:
+        """The tables in which its rows stand, those of classes that inherit from it too."""
+        mappers = inspect(self.model).self_and_descendants
+        return frozenset(table.key for mapper in mappers for table in mapper.tables if isinstance(table, Table))
+
+    @cached_property
     def sources(self) -> frozenset[str]:
         """The tables whose deleted rows take rows of this class along, by the database."""
-        found, before = {self.table.key}, 0
+        known = self.table.metadata.tables
+        found, before = set(self.tables), 0
         while len(found) > before:
             before = len(found)
-            tables = [table for table in self.table.metadata.tables.values() if table.key in found]
-            found |= {
-                key.referred_table.key for table in tables for key in table.foreign_key_constraints if key.ondelete
-            }
-        return frozenset(found - {self.table.key})
+            keys = [key for name in found for key in known[name].foreign_key_constraints]
+            found |= {key.referred_table.key for key in keys if key.ondelete}
+        return frozenset(found - self.tables)
 
     def key_of(self, row: object) -> str:
         """Returns the key of a row."""

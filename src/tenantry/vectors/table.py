@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Float, Index, Select, String, delete, func, insert, literal, select
 from sqlalchemy.dialects import postgresql
 
+from tenantry.errors import ConfigurationError
 from tenantry.models import TENANT_COLUMN, JSONDocument, UTCDateTime
 from tenantry.models.columns import utc_now
 from tenantry.session.clock import on_postgresql
@@ -34,7 +35,7 @@ class TableStore:
     with more than *exact_up_to* records goes by the HNSW index, and every other one compares all the tenant has.
     *native* says otherwise: False keeps bytes where pgvector is, too.
 
-    Raises: as ``Tenancy.table``.
+    Raises: as ``Tenancy.table``, and ConfigurationError for a table with vectors of other dimensions.
     """
 
     beside_rows = True
@@ -49,20 +50,28 @@ class TableStore:
         exact_up_to: int = EXACT_UP_TO,
         native: bool | None = None,
     ) -> None:
-        self.native = EXTENSION in tenancy.config.extensions if native is None else native
-        self.indexed = index and self.native and dimensions <= MOST_INDEXED
+        wanted = EXTENSION in tenancy.config.extensions if native is None else native
         self._dimensions = dimensions
         self._exact_up_to = exact_up_to
         made = table not in tenancy.metadata.tables
         self.table = tenancy.table(
             table,
             Column("key", String(255), primary_key=True),
-            Column("embedding", Embedding(dimensions, native=self.native), nullable=False),
+            Column("embedding", Embedding(dimensions, native=wanted), nullable=False),
             Column("metadata", JSONDocument, nullable=False),
             Column("content_hash", String(64), nullable=False),
             Column("updated_at", UTCDateTime, nullable=False),
             behaviour="Vectors",
         )
+        # Another tenancy of the same models may have declared it before.
+        kept: Any = self.table.c.embedding.type
+        if kept.dimensions != dimensions:
+            raise ConfigurationError(
+                what=f"The table {table!r} holds vectors of {kept.dimensions} dimensions, not of {dimensions}.",
+                fix="Give these another name.",
+            )
+        self.native: bool = kept.native
+        self.indexed = index and self.native and dimensions <= MOST_INDEXED
         if made and self.indexed:
             self._add_index()
 
@@ -81,15 +90,15 @@ class TableStore:
 
     def delete(self, session: TenantSession, keys: Collection[str]) -> None:
         """Removes records with the caller's transaction."""
-        if keys:
-            session.execute(delete(self.table).where(self._mine(session), self.table.c.key.in_(keys)))
+        for part in _parts(keys):
+            session.execute(delete(self.table).where(self._mine(session), self.table.c.key.in_(part)))
 
     def known(self, session: TenantSession, keys: Collection[str] | None = None) -> dict[str, str]:
         """Returns the content hashes of the tenant's records, of all or of those with these keys."""
-        found = select(self.table.c.key, self.table.c.content_hash).where(self._mine(session))
-        if keys is not None:
-            found = found.where(self.table.c.key.in_(keys))
-        return {row.key: row.content_hash for row in session.execute(found)}
+        columns = self.table.c
+        found = select(columns.key, columns.content_hash).where(self._mine(session))
+        asked = [found] if keys is None else [found.where(columns.key.in_(part)) for part in _parts(keys)]
+        return {row.key: row.content_hash for each in asked for row in session.execute(each)}
 
     def search(self, session: TenantSession, vector: bytes, *, limit: int, where: Where) -> list[Hit]:
         """Returns the tenant's nearest records that meet *where*, the nearest first.
@@ -181,6 +190,12 @@ class TableStore:
         of_these = select(columns.key, columns["metadata"]).where(self._mine(session), columns.key.in_(scores))
         metadata = {row[0]: row[1] for row in session.execute(of_these)} if scores else {}
         return [Hit(key, score, metadata[key]) for key, score in scores.items()]
+
+
+def _parts(keys: Collection[str]) -> Iterator[list[str]]:
+    several = list(keys)
+    for first in range(0, len(several), _ROWS_AT_ONCE):
+        yield several[first : first + _ROWS_AT_ONCE]
 
 
 def _hits(rows: Any) -> list[Hit]:

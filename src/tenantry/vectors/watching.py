@@ -75,7 +75,7 @@ def _see_bulk(session: TenantSession, mapper: Mapper[Any]) -> None:
 def _note(session: TenantSession, tables: set[str], *, deletes: bool) -> None:
     for watcher in _watching(session):
         mirrored = watcher.mirrored
-        if mirrored.table.key in tables or (deletes and tables & mirrored.sources):
+        if tables & (mirrored.tables | mirrored.sources if deletes else mirrored.tables):
             watcher.touch_all(session)
 
 
