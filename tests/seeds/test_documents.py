@@ -345,3 +345,12 @@ def test_the_package() -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert {"postgres", "fleet", "cache", "web", "access", "all"} <= project["optional-dependencies"].keys()
     assert not list(home.rglob("*.ts"))
+
+
+@pytest.mark.ledger("S2-049")
+def test_the_procedures_are_written_down() -> None:
+    """Six steps to add a method to a repository, and eight to change a model."""
+    page = (Path(__file__).parents[2] / "docs" / "packs" / "documents.md").read_text(encoding="utf-8")
+    adding, changing = page.split("## Adding a method to a repository")[1].split("## Changing a model")
+    assert re.findall(r"(?m)^(\d)\. ", adding) == list("123456")
+    assert re.findall(r"(?:^|\s)(\d)\. ", changing) == list("12345678")
