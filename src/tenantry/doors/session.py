@@ -212,7 +212,8 @@ class LateSession(TenantSession):
             self._way.run(begun.abandon)
 
     def _let_go(self) -> None:
-        # Its tenant was never there: what is tried again names another.
+        # Its tenant was never there: what is tried again names another, and finds nothing that was loaded before.
+        self.expunge_all()
         if not self._walled:
             event.remove(self, "do_orm_execute", self.scope)
         self._bound, self._claimed = False, None
