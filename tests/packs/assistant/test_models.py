@@ -191,6 +191,12 @@ COMPANYS: dict[type[Any], dict[str, tuple[Any, bool]]] = {
 }
 
 
+# Each cell, and each driver once: what a column holds is the same behind every door of a cell.
+@pytest.fixture(params=[*SYNC, Place("postgresql-rows", "asyncpg"), Place("sqlite-file", "aiosqlite")], ids=str)
+def place(request: pytest.FixtureRequest) -> Place:
+    return request.param
+
+
 def shape(model: type[Any]) -> dict[str, tuple[Any, bool]]:
     """Returns a table's columns but the tenant's own."""
     columns = inspect(model).local_table.columns
