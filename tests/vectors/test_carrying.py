@@ -27,9 +27,9 @@ SUBJECTS = ("no paper in the printer", "the invoice is wrong", "mail arrives twi
 
 
 class House:
-    """PostgreSQL with pgvector and a directory of SQLite files; tickets that name a person are mirrored."""
+    """PostgreSQL, with pgvector where it is, and SQLite files; tickets that name a person are mirrored."""
 
-    def __init__(self, url: str, directory: Path) -> None:
+    def __init__(self, url: str, directory: Path, extensions: tuple[str, ...]) -> None:
         class Base(DeclarativeBase):
             pass
 
@@ -40,7 +40,7 @@ class House:
             requester: Mapped[str] = mapped_column(default="ben@example.org")
 
         self.ticket = Ticket
-        self.tenancy = Tenancy(url, models=Base, config=Config(extensions=("vector",), route_ttl=0.2))
+        self.tenancy = Tenancy(url, models=Base, config=Config(extensions=extensions, route_ttl=0.2))
         self.tenancy.servers.add("disk", f"sqlite:///{directory}/disk")
         self.outbox = Outbox(self.tenancy)
         self.vectors = Vectors(self.tenancy, "tickets", embedder=Words())
@@ -72,8 +72,10 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    house = House(module_database, tmp_path_factory.mktemp("house"))
+def house(
+    module_database: str, extensions: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
+    house = House(module_database, tmp_path_factory.mktemp("house"), extensions)
     yield house
     house.tenancy.close()
 
@@ -147,14 +149,16 @@ def test_the_doctor_finds_no_fault_with_them(house: House) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
-def test_a_generated_migration_makes_their_tables_as_the_models_say(postgres: Any, tmp_path: Path, kind: str) -> None:
+def test_a_generated_migration_makes_their_tables_as_the_models_say(
+    postgres: Any, extensions: tuple[str, ...], tmp_path: Path, kind: str
+) -> None:
     class Base(DeclarativeBase):
         pass
 
     init(tmp_path / "migrations", app="nowhere:tenancy")
     with postgres.lend_database() as server:
         url = server if kind == "postgresql" else f"sqlite:///{tmp_path}/data"
-        config = Config(extensions=("vector",), migrations=str(tmp_path / "migrations"), demote=True)
+        config = Config(extensions=extensions, migrations=str(tmp_path / "migrations"), demote=True)
         tenancy = Tenancy(url, models=Base, config=config)
         pages = Vectors(tenancy, "pages", dimensions=3)
         tenancy.install()

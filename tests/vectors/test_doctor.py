@@ -24,7 +24,7 @@ def homes(module_database: str) -> Iterator[tuple[Tenancy, list[str]]]:
     class Base(DeclarativeBase):
         pass
 
-    tenancy = Tenancy(module_database, models=Base, config=Config(extensions=("vector",)))
+    tenancy = Tenancy(module_database, models=Base, config=Config(extensions=("pg_trgm",)))
     Vectors(tenancy, "pages", dimensions=3)
     tenancy.install(create_tables=True)
     own = tenancy.tenants.create("acme", isolation="database").id
@@ -34,7 +34,7 @@ def homes(module_database: str) -> Iterator[tuple[Tenancy, list[str]]]:
 
 
 def found(tenancy: Tenancy) -> list[Finding]:
-    return [finding for finding in examine(tenancy).findings if "vector" in finding.object]
+    return [finding for finding in examine(tenancy).findings if "pg_trgm" in finding.object]
 
 
 def run(url: str, statement: str) -> None:
@@ -43,8 +43,8 @@ def run(url: str, statement: str) -> None:
 
 
 PLANTED = {
-    "missing": ("DROP EXTENSION vector CASCADE", "missing"),
-    "elsewhere": ("CREATE SCHEMA aside; ALTER EXTENSION vector SET SCHEMA aside", "stands in aside"),
+    "missing": ("DROP EXTENSION pg_trgm CASCADE", "missing"),
+    "elsewhere": ("CREATE SCHEMA aside; ALTER EXTENSION pg_trgm SET SCHEMA aside", "stands in aside"),
 }
 
 

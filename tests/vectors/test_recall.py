@@ -128,9 +128,9 @@ class Corpus:
 class Library:
     """Both databases, with the collections that are compared."""
 
-    def __init__(self, url: str, directory: Path, corpus: Corpus) -> None:
+    def __init__(self, url: str, directory: Path, corpus: Corpus, extensions: tuple[str, ...]) -> None:
         self.corpus = corpus
-        self.postgresql = Tenancy(url, models=_models(), config=Config(extensions=("vector",)))
+        self.postgresql = Tenancy(url, models=_models(), config=Config(extensions=extensions))
         self.indexed = Vectors(self.postgresql, "indexed", dimensions=384, exact_up_to=0)
         self.compared = Vectors(self.postgresql, "compared", dimensions=384)
         plain = TableStore(self.postgresql, "plain_vectors", dimensions=384, native=False)
@@ -143,6 +143,15 @@ class Library:
         corpus.fill(self.sqlite, [self.on_sqlite])
         with self.postgresql.servers.get("main").owner(action="analysing") as connection:
             connection.execute("ANALYZE")
+
+    @property
+    def has_index(self) -> bool:
+        return bool(self.postgresql.config.extensions)
+
+    def walks_index(self, *, forced: bool = True) -> bool:
+        """Returns whether PostgreSQL goes by the HNSW index, where it may not sort or by itself."""
+        settings = ["SET LOCAL enable_sort = off"] if forced else []
+        return self.has_index and _plan(self.postgresql, self.indexed, self.corpus, settings)
 
     def close(self) -> None:
         self.postgresql.close()
@@ -175,8 +184,8 @@ def _plan(tenancy: Tenancy, vectors: Vectors, corpus: Corpus, settings: list[str
     return any(f"ix_{vectors.name}_vectors_embedding" in row for row in rows)
 
 
-def opened(url: str, directory: Path, corpus: Corpus) -> Iterator[Library]:
-    library = Library(url, directory, corpus)
+def opened(url: str, directory: Path, corpus: Corpus, extensions: tuple[str, ...]) -> Iterator[Library]:
+    library = Library(url, directory, corpus, extensions)
     try:
         yield library
     finally:
@@ -184,14 +193,18 @@ def opened(url: str, directory: Path, corpus: Corpus) -> Iterator[Library]:
 
 
 @pytest.fixture(scope="module")
-def small(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    yield from opened(module_database, tmp_path_factory.mktemp("small"), Corpus(rows=14, of=40, questions=3))
+def small(
+    module_database: str, extensions: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Library]:
+    yield from opened(
+        module_database, tmp_path_factory.mktemp("small"), Corpus(rows=14, of=40, questions=3), extensions
+    )
 
 
 @pytest.fixture(scope="module")
-def large(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+def large(postgres: Any, extensions: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     with postgres.lend_database() as url:
-        yield from opened(url, tmp_path_factory.mktemp("large"), Corpus(rows=1000, of=20_000, questions=12))
+        yield from opened(url, tmp_path_factory.mktemp("large"), Corpus(rows=1000, of=20_000, questions=12), extensions)
 
 
 def judge(library: Library) -> dict[str, Figures]:
@@ -215,7 +228,7 @@ def test_the_model_knows_what_texts_mean() -> None:
 
 
 def test_what_is_found_inside_a_tenant_is_what_an_exact_search_finds(small: Library) -> None:
-    assert _plan(small.postgresql, small.indexed, small.corpus, ["SET LOCAL enable_sort = off"])
+    assert small.walks_index() is small.has_index
     for name, figures in judge(small).items():
         assert figures.recall >= WANTED, name
         assert figures.foreign == 0, name
@@ -223,10 +236,10 @@ def test_what_is_found_inside_a_tenant_is_what_an_exact_search_finds(small: Libr
 
 @pytest.mark.soak
 def test_twenty_thousand_rows_of_twenty_tenants(large: Library) -> None:
-    assert _plan(large.postgresql, large.indexed, large.corpus, ["SET LOCAL enable_sort = off"])
+    assert large.walks_index() is large.has_index
     print(f"\n{TENANTS} tenants, {sum(map(len, large.corpus.vectors.values()))} rows of all-MiniLM-L6-v2")
     told = f"{len(large.corpus.sentences)} sentences embedded in {large.corpus.seconds:.0f} s"
-    by_itself = _plan(large.postgresql, large.indexed, large.corpus, [])
+    by_itself = large.walks_index(forced=False)
     print(f"{told}; PostgreSQL takes the index by itself: {by_itself}")
     for name, figures in judge(large).items():
         print(f"{name}: {figures}")
