@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .cells import PLACES, Desk, Ground, Place, Units, opened
+from .cells import EVERY, PLACES, Desk, Ground, Place, Units, opened
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,9 @@ def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     found.close()
 
 
-@pytest.fixture(params=PLACES, ids=str)
+@pytest.fixture(
+    params=[pytest.param(each, id=str(each), marks=() if each in PLACES else pytest.mark.soak) for each in EVERY]
+)
 def place(request: pytest.FixtureRequest) -> Place:
     return request.param
 

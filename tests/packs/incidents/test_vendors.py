@@ -13,10 +13,10 @@ from tenantry.packs.incidents import Incident, Vendor
 from tenantry.packs.incidents.repositories import VendorRepository
 from tenantry.packs.incidents.rows_control import VendorRows
 
-from .cells import AWAITED, CELLS, Ground, Place, Units
+from .cells import AWAITED, Ground, Place, Units
 
-# Both doors of one place on each database; the cells differ in nothing that matters here.
-DOORS = [Place(cell, door) for cell in ("postgresql-rows", "sqlite-file") for door in CELLS[cell][1]]
+# Both doors on both databases; the cells differ in nothing that matters here.
+DOORS = [Place("postgresql-rows", "sync"), Place("postgresql-rows", "asyncpg"), Place("sqlite-file", "aiosqlite")]
 
 
 class Calls:
