@@ -194,7 +194,7 @@ def test_the_picture_and_what_stands_where(installed: Path) -> None:
     assert not found & platform
 
 
-@pytest.mark.ledger("S3-006", "S3-007", "C086")
+@pytest.mark.ledger("S3-006", "S3-007")
 def test_a_context_is_set_by_either_name(installed: Path) -> None:
     for line in (60, 936):
         run_block(SEED, line, roots=ROOTS, names={"set_database_context": set_database_context, "company_id": 1})
@@ -210,7 +210,7 @@ def test_a_context_is_set_by_either_name(installed: Path) -> None:
             set_database_context(name)  # type: ignore[arg-type]  # that is what is tried
 
 
-@pytest.mark.ledger("S3-004", "C087")
+@pytest.mark.ledger("S3-004")
 def test_super_admins_work_in_the_primary(installed: Path) -> None:
     pack = assistant.door.pack
     root = pack.look(lambda session: pack.users.get(session, "admin"))
@@ -224,7 +224,7 @@ def test_super_admins_work_in_the_primary(installed: Path) -> None:
         run_block(SEED, 70, roots=ROOTS, names={"set_database_context": set_database_context, "user": lost})
 
 
-@pytest.mark.ledger("S3-005", "S3-008", "C083", "C084", "S3-051")
+@pytest.mark.ledger("S3-005", "S3-008", "S3-051")
 def test_the_documents_own_session_module_and_what_the_pack_does_instead(installed: Path) -> None:
     printed = run_block(SEED, 83, roots=ROOTS)
     public = {"set_database_context", "get_database_context", "clear_database_context", "get_db_session"}
@@ -250,7 +250,7 @@ def test_the_documents_own_session_module_and_what_the_pack_does_instead(install
         get_database_context()
 
 
-@pytest.mark.ledger("S3-002", "S3-051", "C085")
+@pytest.mark.ledger("S3-002", "S3-051")
 def test_a_requests_company_is_meant_where_nobody_names_a_database(installed: Path) -> None:
     pack = assistant.door.pack
     claims = pack.access.verify(pack.log_in("ann2", PASSWORD).access)
@@ -282,7 +282,7 @@ def test_tasks_do_not_see_each_others_context(installed: Path) -> None:
     assert asyncio.run(both()) == ["company_1", "company_2"]
 
 
-@pytest.mark.ledger("S3-010", "S3-011", "C078", "C086")
+@pytest.mark.ledger("S3-010", "S3-011")
 def test_there_is_one_engine_for_a_database_and_only_what_was_made_has_one(installed: Path) -> None:
     printed = run_block(SEED, 113, roots=ROOTS, names={"get_database_path": get_database_path, **_pools()})
     # As it is printed, no engine ever comes of it.
@@ -307,7 +307,7 @@ def _pools() -> dict[str, Any]:
     return {"create_engine": create_engine, "StaticPool": StaticPool, "QueuePool": QueuePool}
 
 
-@pytest.mark.ledger("S3-013", "C074", "C075", "S3-048", "S3-049")
+@pytest.mark.ledger("S3-013", "S3-048", "S3-049")
 def test_the_documents_pool_never_starts_and_the_packs_does_what_it_is_for(installed: Path) -> None:
     path = get_database_path("company_1")
     with pytest.raises(TypeError, match="pool_size"):
@@ -333,7 +333,7 @@ def test_connections_wait_for_each_other_and_hold_keys(installed: Path) -> None:
             db.flush()
 
 
-@pytest.mark.ledger("S3-014", "C076")
+@pytest.mark.ledger("S3-014")
 def test_the_documents_pool_for_postgresql(installed: Path) -> None:
     url = "postgresql+psycopg://nobody@127.0.0.1:1/none"
     printed = run_block(SEED, 729, roots=ROOTS, names={"postgresql_url": url, **_pools()})["engine"].pool
@@ -379,7 +379,7 @@ def _is_unique(table: Any, name: str) -> bool:
     return any([column.name for column in columns if column.name != "tenant_id"] == [name] for columns in sets)
 
 
-@pytest.mark.ledger("S3-M06.9", "S3-M10.1", "C079")
+@pytest.mark.ledger("S3-M06.9", "S3-M10.1")
 def test_no_key_leads_from_a_companys_database_to_the_primary() -> None:
     for model, name in ((Document, "uploaded_by_id"), (Conversation, "user_id"), (assistant.AgentLog, "message_id")):
         assert not inspect(model).local_table.c[name].foreign_keys
@@ -394,7 +394,7 @@ def test_the_printed_cost_is_the_packs_without_the_floats() -> None:
     assert float(own) == pytest.approx(printed["total_cost"])
 
 
-@pytest.mark.ledger("S3-040", "C098")
+@pytest.mark.ledger("S3-040")
 def test_the_primary_is_made_once(installed: Path) -> None:
     assert run_block(SEED, 592, roots=ROOTS)["initialize_primary_database"] is assistant.initialize_primary_database
     assert assistant.initialize_primary_database() is None
@@ -405,7 +405,7 @@ def test_the_primary_is_made_once(installed: Path) -> None:
         assert root.hashed_password.startswith("$argon2")
 
 
-@pytest.mark.ledger("S3-041", "C087")
+@pytest.mark.ledger("S3-041")
 def test_a_companys_database_is_made_once_and_only_for_a_company(installed: Path) -> None:
     before = get_database_path("company_1").stat().st_ino
     run_block(SEED, 613, roots=ROOTS)
@@ -414,7 +414,7 @@ def test_a_companys_database_is_made_once_and_only_for_a_company(installed: Path
         assistant.initialize_company_database(company_id=77)
 
 
-@pytest.mark.ledger("S3-046", "C096")
+@pytest.mark.ledger("S3-046")
 def test_the_printed_migrations_find_nothing_missing(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = get_database_path("company_1")
     names = {"create_engine": create_engine, "inspect": inspect, "text": text}
@@ -509,7 +509,7 @@ def test_a_user_comes_with_company_role_and_permissions(installed: Path, capsys:
     assert "'documents'" in said[2]
 
 
-@pytest.mark.ledger("S3-036", "C081")
+@pytest.mark.ledger("S3-036")
 def test_documents_come_with_their_chunks(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with get_db_session("company_1") as db:
         names = {"db": db, "Document": Document, "joinedload": joinedload, "user_id": ann().id}
@@ -525,7 +525,7 @@ def test_a_conversation_comes_with_its_messages(installed: Path, capsys: pytest.
     assert capsys.readouterr().out == "user: hello from 2\n"
 
 
-@pytest.mark.ledger("S3-038", "C094")
+@pytest.mark.ledger("S3-038")
 def test_token_usage_is_summed_up(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
     with get_db_session("company_1") as db:
@@ -551,7 +551,7 @@ def test_sessions_close_by_themselves(installed: Path) -> None:
         assert [row.filename for row in db.scalars(select(Document))] == ["of 1"]
 
 
-@pytest.mark.ledger("S3-039", "C082")
+@pytest.mark.ledger("S3-039")
 def test_no_transaction_spans_the_primary_and_a_company(installed: Path) -> None:
     printed = BLOCKS[SEED][822].text
     with pytest.raises(SyntaxError):
@@ -570,7 +570,7 @@ def test_no_transaction_spans_the_primary_and_a_company(installed: Path) -> None
         assert db.scalars(select(Document).where(Document.filename == "eve")).all() == []
 
 
-@pytest.mark.ledger("S3-039", "C080", "C081")
+@pytest.mark.ledger("S3-039")
 def test_users_of_documents_come_at_once_and_not_one_by_one(installed: Path) -> None:
     with get_db_session("company_1") as db:
         with pytest.raises(AttributeError, match="user"):
@@ -604,7 +604,7 @@ def _bare(line: int, name: str) -> Any:
     return run_block(SEED, line, roots=ROOTS, names={"Base": object, **PARTS})[name]
 
 
-@pytest.mark.ledger("S3-049", "S3-050", "C091")
+@pytest.mark.ledger("S3-049", "S3-050")
 def test_the_printed_listener_and_the_packs(tmp_path: Path) -> None:
     for number, listener in enumerate(("printed", "own")):
         engine = create_engine(f"sqlite:///{tmp_path}/{number}.db")
@@ -625,7 +625,7 @@ def test_the_printed_listener_and_the_packs(tmp_path: Path) -> None:
     set_sqlite_pragma(Foreign(), None)
 
 
-@pytest.mark.ledger("S3-044", "C097")
+@pytest.mark.ledger("S3-044")
 def test_a_reset_takes_the_word_and_a_backup_first(
     installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -662,6 +662,16 @@ def test_a_database_on_a_server_is_no_file(installed: Path) -> None:
         get_database_path("primary")
     assistant.door.use(*before)
     tenancy.close()
+
+
+@pytest.mark.ledger("S3-052")
+def test_the_page_leads_on_to_pages_that_are_there(installed: Path) -> None:
+    page = SCRIPTS.parents[2] / "docs" / "packs" / "assistant.md"
+    assert "docs/packs/assistant.md" in (SCRIPTS.parents[2] / "README.md").read_text(encoding="utf-8")
+    for found in (page, SCRIPTS.parent / "README.md"):
+        links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", found.read_text(encoding="utf-8"))
+        assert links
+        assert [link for link in links if not (found.parent / link).exists()] == []
 
 
 def test_every_block_has_its_outcome() -> None:

@@ -11,7 +11,7 @@ class DatabaseContextMissing(TenantryError, LookupError):
 
 
 class DatabaseNameRefused(TenantryError, ValueError):
-    """{name!r} names no database. Write "primary", or "company_" and the company's number, with or without ".db"."""
+    """{name!r} names no database. Give "primary", or "company_" and the company's number, with or without ".db"."""
 
     name: str
 
@@ -23,5 +23,5 @@ class CompanyUnknown(TenantryError, LookupError):
 
 
 class ScopeRefused(TenantryError, ValueError):
-    """A document for every company does not stand among one company's. Publish it with
-    assistant.library.publish(...), by which it stands once and every company reads it."""
+    """A document for every company does not stand among one company's. Call assistant.library.publish(...), by which
+    it stands once and every company reads it."""

@@ -84,7 +84,7 @@ def people(http: TestClient) -> dict[str, Client]:
     return found
 
 
-@pytest.mark.ledger("S3-002", "S3-003", "C085")
+@pytest.mark.ledger("S3-002", "S3-003")
 def test_the_token_leads_to_the_users_company(people: dict[str, Client]) -> None:
     for number in (1, 2):
         ann = people[f"ann{number}"]
@@ -235,7 +235,7 @@ def test_log_ins_come_and_go(people: dict[str, Client], http: TestClient) -> Non
     nobody.ask("POST", "/auth/login", json={"username": "vic2", "password": chosen})
 
 
-@pytest.mark.ledger("S3-004", "C089")
+@pytest.mark.ledger("S3-004")
 def test_the_platform_makes_closes_and_looks_into_companies(people: dict[str, Client], http: TestClient) -> None:
     root = people["root"]
     made = root.ask("POST", "/admin/companies", 201, json={"name": "Third", "industry": "Hospitality"})

@@ -22,7 +22,7 @@ def tenancy(request: pytest.FixtureRequest, tmp_path: Path, fresh_database: str)
     found.close()
 
 
-@pytest.mark.ledger("C096", "S3-046", "S3-047")
+@pytest.mark.ledger("S3-046", "S3-047")
 def test_the_history_makes_what_the_models_say(tenancy: Tenancy) -> None:
     pack = made(tenancy)
     tenancy.install()

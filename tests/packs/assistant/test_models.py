@@ -334,7 +334,7 @@ def test_what_a_new_document_begins_with(desk: Desk) -> None:
     assert ("processing_status",) in keys(Document)
 
 
-@pytest.mark.ledger("S3-M06.7", "S3-M06.12", "C092", "C093")
+@pytest.mark.ledger("S3-M06.7", "S3-M06.12")
 def test_a_documents_flag_and_time_keep_step_with_its_status(desk: Desk) -> None:
     def work(session: Session) -> None:
         document = session.scalars(select(Document).filter_by(filename="all.txt")).one()
@@ -358,7 +358,7 @@ def test_a_documents_flag_and_time_keep_step_with_its_status(desk: Desk) -> None
     desk.run(work)
 
 
-@pytest.mark.ledger("S3-M06.3", "S3-M06.4", "S3-M06.8", "S3-M06.9", "C081")
+@pytest.mark.ledger("S3-M06.3", "S3-M06.4", "S3-M06.8", "S3-M06.9")
 def test_a_document_says_who_uploaded_it_by_both_names(desk: Desk) -> None:
     def work(session: Session) -> None:
         told = {"summary": "s", "keywords": ["k"], "topics": ["t"], "content_type": "report"}
@@ -378,7 +378,7 @@ def test_a_document_says_who_uploaded_it_by_both_names(desk: Desk) -> None:
     assert not inspect(Document).local_table.c.uploaded_by_id.foreign_keys
 
 
-@pytest.mark.ledger("C090", "S3-M06.5")
+@pytest.mark.ledger("S3-M06.5")
 def test_a_document_for_everybody_is_no_companys(desk: Desk) -> None:
     with pytest.raises(ScopeRefused, match=r"library\.publish"):
         Document(filename="a", original_filename="a", file_path="a", scope="global")
@@ -394,7 +394,7 @@ def test_a_document_for_everybody_is_no_companys(desk: Desk) -> None:
     desk.run(work)
 
 
-@pytest.mark.ledger("S3-M06.13", "S3-M08.1", "S3-M09.1", "S3-M07.1", "C100")
+@pytest.mark.ledger("S3-M06.13", "S3-M08.1", "S3-M09.1", "S3-M07.1")
 def test_parts_go_with_the_whole(desk: Desk) -> None:
     def work(session: Session) -> None:
         document = session.scalars(select(Document).filter_by(filename="all.txt")).one()
@@ -440,7 +440,6 @@ def test_logs_and_usage_stay_as_they_were_written(desk: Desk) -> None:
     assert ("user_id", "created_at") in keys(TokenUsage)
 
 
-@pytest.mark.ledger("C095")
 def test_costs_are_summed_exactly(desk: Desk) -> None:
     def work(session: Session) -> None:
         session.add_all(TokenUsage(prompt_tokens=1, estimated_cost=Decimal("0.1")) for _ in range(10))
@@ -496,7 +495,7 @@ def test_what_no_row_may_hold(ground: Ground, place: Place, row: Callable[[], An
             desk.session.flush()
 
 
-@pytest.mark.ledger("S3-001", "C079")
+@pytest.mark.ledger("S3-001")
 def test_the_neighbour_has_the_same_numbers_and_its_own_rows(ground: Ground, desk: Desk) -> None:
     with opened(ground, desk.place, "rival") as rival:
         theirs = rival.run(lambda session: session.scalars(select(Document).order_by(Document.id)).all())

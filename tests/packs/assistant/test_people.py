@@ -77,7 +77,7 @@ def test_a_log_in_leads_to_the_users_company(ground: Ground, place: Place) -> No
         assert {each.file_path.partition("/")[0] for each in session.scalars(select(Document))} == {"acme"}
 
 
-@pytest.mark.ledger("C088", "S3-003")
+@pytest.mark.ledger("S3-003")
 def test_a_token_is_held_against_the_primary_at_each_request(pack: Assistant) -> None:
     token = pack.log_in("bob1", PASSWORD).access
     assert pack.access.verify(token).subject == "bob1"
@@ -102,7 +102,7 @@ def test_a_token_is_held_against_the_primary_at_each_request(pack: Assistant) ->
     pack.on_platform(lambda session: move(session, 1))
 
 
-@pytest.mark.ledger("S3-M02.5", "C088")
+@pytest.mark.ledger("S3-M02.5")
 @pytest.mark.parametrize("place", SYNC, ids=str)
 def test_a_closed_company_lets_nobody_in(ground: Ground, place: Place) -> None:
     pack, number = ground.pack(place), place.company("rival")
@@ -169,7 +169,7 @@ def test_the_tables_say_what_a_role_may_and_not_the_program(pack: Assistant) -> 
     pack.on_platform(lambda session: pack.users.change(session, "vic1", role="viewer"))
 
 
-@pytest.mark.ledger("S3-040", "C098")
+@pytest.mark.ledger("S3-040")
 def test_the_first_administrator_is_made_once(ground: Ground, pack: Assistant) -> None:
     before = pack.look(lambda session: len(session.scalars(select(Permission.id)).all()))
     assert pack.prepare({}) is None
@@ -195,7 +195,6 @@ def test_the_first_administrator_is_made_once(ground: Ground, pack: Assistant) -
         session.rollback()
 
 
-@pytest.mark.ledger("C098")
 def test_a_password_that_was_made_up_is_good_for_choosing_another(pack: Assistant) -> None:
     once = uuid.uuid4().hex
     pack.on_platform(
@@ -229,7 +228,7 @@ def test_users_that_cannot_be(pack: Assistant) -> None:
     pack.on_platform(lambda session: session.delete(pack.users.get(session, "mute")))
 
 
-@pytest.mark.ledger("C089", "S3-004")
+@pytest.mark.ledger("S3-004")
 @pytest.mark.parametrize("place", SYNC, ids=str)
 def test_a_super_admin_looks_into_a_company_on_the_record(ground: Ground, place: Place) -> None:
     pack, number, admin = ground.pack(place), place.company(), ground.admin(place)
@@ -261,7 +260,7 @@ def test_a_look_can_be_awaited(ground: Ground) -> None:
     assert ground.runner.run(pack.aio.person(admin)).username == "root"
 
 
-@pytest.mark.ledger("S3-041", "C087")
+@pytest.mark.ledger("S3-041")
 def test_companies_are_made_once_and_found_by_their_numbers(ground: Ground, pack: Assistant) -> None:
     made = pack.companies.create("Brand new", industry="ITeS")
     assert made.tenant is not None
@@ -289,7 +288,6 @@ def _forget_tenant(session: Session, number: int) -> None:
     _company(session, number).tenant = None
 
 
-@pytest.mark.ledger("C080", "C081")
 def test_users_of_rows_come_from_the_primary_in_one_statement(ground: Ground, pack: Assistant) -> None:
     ann, theirs = user(pack, "ann1"), user(pack, "ann2")
     with opened(ground, FILE) as desk:
@@ -305,7 +303,6 @@ def test_users_of_rows_come_from_the_primary_in_one_statement(ground: Ground, pa
         assert pack.users_of([]) == {}
 
 
-@pytest.mark.ledger("C090")
 @pytest.mark.parametrize("place", SYNC, ids=str)
 def test_a_document_for_everybody_stands_once_and_is_withdrawn_once(ground: Ground, place: Place) -> None:
     pack = ground.pack(place)

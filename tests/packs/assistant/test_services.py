@@ -106,7 +106,7 @@ def test_an_answer_is_kept_with_what_it_took(desk: Desk, talk: int) -> None:
     assert asked.content == "How much?"
 
 
-@pytest.mark.ledger("S3-034", "S3-038", "C094", "C095")
+@pytest.mark.ledger("S3-034", "S3-038")
 def test_what_was_used_is_summed_up_by_user_and_provider(desk: Desk, talk: int) -> None:
     usage = desk.repository("TokenUsageRepository")
     nothing = usage.total(user_id=ANN)
@@ -155,7 +155,6 @@ def test_a_conversation_over_documents_that_its_user_may_read(desk: Desk) -> Non
         desk.call(desk.pack.chats.start, user_id=BOB, selected_document_ids=chosen)
 
 
-@pytest.mark.ledger("C090")
 def test_what_a_user_may_read_is_theirs_the_companys_and_everybodys(desk: Desk) -> None:
     documents = desk.repository("DocumentRepository")
     shelf = documents.readable(ANN)
@@ -176,7 +175,7 @@ def test_what_a_user_may_read_is_theirs_the_companys_and_everybodys(desk: Desk) 
     assert [chunk.content for chunk in found.chunks] == ["first", "second"]
 
 
-@pytest.mark.ledger("S3-036", "S3-037", "C099")
+@pytest.mark.ledger("S3-036", "S3-037")
 def test_parts_are_loaded_with_the_whole_by_one_more_statement(desk: Desk, pending: int, talk: int) -> None:
     desk.call(desk.pack.processing.begin, pending)
     desk.call(desk.pack.processing.complete, pending, pieces=[Piece(str(number)) for number in range(3)])
