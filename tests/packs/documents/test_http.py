@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tenantry.access import TokenKey, Tokens
-from tenantry.packs.documents import GraphRelationshipRepository
+from tenantry.packs.documents import GraphRelationshipRepository, UserRepository
 from tenantry.packs.documents.http import router
 from tenantry.packs.documents.permissions import ROLES
 from tenantry.web.applications import application
@@ -130,6 +130,18 @@ def test_topics_and_lines(office: Office) -> None:
     assert ann("POST", "/graph/lines", 201, json=line)["id"] == drawn["id"]
     with office.pack.tenancy.transaction(f"acme-{office.cell}") as session:
         GraphRelationshipRepository(session).delete(drawn["id"])
+
+
+def test_users(office: Office) -> None:
+    ann, viewer = office.client(), office.client(role="viewer")
+    bob = ann("POST", "/users", 201, json={"email": "Bob@acme.example", "role": "viewer"})
+    assert (bob["email"], bob["role"]) == ("bob@acme.example", "viewer")
+    ann("POST", "/users", 409, json={"email": "bob@acme.example"})
+    assert ann("PUT", f"/users/{bob['id']}/role", json={"role": "editor"})["role"] == "editor"
+    ann("PUT", f"/users/{bob['id']}/role", 422, json={"role": "king"})
+    viewer("PUT", f"/users/{bob['id']}/role", 403, json={"role": "admin"})
+    with office.pack.tenancy.transaction(f"acme-{office.cell}") as session:
+        UserRepository(session).delete(bob["id"])
 
 
 @pytest.mark.ledger("S2-050", "S2-051", "S2-054")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import uuid
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from tenantry import Tenancy
+from tenantry.cache.memory import MemoryStore
 from tenantry.errors import (
     InvalidDepth,
     InvalidPage,
@@ -18,7 +21,7 @@ from tenantry.errors import (
     VersionConflict,
 )
 from tenantry.observe.metrics import METRICS
-from tenantry.packs.documents import Document, Topic, User
+from tenantry.packs.documents import Document, DocumentRepository, Documents, DocumentsBase, Topic, User
 
 from .cells import PLACES, Desk, Ground, Place, opened
 
@@ -257,6 +260,36 @@ def test_dear_reads_are_kept_until_a_commit_changes_them(ground: Ground, place: 
         desk.repository("GraphRelationshipRepository").delete(line.id)
         desk.commit()
     assert related() == {"Minutes"}
+
+
+class Noting(MemoryStore):
+    """A store that notes for how long each result is to be kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: dict[str, float] = {}
+
+    def fill(self, entry: Any, look: Any, value: bytes, *, ttl: float) -> bool:
+        self.times[entry.place] = ttl
+        return super().fill(entry, look, value, ttl=ttl)
+
+
+@pytest.mark.ledger("S2-044")
+def test_each_method_says_how_long_its_results_are_kept(tmp_path: Path) -> None:
+    class Shortly(DocumentRepository):
+        ttls: ClassVar[dict[str, float]] = {"find_by_topic": 5.0}
+
+    store, tenancy = Noting(), Tenancy(f"sqlite:///{tmp_path}/data", models=DocumentsBase)
+    pack = Documents(tenancy, store=store)
+    tenancy.install(create_tables=True)
+    tenancy.tenants.create("acme", record={"name": "Acme"})
+    for repository in (DocumentRepository, Shortly):
+        with tenancy.session("acme") as session:
+            repository(session, cache=pack.cache).find_by_topic(uuid.uuid4())
+        with tenancy.session("acme") as session:
+            repository(session, cache=pack.cache).find_related(uuid.uuid4())
+    assert list(store.times.values()) == [300.0, 900.0, 5.0, 300.0]
+    tenancy.close()
 
 
 @pytest.mark.ledger("S2-041")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 import uuid
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from tenantry.errors import IllegalStep, RecordNotFound, VersionConflict
+from tenantry.errors import ConfigurationError, IllegalStep, RecordNotFound, VersionConflict
 from tenantry.packs.documents import (
     Analysis,
     Content,
     Document,
     Documents,
+    GraphNodeRepository,
     SummaryRepository,
     TopicRepository,
     User,
@@ -167,6 +169,28 @@ def test_what_people_do_is_on_the_record(at: tuple[Documents, str]) -> None:
         with pytest.raises(RecordNotFound):
             pack.editing.delete(session, uuid.uuid4())
     assert pack.audit.verify(slug) == []
+
+
+def test_what_was_deleted_long_ago_goes_for_good(at: tuple[Documents, str]) -> None:
+    pack, slug = at
+    key, kept = drafted(pack, slug), drafted(pack, slug)
+    with pack.tenancy.transaction(slug) as session:
+        pack.documents(session).create_version(key, content="more")
+        node = GraphNodeRepository(session).for_document(pack.documents(session).get_one(key)).id
+        pack.editing.delete(session, key)
+        with pytest.raises(ConfigurationError, match="versions"):
+            pack.documents(session).purge(older_than=datetime.timedelta())
+    assert pack.purge(slug, older_than=datetime.timedelta(days=1), reason="a test") == 0
+    assert pack.purge(slug, older_than=datetime.timedelta(), reason="a test") >= 1
+    with pack.tenancy.transaction(slug) as session:
+        assert pack.documents(session).get_versions(key) == []
+        assert session.get(Document, key, execution_options={"include_deleted": True}) is None
+        assert GraphNodeRepository(session).get_one(node).document_id is None
+        GraphNodeRepository(session).delete(node)
+        assert len(pack.documents(session).get_versions(kept)) == 1
+        pack.editing.delete(session, kept)
+    with pack.tenancy.session(slug.replace("acme", "rival")) as session:
+        assert pack.documents(session).count() == 6
 
 
 @pytest.mark.parametrize("place", [Place("postgresql-rows", "asyncpg"), Place("sqlite-file", "aiosqlite")], ids=str)

@@ -18,9 +18,12 @@ from tenantry.packs.documents.schemas import (
     NodesOut,
     OrganizationOut,
     RelevanceIn,
+    RoleIn,
     TopicIn,
     TopicOut,
     TopicsOut,
+    UserIn,
+    UserOut,
     UsersOut,
 )
 from tenantry.session.aio import AsyncTenantSession
@@ -147,12 +150,21 @@ def graph(routes: APIRouter, pack: Documents) -> None:
 
 def people(routes: APIRouter, pack: Documents) -> None:
     """Adds the routes of the organisation and its users."""
-    reading = reading_of(pack)
+    reading, writing = reading_of(pack), writing_of(pack)
 
     @routes.get("/users", dependencies=may("users:read"), summary="The organisation's users by address")
     async def list_users(limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading) -> UsersOut:
         found = await run(db, lambda s: page(UserRepository(s).query().order_by("email"), limit, offset))
         return UsersOut.model_validate(found)
+
+    @routes.post("/users", status_code=201, dependencies=may("users:create"), summary="Add a user")
+    async def create_user(new: UserIn, db: AsyncTenantSession = writing) -> UserOut:
+        return UserOut.model_validate(await run(db, lambda s: UserRepository(s).create(new.model_dump()).to_dict()))
+
+    @routes.put("/users/{user_id}/role", dependencies=may("users:update"), summary="Give a user another role")
+    async def set_role(user_id: uuid.UUID, given: RoleIn, db: AsyncTenantSession = writing) -> UserOut:
+        found = await run(db, lambda session: pack.editing.set_role(session, user_id, given.role).to_dict())
+        return UserOut.model_validate(found)
 
     @routes.get("/organization", dependencies=may("organizations:read"), summary="The organisation itself")
     async def get_organization(db: AsyncTenantSession = reading) -> OrganizationOut:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Table
+from sqlalchemy.orm import Session, class_mapper
 
 from tenantry.audit import Audit
 from tenantry.cache import Cache
 from tenantry.cache.stores import Store
+from tenantry.models.columns import utc_now
+from tenantry.packs.documents.models import Document, DocumentVersion
 from tenantry.packs.documents.repositories import DocumentRepository
 from tenantry.packs.documents.repositories_graph import GraphNodeRepository, TopicRepository
 from tenantry.packs.documents.services import Editing, Processing
 from tenantry.tenancy import Tenancy
+from tenantry.types import TenantKey
 
 if TYPE_CHECKING:
     from tenantry.fleet.sqitch import SqitchHistory
 
+_BATCH: Final = 500
 # A Sqitch project: sqitch.plan, deploy, revert and verify; below sqlite the same for files.
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -51,6 +57,26 @@ class Documents:
 
         return SqitchHistory(self.tenancy, MIGRATIONS)
 
+    def purge(self, key: TenantKey, *, older_than: datetime.datetime | datetime.timedelta, reason: str) -> int:
+        """Deletes documents for good that were deleted before a time, or so long ago, and returns how many they were.
+
+        Their versions go with them. On PostgreSQL that takes the operator's login; the reason is on the record first.
+
+        Raises: as ``Tenancy.purging``.
+        """
+        end = older_than if isinstance(older_than, datetime.datetime) else utc_now() - older_than
+        table, versions = _table(Document), _table(DocumentVersion)
+        with self.tenancy.purging(key, reason=reason) as purge:
+            gone = [row[0] for row in purge.select(table, [table.c.id], table.c.deleted_at < end)]
+            for start in range(0, len(gone), _BATCH):
+                batch = gone[start : start + _BATCH]
+                purge.delete(versions, versions.c.document_id.in_(batch))
+                purge.delete(table, table.c.id.in_(batch))
+        if self.cache is not None:
+            # It hears of no other session than tenants'.
+            self.cache.clear(key)
+        return len(gone)
+
     def documents(self, session: Session) -> DocumentRepository:
         """Returns the repository of documents over a session, with the cache."""
         return DocumentRepository(session, cache=self.cache)
@@ -62,3 +88,7 @@ class Documents:
     def nodes(self, session: Session) -> GraphNodeRepository:
         """Returns the repository of the graph's nodes over a session, with the cache."""
         return GraphNodeRepository(session, cache=self.cache)
+
+
+def _table(model: type) -> Table:
+    return cast(Table, class_mapper(model).local_table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from tenantry.cache import Cache
-from tenantry.errors import RecordNotFound, VersionConflict
+from tenantry.errors import ConfigurationError, RecordNotFound, VersionConflict
 from tenantry.observe import track_metrics
 from tenantry.packs.documents import graph, versions
 from tenantry.packs.documents.models import Document, DocumentStatus, DocumentVersion, Organization, Summary, User
@@ -128,6 +129,16 @@ class DocumentRepository(KeptRepository[Document]):
         rest = {name: value for name, value in named.items() if name not in versions.VERSIONED}
         document = super().update(target, **rest)
         return self.create_version(document, **kept) if kept else document
+
+    def purge(self, *, older_than: datetime.datetime | datetime.timedelta) -> int:
+        """Refuses: a document's versions go by no session; ``Documents.purge`` takes both.
+
+        Raises: ConfigurationError.
+        """
+        raise ConfigurationError(
+            what="Documents have versions, which no session deletes.",
+            fix="Call Documents(tenancy).purge(key, older_than=..., reason=...).",
+        )
 
     @track_metrics
     def create_version(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from tenantry.packs.documents.models import DocumentStatus, SummaryType
+from tenantry.packs.documents.models import DocumentStatus, SummaryType, UserRole
 
 _DOCUMENT: Final[dict[str, Any]] = {
     "title": "Charter",
@@ -136,6 +136,23 @@ class LineIn(Body):
     relationship_type: Annotated[Text, Field(min_length=1, max_length=50, examples=["requires"])]
     weight: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     is_directed: bool = True
+
+
+class UserIn(Body):
+    """Somebody new."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"email": "bob@example.com", "role": "editor"}]})
+
+    email: Annotated[Text, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")]
+    username: Annotated[Text, Field(max_length=150)] | None = None
+    display_name: Annotated[Text, Field(max_length=255)] | None = None
+    role: UserRole = UserRole.MEMBER
+
+
+class RoleIn(Body):
+    """Another role."""
+
+    role: UserRole
 
 
 class Out(BaseModel):

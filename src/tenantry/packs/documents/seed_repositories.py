@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from tenantry.cache import Cache
+from tenantry.cache.aio import AsyncCache
 from tenantry.cache.statistics import Statistics
 from tenantry.errors import ConfigurationError
 from tenantry.packs.documents import aio
@@ -139,6 +140,11 @@ class CacheManager:
         if found is None:
             raise ConfigurationError(what="These documents keep nothing.", fix="Make Documents(tenancy, store=...).")
         return found
+
+    @property
+    def aio(self) -> AsyncCache:
+        """The cache, awaited."""
+        return self.cache.aio
 
     def get(
         self,
