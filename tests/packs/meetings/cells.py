@@ -37,13 +37,12 @@ class Place:
 
 
 SYNC = [Place(cell, "sync") for cell in CELLS]
+# Where a door makes no difference each cell once; where it might, each driver once more.
 PLACES = [
     *SYNC,
-    Place("postgresql-rows", "psycopg"),
-    Place("postgresql-schema", "asyncpg"),
-    Place("postgresql-database", "asyncpg"),
+    Place("postgresql-schema", "psycopg"),
+    Place("postgresql-rows", "asyncpg"),
     Place("sqlite-file", "aiosqlite"),
-    Place("sqlite-rows", "aiosqlite"),
 ]
 
 

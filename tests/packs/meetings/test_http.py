@@ -15,7 +15,12 @@ from tenantry.access import TokenKey, Tokens
 from tenantry.packs.meetings import ROLES, CRMConnection, Meetings, MeetingsBase, router
 from tenantry.web import application
 
-PLACES = ["postgresql-rows", "postgresql-schema", "sqlite-file", "sqlite-rows"]
+PLACES = [
+    "postgresql-rows",
+    "sqlite-file",
+    pytest.param("postgresql-schema", marks=pytest.mark.soak),
+    pytest.param("sqlite-rows", marks=pytest.mark.soak),
+]
 SECRETS = ("credentials", "env:", "arn:")
 
 
