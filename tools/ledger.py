@@ -122,7 +122,7 @@ def _numbers(node: ast.AST) -> Iterator[str]:
     """Yields the numbers in ``pytest.mark.ledger(...)``, wherever in *node* it stands."""
     for call in ast.walk(node):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "ledger":
-            yield from (argument.value for argument in call.args if isinstance(argument, ast.Constant))
+            yield from (str(argument.value) for argument in call.args if isinstance(argument, ast.Constant))
 
 
 def _by(row: Requirement, tests: dict[str, list[str]], deviating: set[str]) -> str:

@@ -25,5 +25,5 @@ def server() -> Iterator[PostgresServer]:
 def tenancy(server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenancy]:
     """The demo's tenancy, installed and empty."""
     monkeypatch.setattr(world, "DATABASE", f"helpdesk_{next(numbers)}")
-    with world.installed_tenancy(server, str(tmp_path)) as tenancy:
-        yield tenancy
+    with world.installed_helpdesk(server, str(tmp_path)) as pack:
+        yield pack.tenancy

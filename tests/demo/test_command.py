@@ -37,7 +37,8 @@ def test_check_holds_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert re.match(
-        r"HELD  [\d,]+ rows counted where they were loaded; \d+ attempts on \d+ routes: no foreign", lines[-1]
+        r"HELD  [\d,]+ rows counted where they were loaded; \d+ attempts on \d+ routes and \d+ requests: no foreign",
+        lines[-1],
     )
     assert "✗" not in done.stdout
     routes = [line for line in lines if re.match(r"\d+ +\S.*✓", line)]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tenantry import Tenancy
+from tenantry.cli.demo.calling import exercise
 from tenantry.cli.demo.customers import Customer, Place
 from tenantry.cli.demo.generated import make_customers, make_intruders
 from tenantry.cli.demo.intrusion import Outcome, Target, secrets_of, try_route, victim_of
 from tenantry.cli.demo.loading import Counts, counted, expected_counts, fingerprints, load
 from tenantry.cli.demo.logs import read_customers
 from tenantry.cli.demo.routes import ROUTES
+from tenantry.cli.demo.serving import serving, wait_for_interrupt
 from tenantry.cli.demo.stage import Stage
-from tenantry.cli.demo.world import create_tenant, gather_statistics, installed_tenancy, started_servers
+from tenantry.cli.demo.systems import OTHERS, Filled, opened, serve_helpdesk
+from tenantry.cli.demo.world import create_tenant, gather_statistics, installed_helpdesk, started_servers
+from tenantry.embedded import PostgresServer
+from tenantry.packs.helpdesk import Helpdesk
 from tenantry.types import Tenant
 
 
@@ -26,6 +31,7 @@ class Verdict:
     rows: int
     attempts: int
     faults: Sequence[str]
+    requests: int = 0
 
     @property
     def held(self) -> bool:
@@ -33,8 +39,10 @@ class Verdict:
         return not self.faults
 
 
-def play(data: Path | None, *, tickets: int) -> Verdict:
+def play(data: Path | None, *, tickets: int, rows: int, port: int, stay: bool) -> Verdict:
     """Runs the whole demo on servers of its own, shows it, and returns what it found.
+
+    With *stay* the five APIs are served until somebody interrupts, unless a number is off.
 
     Raises: ConfigurationError when *data* lacks a log; ExtraMissing, EmbeddedServerError.
     """
@@ -47,11 +55,44 @@ def play(data: Path | None, *, tickets: int) -> Verdict:
             server, directory = stack.enter_context(started_servers())
             act.note = f"PostgreSQL {server.version} out of a wheel, and a directory for SQLite files"
         with stage.act("installed Tenantry on both") as act:
-            tenancy = stack.enter_context(installed_tenancy(server, directory))
+            desk = stack.enter_context(installed_helpdesk(server, directory))
             act.note = "catalog, roles, walls; sessions run under a login that owns nothing"
-        verdict = perform(tenancy, customers, stage=stage, settled=lambda: gather_statistics(server))
-    stage.show_verdict(rows=verdict.rows, attempts=verdict.attempts, routes=len(ROUTES), faults=verdict.faults)
+        verdict = perform(desk.tenancy, customers, stage=stage, settled=lambda: gather_statistics(server))
+        systems = [_helpdesk(desk, customers), *_fill(stack, server, data, rows=rows, stage=stage)]
+        with serving([filled.served for filled in systems], port=port) as url:
+            verdict = _call(url, systems, verdict, stage)
+            stage.show_verdict(verdict, routes=len(ROUTES))
+            if stay and verdict.held:
+                stage.show_callers(url, systems)
+                wait_for_interrupt()
     return verdict
+
+
+def _helpdesk(desk: Helpdesk, customers: Sequence[Customer]) -> Filled:
+    served = serve_helpdesk(desk, [customer.slug for customer in customers])
+    return Filled("Helpdesk", len(customers), sum(customer.size for customer in customers), served)
+
+
+def _fill(
+    stack: contextlib.ExitStack, server: PostgresServer, data: Path | None, *, rows: int, stage: Stage
+) -> Iterator[Filled]:
+    for system in OTHERS:
+        with stage.act(f"filled {system.name}") as act:
+            samples = system.samples(data, rows=rows)
+            with stage.progress(system.name, sum(sample.size for sample in samples)) as told:
+                filled = stack.enter_context(opened(system, server, samples, told=told))
+            act.note = f"{filled.tenants} tenants, {filled.rows:,} rows"
+        yield filled
+
+
+def _call(url: str, systems: Sequence[Filled], verdict: Verdict, stage: Stage) -> Verdict:
+    with stage.act("called the five APIs") as act:
+        found = [exercise(url, filled.served) for filled in systems]
+        requests = sum(one.calls for one in found)
+        act.note = f"{requests} requests, with tokens of their tenants, of their neighbours, and without"
+    stage.show_calls(found)
+    faults = [f"{one.name}: {fault}" for one in found for fault in one.faults]
+    return replace(verdict, requests=requests, faults=[*verdict.faults, *faults])
 
 
 def perform(

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,9 +16,11 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tenantry.cli.demo.calling import Exercise
 from tenantry.cli.demo.customers import Customer, Place
 from tenantry.cli.demo.intrusion import Outcome
 from tenantry.cli.demo.loading import Counts, expected_counts
+from tenantry.cli.demo.systems import Filled
 
 PLAIN_WIDTH: Final = 110
 REFUSED: Final = "refused: "
@@ -26,6 +28,21 @@ NOT_TRIED: Final = (
     "Not tried: raw SQL that sets tenantry.tenant itself. Tenants of one PostgreSQL database are not safe\n"
     "from it, so bind your values, or give the tenant a database of its own (SECURITY.md)."
 )
+
+
+class Verdict(Protocol):
+    """What was found."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def requests(self) -> int: ...
+    @property
+    def faults(self) -> Sequence[str]: ...
+    @property
+    def held(self) -> bool: ...
 
 
 @dataclass
@@ -88,16 +105,35 @@ class Stage:
         self._console.print(Padding(table, (1, 0)))
         self._console.print(f"[dim]{NOT_TRIED}[/]", "", sep="\n", highlight=False)
 
-    def show_verdict(self, *, rows: int, attempts: int, routes: int, faults: Sequence[str]) -> None:
+    def show_verdict(self, verdict: Verdict, *, routes: int) -> None:
         """Shows in one line whether the walls held, and after it each number that is off."""
         seconds = f"{time.monotonic() - self._began:.0f} s"
-        if not faults:
-            said = f"{rows:,} rows counted where they were loaded; {attempts} attempts on {routes} routes"
-            self._say("[bold green]HELD[/]", f"{said}: no foreign row seen, none changed. {seconds}")
+        if verdict.held:
+            said = (
+                f"{verdict.rows:,} rows counted where they were loaded; {verdict.attempts} attempts on {routes} routes"
+            )
+            more = f" and {verdict.requests} requests" if verdict.requests else ""
+            self._say("[bold green]HELD[/]", f"{said}{more}: no foreign row seen, none changed. {seconds}")
             return
-        self._say("[bold red]NOT HELD[/]", f"{len(faults)} numbers are off. {seconds}")
-        for fault in faults:
+        self._say("[bold red]NOT HELD[/]", f"{len(verdict.faults)} numbers are off. {seconds}")
+        for fault in verdict.faults:
             self._console.print(f"  [red]{escape(fault)}[/]", highlight=False)
+
+    def show_calls(self, found: Sequence[Exercise]) -> None:
+        """Shows how many requests each API was sent, and whether it answered each as it should."""
+        table = _table("", "requests", "")
+        for one in found:
+            table.add_row(one.name, f"{one.calls:,}", _mark(held=not one.faults))
+        self._console.print(Padding(table, (1, 0)))
+
+    def show_callers(self, url: str, systems: Sequence[Filled]) -> None:
+        """Shows where each API is, and with which token who may call it."""
+        for filled in systems:
+            where = f"{url}/{filled.served.name}"
+            self._say(f"[bold]{filled.title}[/]", f"{where}/docs  ({filled.tenants} tenants, {filled.rows:,} rows)")
+            for caller in filled.served.callers:
+                self._say(f"  [cyan]{escape(caller.tenant)}[/]", f"{caller.user}, {caller.role}: {caller.token}")
+        self._say("", "Send a token as `Authorization: Bearer <token>`. Ctrl-C ends it; nothing is left.")
 
     def _say(self, mark: str, words: str) -> None:
         self._console.print(f"{mark}  {escape(words)}", highlight=False, soft_wrap=True)
