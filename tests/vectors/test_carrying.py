@@ -40,7 +40,7 @@ class House:
             requester: Mapped[str] = mapped_column(default="ben@example.org")
 
         self.ticket = Ticket
-        self.tenancy = Tenancy(url, models=Base, config=Config(extensions=extensions, route_ttl=0.2))
+        self.tenancy = Tenancy(url, models=Base, config=Config(extensions=extensions, route_ttl=0.2, demote=True))
         self.tenancy.servers.add("disk", f"sqlite:///{directory}/disk")
         self.outbox = Outbox(self.tenancy)
         self.vectors = Vectors(self.tenancy, "tickets", embedder=Words())

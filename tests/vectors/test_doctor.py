@@ -24,7 +24,7 @@ def homes(module_database: str) -> Iterator[tuple[Tenancy, list[str]]]:
     class Base(DeclarativeBase):
         pass
 
-    tenancy = Tenancy(module_database, models=Base, config=Config(extensions=("pg_trgm",)))
+    tenancy = Tenancy(module_database, models=Base, config=Config(extensions=("pg_trgm",), demote=True))
     Vectors(tenancy, "pages", dimensions=3)
     tenancy.install(create_tables=True)
     own = tenancy.tenants.create("acme", isolation="database").id

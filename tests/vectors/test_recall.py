@@ -130,7 +130,7 @@ class Library:
 
     def __init__(self, url: str, directory: Path, corpus: Corpus, extensions: tuple[str, ...]) -> None:
         self.corpus = corpus
-        self.postgresql = Tenancy(url, models=_models(), config=Config(extensions=extensions))
+        self.postgresql = Tenancy(url, models=_models(), config=Config(extensions=extensions, demote=True))
         self.indexed = Vectors(self.postgresql, "indexed", dimensions=384, exact_up_to=0)
         self.compared = Vectors(self.postgresql, "compared", dimensions=384)
         plain = TableStore(self.postgresql, "plain_vectors", dimensions=384, native=False)
