@@ -242,7 +242,8 @@ def test_the_platform_makes_closes_and_looks_into_companies(people: dict[str, Cl
     assert (made["id"], made["database_name"]) == (3, "company_3.db")
     root.ask("POST", "/admin/companies", 409, json={"name": "Third"})
     assert root.ask("GET", "/admin/companies")["total"] == 3
-    root.ask("POST", "/admin/companies/2/look", 422, json={})
+    for told in ({}, {"reason": "x", "role": "king"}, {"reason": "x", "minutes": 61}):
+        root.ask("POST", "/admin/companies/2/look", 422, json=told)
     token = root.ask("POST", "/admin/companies/2/look", 201, json={"reason": "ticket 4711"})["access_token"]
     look = Client(http, token)
     assert look.ask("GET", "/documents")["items"][0]["filename"] == "of 2.pdf"

@@ -103,7 +103,7 @@ class LookIn(Body):
     """Why somebody of the platform looks into a company, as what, and for how long."""
 
     reason: Line = Field(examples=["ticket 4711"])
-    role: Line = "viewer"
+    role: Literal["viewer", "analyst", "admin"] = "viewer"
     minutes: Annotated[int, Field(ge=1, le=60)] = 15
 
 
