@@ -1,5 +1,6 @@
 """The code blocks of the meetings' description, run against the pack with nothing but the import roots replaced."""
 
+import asyncio
 import contextlib
 import datetime
 import logging
@@ -365,3 +366,30 @@ def test_140_what_hangs_on_what() -> None:
     assert {key.column.table.name for key in tables["account_mappings"].foreign_keys} >= {"crm_connections"}
     assert {key.column.table.name for key in tables["meeting_sessions"].foreign_keys} >= {"crm_connections", "users"}
     assert not tables["audit_logs"].foreign_keys
+
+
+@pytest.mark.ledger("S1-011")
+def test_get_db_commits_rolls_back_and_is_awaited(pack: Meetings, tenant_id: uuid.UUID) -> None:
+    def fail() -> None:
+        with get_db(tenant_id) as db:
+            db.add(User(slack_user_id="U7"))
+            db.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+    async def add() -> int:
+        async with meetings.get_db_async() as db:
+            db.add(User(tenant_id=tenant_id, slack_user_id="U8"))
+        async with meetings.get_db_async(tenant_id) as db:
+            found = await db.run_sync(lambda inner: inner.query(User).filter_by(slack_user_id="U8").count())
+        await pack.tenancy.aio.close()
+        return found
+
+    assert asyncio.run(add()) == 1
+    with get_db(tenant_id) as db:
+        assert db.query(User).filter_by(slack_user_id="U7").count() == 0
+    assert door.opened
+    meetings.close_db()
+    assert not door.opened

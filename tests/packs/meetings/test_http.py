@@ -77,8 +77,12 @@ def test_the_workspace_and_its_numbers(served: Served) -> None:
     assert (found["slack_team_id"], found["plan_tier"]) == ("TRIVAL", "pro")
     served.meeting("counted", side="rival")
     assert served.ask("GET", "/workspace/stats", side="rival").json()["meetings_total"] == 1
-    assert served.ask("PUT", "/workspace/plan", side="rival", json={"plan_tier": "gold"}).status_code == 422
-    changed = served.ask("PUT", "/workspace/plan", side="rival", json={"plan_tier": "enterprise"})
+    for role in ("admin", "member", "viewer"):
+        refused = served.ask("PUT", "/workspace/plan", side="rival", role=role, json={"plan_tier": "enterprise"})
+        assert refused.status_code == 403
+    bill = {"side": "rival", "role": "billing"}
+    assert served.ask("PUT", "/workspace/plan", **bill, json={"plan_tier": "gold"}).status_code == 422
+    changed = served.ask("PUT", "/workspace/plan", **bill, json={"plan_tier": "enterprise"})
     assert changed.json()["plan_tier"] == "enterprise"
 
 

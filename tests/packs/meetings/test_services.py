@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from tenantry import TenantSession
 from tenantry.errors import (
@@ -95,6 +98,27 @@ def test_fathom_may_tell_of_a_meeting_twice(room: Room) -> None:
     processing, known = room.service("processing"), the_meeting(room)
     assert processing.receive({"fathom_meeting_id": "f-1", "title": "other"}).id == known.id
     assert processing.receive(fathom_meeting_id="f-2").id != known.id
+
+
+def test_of_two_who_tell_at_once_one_makes_the_meeting(ground: Ground) -> None:
+    place = Place("postgresql-rows", "sync")
+    processing, told = ground.pack(place).processing, threading.Barrier(2, timeout=30)
+    with fresh(ground, place) as tenant:
+
+        def tell(_: int) -> uuid.UUID:
+            with ground.tenancy(place).transaction(tenant) as session:
+                session.query(MeetingSession).count()
+                told.wait()
+                return processing.receive(session, fathom_meeting_id="f-9").id
+
+        with ThreadPoolExecutor(2) as pool:
+            made = set(pool.map(tell, range(2)))
+        assert len(made) == 1
+
+
+def test_a_meeting_of_a_user_who_is_not_there(room: Room) -> None:
+    with pytest.raises(IntegrityError):
+        room.service("processing").receive(fathom_meeting_id="f-8", user_id=uuid.uuid4())
 
 
 def test_what_is_elsewhere_is_not_found(ground: Ground, room: Room) -> None:

@@ -103,7 +103,7 @@ def _workspace(routes: APIRouter, pack: Meetings) -> None:
     async def get_stats(db: AsyncTenantSession = reading) -> StatsOut:
         return StatsOut.model_validate(await _run(db, lambda s: TenantRepository(s).stats()))
 
-    @routes.put("/workspace/plan", dependencies=_may("workspace:bill"), summary="Change the plan")
+    @routes.put("/workspace/plan", dependencies=_may("billing:update"), summary="Change the plan")
     async def change_plan(new: PlanIn, db: AsyncTenantSession = writing) -> WorkspaceOut:
         return WorkspaceOut.model_validate(await _run(db, lambda s: pack.workspaces.change_plan(s, new.plan_tier)))
 

@@ -7,9 +7,11 @@ from typing import Final
 from tenantry.access import Roles
 from tenantry.packs.meetings.words import UserRole
 
+BILLING: Final = "billing"
+
 ROLES: Final = Roles(
     {
-        UserRole.ADMIN: ["accounts:*", "audit:read", "connections:*", "meetings:*", "users:*", "workspace:*"],
+        UserRole.ADMIN: ["accounts:*", "audit:read", "connections:*", "meetings:*", "users:*", "workspace:read"],
         UserRole.MEMBER: [
             "accounts:create",
             "accounts:read",
@@ -22,6 +24,8 @@ ROLES: Final = Roles(
             "users:read",
             "workspace:read",
         ],
+        # Whoever sends the bills, and nobody of the workspace's own: a plan is not chosen by who pays for it.
+        BILLING: ["billing:update", "workspace:read"],
         UserRole.VIEWER: ["accounts:read", "meetings:read", "users:read", "workspace:read"],
     }
 )

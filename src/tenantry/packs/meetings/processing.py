@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from tenantry.audit import Audit
 from tenantry.errors import CRMConnectionMissing, RecordNotFound, SubscriptionInactive
@@ -52,15 +53,30 @@ class Processing:
     def receive(
         self, session: TenantSession, values: Mapping[str, Any] | None = None, /, **more: Any
     ) -> MeetingSession:
-        """Returns the meeting, new or, where Fathom tells of it once more, the one that there is.
+        """Returns the meeting, new or, where Fathom tells of it once more or twice at once, the one that there is.
 
-        Raises: UnknownField, CrossTenant.
+        Raises: UnknownField, CrossTenant, sqlalchemy.exc.IntegrityError for a user or connection that is not there.
         """
         given = {**(values or {}), **more}
         meetings = MeetingSessionRepository(session)
         fathom_id = given.get("fathom_meeting_id")
-        known = meetings.get_by_fathom_id(fathom_id) if fathom_id else None
-        return known or meetings.create(given)
+        if not fathom_id:
+            return meetings.create(given)
+        known = meetings.get_by_fathom_id(fathom_id)
+        return known or self._receive_first(session, meetings, given)
+
+    def _receive_first(
+        self, session: TenantSession, meetings: MeetingSessionRepository, given: Mapping[str, Any]
+    ) -> MeetingSession:
+        try:
+            with session.begin_nested():
+                return meetings.create(given)
+        except IntegrityError:
+            # Another was first, unless it is something else that does not fit.
+            found = meetings.get_by_fathom_id(given["fathom_meeting_id"])
+            if found is None:
+                raise
+            return found
 
     def start(self, session: TenantSession, meeting_id: uuid.UUID) -> MeetingSession:
         """Returns the meeting, being processed from now on, and takes one from what the plan allows in a day.
