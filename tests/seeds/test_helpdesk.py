@@ -85,7 +85,7 @@ class World:
             self.tenancy.tenants.erase(tenant, confirm=tenant.slug)
 
 
-@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+@pytest.fixture(scope="module", params=["postgresql", pytest.param("sqlite", marks=pytest.mark.soak)])
 def installed(request: pytest.FixtureRequest, postgres: Any, tmp_path_factory: Any) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("desk")
     with ExitStack() as ends:

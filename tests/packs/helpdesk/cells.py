@@ -6,12 +6,13 @@ import asyncio
 import datetime
 import inspect
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy.orm import Session
 
 from tenantry import Tenancy
@@ -58,7 +59,6 @@ class Place:
 
 
 PLACES = [Place(cell, door) for cell, (_, doors) in CELLS.items() for door in doors]
-# Where a door makes no difference: each cell once; and where it might, each driver once more.
 SYNC_PLACES = [Place(cell, "sync") for cell in CELLS]
 FEW_PLACES = [
     *SYNC_PLACES,
@@ -66,6 +66,20 @@ FEW_PLACES = [
     Place("postgresql-rows", "asyncpg"),
     Place("sqlite-file", "aiosqlite"),
 ]
+# These are tried each time, and the rest in the long run.
+OFTEN = {"postgresql-rows-sync", "postgresql-rows-asyncpg", "sqlite-file-sync", "sqlite-file-aiosqlite"}
+
+
+def often(places: Sequence[Place], *more: str) -> list[Any]:
+    """Returns the places as parameters, those that are not tried each time marked for the long run."""
+    kept = {*OFTEN, *more}
+    return [pytest.param(place, marks=() if str(place) in kept else pytest.mark.soak) for place in places]
+
+
+def often_cells() -> list[Any]:
+    """Returns the cells likewise."""
+    kept = ("postgresql-rows", "sqlite-file")
+    return [pytest.param(cell, marks=() if cell in kept else pytest.mark.soak) for cell in CELLS]
 
 
 class Ground:
@@ -87,12 +101,14 @@ class Ground:
         self._packs = {name: Helpdesk(tenancy) for name, tenancy in self._tenancies.items()}
         for name in ("sqlite", "psycopg"):
             self._tenancies[name].install(create_tables=True)
-        for cell, (isolation, _) in CELLS.items():
-            for side, platform in (("wedosoft", "freshdesk"), ("rival", "freshdesk")):
-                self._settle(Place(cell, "sync"), side, isolation, platform)
+        self._settled: set[str] = set()
 
     def tenancy(self, place: Place) -> Tenancy:
-        """Returns the tenancy whose driver the place names."""
+        """Returns the tenancy whose driver the place names, its cell settled at first use."""
+        if place.cell not in self._settled:
+            self._settled.add(place.cell)
+            for side in ("wedosoft", "rival"):
+                self._settle(Place(place.cell, "sync"), side, CELLS[place.cell][0], "freshdesk")
         return self._tenancies[_driver(place)]
 
     def pack(self, place: Place) -> Helpdesk:
@@ -103,7 +119,7 @@ class Ground:
         psycopg = self._tenancies["psycopg"]
         for tenancy in self._tenancies.values():
             self.runner.run(tenancy.aio.close())
-        for side in ("wedosoft", "rival"):
+        for side in ("wedosoft", "rival") if "postgresql-database" in self._settled else ():
             slug = f"{side}-postgresql-database"
             psycopg.tenants.erase(slug, confirm=slug)
         for tenancy in self._tenancies.values():
@@ -121,7 +137,7 @@ class Ground:
         return urls
 
     def _settle(self, place: Place, side: str, isolation: str, platform: str) -> None:
-        tenancy, slug = self.tenancy(place), f"{side}-{place.cell}"
+        tenancy, slug = self._tenancies[_driver(place)], f"{side}-{place.cell}"
         record = {"name": side, "platform": platform, "subscription_plan": "enterprise"}
         tenancy.tenants.create(slug, isolation=isolation, record=record)
         with tenancy.transaction(slug) as session:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .cells import PLACES, Desk, Ground, Place, opened
+from .cells import PLACES, Desk, Ground, Place, often, opened
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     found.close()
 
 
-@pytest.fixture(params=PLACES, ids=str)
+@pytest.fixture(params=often(PLACES), ids=str)
 def place(request: pytest.FixtureRequest) -> Place:
     return request.param
 

@@ -14,7 +14,10 @@ from tenantry.access import TokenKey, Tokens
 from tenantry.packs.helpdesk import DESK_ROLES, Agent, Helpdesk, HelpdeskBase, router
 from tenantry.web import application
 
-PLACES = ["postgresql-rows", "postgresql-schema", "sqlite-file", "sqlite-rows"]
+PLACES = [
+    "postgresql-rows",
+    *(pytest.param(place, marks=pytest.mark.soak) for place in ("postgresql-schema", "sqlite-file", "sqlite-rows")),
+]
 
 
 class Served:

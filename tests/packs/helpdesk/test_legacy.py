@@ -11,10 +11,10 @@ import pytest
 from tenantry.errors import CrossTenant, UnknownField
 from tenantry.packs.helpdesk import LegacyMigration, LegacyStore, writes_orm
 
-from .cells import SYNC_PLACES, Desk, Place
+from .cells import SYNC_PLACES, Desk, Place, often
 
 
-@pytest.fixture(params=SYNC_PLACES, ids=str)
+@pytest.fixture(params=often(SYNC_PLACES), ids=str)
 def place(request: pytest.FixtureRequest) -> Place:
     return request.param
 

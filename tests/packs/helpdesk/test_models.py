@@ -17,10 +17,10 @@ from tenantry.errors import CrossTenant, IllegalStep
 from tenantry.models import lint
 from tenantry.packs.helpdesk import Agent, Company, Conversation, HelpdeskBase, Ticket
 
-from .cells import CELLS, SYNC_PLACES, Desk, Ground, Place, opened
+from .cells import CELLS, SYNC_PLACES, Desk, Ground, Place, often, often_cells, opened
 
 
-@pytest.fixture(params=SYNC_PLACES, ids=str)
+@pytest.fixture(params=often(SYNC_PLACES), ids=str)
 def place(request: pytest.FixtureRequest) -> Place:
     return request.param
 
@@ -82,7 +82,7 @@ def test_the_platform_comes_from_the_company_unless_given(desk: Desk) -> None:
     desk.run(work)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", often_cells())
 def test_a_company_made_with_its_tickets_gives_them_its_platform(ground: Ground, cell: str) -> None:
     slug, tenancy = f"fresh-{cell}", ground.tenancy(Place(cell, "sync"))
     tenancy.tenants.create(slug, isolation=CELLS[cell][0])

@@ -10,10 +10,10 @@ from sqlalchemy import select
 from tenantry.errors import IllegalStep, RecordNotFound, UnknownField
 from tenantry.packs.helpdesk import Article, Conversation, Helpdesk, IntegratedObject, SyncJob, Ticket, TicketField
 
-from .cells import CELLS, FEW_PLACES, Desk, Ground, Place
+from .cells import CELLS, FEW_PLACES, Desk, Ground, Place, often, often_cells
 
 
-@pytest.fixture(params=FEW_PLACES, ids=str)
+@pytest.fixture(params=often(FEW_PLACES), ids=str)
 def place(request: pytest.FixtureRequest) -> Place:
     return request.param
 
@@ -167,7 +167,7 @@ def test_settings_are_read_by_name(desk: Desk) -> None:
     assert settings.get_value("language") == "fr"
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", often_cells())
 def test_each_step_is_on_the_record(ground: Ground, cell: str) -> None:
     helpdesk, slug = ground.pack(Place(cell, "sync")), f"recorded-{cell}"
     tenancy = helpdesk.tenancy

@@ -39,10 +39,10 @@ from tenantry.packs.helpdesk import (
     integrated_id,
 )
 
-from .cells import SYNC_PLACES, Desk, Place
+from .cells import SYNC_PLACES, Desk, Place, often
 
 
-@pytest.fixture(params=SYNC_PLACES, ids=str)
+@pytest.fixture(params=often(SYNC_PLACES), ids=str)
 def place(request: pytest.FixtureRequest) -> Place:
     return request.param
 
