@@ -25,6 +25,7 @@ import tenantry.packs
 from tenantry import Tenancy
 from tenantry.errors import TenantryError
 from tenantry.models import Ownership, SecretReference, is_append_only, owned_tables
+from tenantry.models.behaviours import BEHAVIOUR
 from tenantry.usage.money import Money
 
 CELLS = {
@@ -107,12 +108,16 @@ class Side:
 class Scene:
     """One pack in one cell: tenant A, whose sessions try, and tenant B, whose rows they are not to reach."""
 
-    def __init__(self, pack: Pack, cell: str, tenancies: Mapping[str, Tenancy]) -> None:
+    def __init__(
+        self, pack: Pack, cell: str, tenancies: Mapping[str, Tenancy], *, made: list[Any], without: str | None
+    ) -> None:
+        # Held, as an application holds them: what nobody holds knows of nothing.
+        self.made = made
         self.pack = pack
         self.cell = cell
         self.tenancies = tenancies
         self.doors = list(tenancies)
-        self.tables = pack.walled()
+        self.tables = [table for table in pack.walled() if table.info.get(BEHAVIOUR, "") != without]
         self.a, self.b = (self._side(name) for name in ("alfa", "bravo"))
         self.runner = asyncio.Runner()
 
@@ -166,18 +171,20 @@ def _attempted(session: Session, work: Callable[[Session], Any]) -> Any:
 
 
 @contextmanager
-def scene(pack: Pack, cell: str, server: Any, directory: Path) -> Iterator[Scene]:
-    """Lends a pack, installed as for production: by an owner, entered by a login that may do nothing but work."""
+def scene(pack: Pack, cell: str, server: Any, directory: Path, *, without: str | None = None) -> Iterator[Scene]:
+    """Lends a pack, installed as for production: by an owner, entered by a login that may do nothing but work.
+
+    The tables of a behaviour that keeps count of its own rows may stay *without* any.
+    """
     with ExitStack() as ends:
         if cell.startswith("sqlite"):
             tenancies = {"sync": Tenancy(f"sqlite:///{directory}", models=pack.base)}
             tenancies["aiosqlite"] = tenancies["sync"]
         else:
             tenancies = _on_postgresql(pack, server, ends)
-        for tenancy in dict.fromkeys(tenancies.values()):
-            pack.make(tenancy)
+        made = [pack.make(tenancy) for tenancy in dict.fromkeys(tenancies.values())]
         tenancies["sync"].install(create_tables=True)
-        found = Scene(pack, cell, tenancies)
+        found = Scene(pack, cell, tenancies, made=made, without=without)
         ends.callback(found.close)
         yield found
 
