@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## list the targets
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY)  ## a dozen tenants on an embedded server, and 34 ways to break in (ARGS="--check --data DIR")
+demo: $(READY)  ## tenants on an embedded server, 34 ways to break in, five systems served (ARGS="--check --data DIR")
 	@$(BIN)/tenantry demo $(ARGS)
 
 test: $(READY)  ## every test, against real databases (ARGS="-k name")

@@ -58,13 +58,14 @@ def play(data: Path | None, *, tickets: int, rows: int, port: int, stay: bool) -
             desk = stack.enter_context(installed_helpdesk(server, directory))
             act.note = "catalog, roles, walls; sessions run under a login that owns nothing"
         verdict = perform(desk.tenancy, customers, stage=stage, settled=lambda: gather_statistics(server))
-        systems = [_helpdesk(desk, customers), *_fill(stack, server, data, rows=rows, stage=stage)]
-        with serving([filled.served for filled in systems], port=port) as url:
+        if verdict.held:
+            systems = [_helpdesk(desk, customers), *_fill(stack, server, data, rows=rows, stage=stage)]
+            url = stack.enter_context(serving([filled.served for filled in systems], port=port))
             verdict = _call(url, systems, verdict, stage)
-            stage.show_verdict(verdict, routes=len(ROUTES))
-            if stay and verdict.held:
-                stage.show_callers(url, systems)
-                wait_for_interrupt()
+        stage.show_verdict(verdict, routes=len(ROUTES))
+        if stay and verdict.held:
+            stage.show_callers(url, systems)
+            wait_for_interrupt()
     return verdict
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+_NOT_FOUND: Final = 404
 _FAILED: Final = 500
 
 
@@ -75,9 +77,9 @@ class _Round:
         """Reads a list, and a row of it at each of the paths of single rows."""
         self._expect(_UNAUTHORIZED, "GET", path, None)
         own = self._call("GET", path, self._own)
-        if own.status == _FORBIDDEN:
-            # It is the platform's.
-            self._expect(_FORBIDDEN, "GET", path, self._other)
+        if own.status in (_FORBIDDEN, _NOT_FOUND):
+            # It is the platform's, or the tenant has no such thing.
+            self._expect(own.status, "GET", path, self._other)
             return
         self._check(_OK, own, "GET", path, self._own)
         rows = _rows_of(own.data)
@@ -156,7 +158,7 @@ def _parameter(path: str) -> str:
 
 
 def _filled(path: str, key: str) -> str:
-    return _PARAMETER.sub(key, path)
+    return _PARAMETER.sub(urllib.parse.quote(key, safe=""), path)
 
 
 def _like(key: str) -> str:
