@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -222,3 +223,18 @@ def test_the_models_lead_to_one_another(desk: Desk) -> None:
         assert {type(found) for found in (action, decision)} == {Action, Decision}
 
     desk.run(work)
+
+
+@pytest.mark.parametrize("cell", ["postgresql-rows", "sqlite-file"])
+def test_of_two_who_start_an_action_one_may_go_on(ground: Ground, cell: str) -> None:
+    units = Units(ground, Place(cell, "sync"))
+    action = units.plan(units.ingest(failed(units)).incident.id, action_type="retry")
+
+    def start(_: int) -> str:
+        try:
+            return str(units.start(action.id).status)
+        except IllegalStep:
+            return "too late"
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(start, range(4))) == ["IN_PROGRESS", *["too late"] * 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -166,3 +167,17 @@ def test_the_platform_reads_vendors_by_name(ground: Ground) -> None:
         found = ground.runner.run(names(place))
         assert found == sorted(found)
         assert {"language-model", "notifications", "payments"} <= set(found)
+
+
+@pytest.mark.parametrize("cell", ["postgresql-rows", "sqlite-file"])
+def test_no_failure_of_many_at_once_is_lost(ground: Ground, cell: str) -> None:
+    calls = Calls(ground, Place(cell, "sync"), failure_threshold=100)
+
+    def fail(number: int) -> None:
+        with pytest.raises(ConnectionError):
+            calls.call(("acme", "rival")[number % 2], error=ConnectionError("down"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fail, range(12)))
+    assert calls.row().circuit_breaker_failure_count == 12
+    assert (calls.standing("acme")["failures"], calls.standing("rival")["failures"]) == (6, 6)
