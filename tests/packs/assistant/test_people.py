@@ -280,6 +280,23 @@ def test_companies_are_made_once_and_found_by_their_numbers(ground: Ground, pack
     pack.on_platform(lambda session: session.delete(_company(session, made.id)))
 
 
+def test_what_the_primary_knows_of_a_company_is_forgotten_with_it(pack: Assistant) -> None:
+    made = pack.companies.create("Going")
+    assert made.tenant is not None
+    for name in ("gil", "guy"):
+        told = {"email": f"{name}@x", "password": PASSWORD, "role": "viewer", "company_id": made.id}
+        pack.on_platform(lambda session, name=name, told=told: pack.users.create(session, name, **told))
+        pack.log_in(name, PASSWORD)
+    # One account and its one log-in; called again there is nothing left.
+    assert [pack.forget(made.tenant.id, ["Gil"]) for _ in range(2)] == [1 + 1, 0]
+    assert pack.look(lambda session: pack.users.by_name(session, "guy")) is not None
+    pack.tenancy.tenants.erase(made.tenant, confirm=made.tenant.slug)
+    assert [pack.forget(made.tenant.id, None) for _ in range(2)] == [1 + 1 + 1, 0]
+    with pytest.raises(CompanyUnknown):
+        pack.companies.get(made.id)
+    assert user(pack, "ann1").username == "ann1"
+
+
 def _company(session: Session, number: int) -> Any:
     return session.get(User.company.property.mapper.class_, number)
 

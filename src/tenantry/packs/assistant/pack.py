@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,7 +23,7 @@ from tenantry.packs.assistant.models_primary import User
 from tenantry.packs.assistant.permissions import MATRIX, seed_roles
 from tenantry.packs.assistant.retrieval import Retrieval
 from tenantry.packs.assistant.services import LOW_CONFIDENCE, Chats, Processing, Reports
-from tenantry.packs.assistant.users import Person, Users
+from tenantry.packs.assistant.users import Person, Users, forget_people, people_called
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.types import Isolation
@@ -48,6 +49,8 @@ class Assistant:
 
     Raises: as ``Tenancy.table``.
     """
+
+    name: Final = "assistant"
 
     def __init__(
         self,
@@ -158,6 +161,17 @@ class Assistant:
         """
         with self.tenancy.platform() as session:
             return looking(session, work)
+
+    def forget(self, tenant: uuid.UUID, subject: Collection[str] | None) -> int:
+        """Removes from the primary a company with its users and their log-ins, or those of its users with these names,
+        and returns how much that was: ``Erasing(archive, copies=[assistant])`` calls it.
+
+        Raises: LoginRequired without the platform's login.
+        """
+        known = None if subject is None else self.look(lambda session: people_called(session, tenant, subject))
+        # Log-ins first: they are known by the names of users who are there.
+        ended = self.access.forget(tenant, known)
+        return ended + self.on_platform(lambda session: forget_people(session, tenant, known))
 
     def on_platform(self, work: Callable[[Session], R]) -> R:
         """Returns what *work* gives in a transaction of the primary database.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import uuid
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -204,6 +205,26 @@ class Users:
     def _one(self, session: Session, condition: ColumnElement[bool]) -> User | None:
         found = session.scalars(select(User).where(condition).options(*_LOADED).order_by(User.id).limit(1))
         return found.unique().first()
+
+
+def people_called(session: Session, tenant: uuid.UUID, names: Collection[str]) -> list[str]:
+    """Returns the usernames of a company's users who have one of these usernames or addresses."""
+    named = or_(User.username.in_([folded(name) for name in names]), User.email.in_(names))
+    return [*session.scalars(select(User.username).join(User.company).where(Company.tenant == tenant, named))]
+
+
+def forget_people(session: Session, tenant: uuid.UUID, usernames: Collection[str] | None) -> int:
+    """Deletes a company and its users, or those of them with these names, and returns how many rows went."""
+    company = session.scalars(select(Company).where(Company.tenant == tenant)).one_or_none()
+    if company is None:
+        return 0
+    chosen = () if usernames is None else (User.username.in_(usernames),)
+    deleting = delete(User).where(User.company_id == company.id, *chosen)
+    gone = len(session.scalars(deleting.returning(User.id)).all())
+    if usernames is None:
+        session.delete(company)
+        gone += 1
+    return gone
 
 
 def _account(user: User) -> Account:
