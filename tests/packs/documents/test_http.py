@@ -17,7 +17,7 @@ from tenantry.web.applications import application
 
 from .cells import Ground, Place
 
-CELLS = ("postgresql-rows", "postgresql-schema", "sqlite-file")
+CELLS = ("postgresql-schema", "sqlite-file")
 
 
 class Client:

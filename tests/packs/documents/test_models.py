@@ -30,7 +30,7 @@ from tenantry.packs.documents import (
     User,
 )
 
-from .cells import Desk, Ground, Place, opened
+from .cells import CELLS, Desk, Ground, Place, opened
 
 MODELS = {
     "organizations": Organization,
@@ -67,6 +67,12 @@ COLUMNS = {
         "confidence?"
     ),
 }
+
+
+@pytest.fixture(params=CELLS)
+def place(request: pytest.FixtureRequest) -> Place:
+    """Each cell once: a table is the same through every door."""
+    return Place(request.param, "sync")
 
 
 def table(name: str) -> Any:

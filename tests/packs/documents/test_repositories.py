@@ -308,7 +308,7 @@ def test_calls_are_counted_by_tenant(ground: Ground) -> None:
 
 
 @pytest.mark.ledger("S2-082")
-@pytest.mark.parametrize("cell", ["postgresql-rows", "postgresql-schema", "sqlite-file", "sqlite-rows"])
+@pytest.mark.parametrize("cell", ["postgresql-rows", "sqlite-file", "sqlite-rows"])
 def test_writers_at_once_make_one_version_each(ground: Ground, cell: str) -> None:
     pack, slug = ground.pack(Place(cell, "sync")), f"acme-{cell}"
     with pack.tenancy.transaction(slug) as session:

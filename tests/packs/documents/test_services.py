@@ -25,7 +25,7 @@ from tenantry.session.core import TenantSession
 
 from .cells import Ground, Place
 
-CELLS = ("postgresql-rows", "postgresql-schema", "sqlite-file", "sqlite-rows")
+CELLS = ("postgresql-rows", "sqlite-file", "sqlite-rows")
 
 
 @pytest.fixture(params=CELLS)
