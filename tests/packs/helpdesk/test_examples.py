@@ -64,7 +64,7 @@ def test_on_sqlite_with_the_settings_that_are_given(
     scripts: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     scripts("migrate.py")
-    assert capsys.readouterr().out == "first: done.\n"
+    assert capsys.readouterr().out == "running: done.\n"
     scripts("add_sample_data.py")
     assert "in 4 companies: northwind-bakery" in capsys.readouterr().out
     assert Path("core/data/catalog.sqlite3").exists()
@@ -103,7 +103,7 @@ def test_on_postgresql_with_logins_of_their_own(postgres: Any, tmp_path: Path) -
             env = {"TENANTRY_OWNER_URL": url, "DATABASE_TYPE": "postgresql", "TENANTRY_DEMOTE": "true"}
             said = run(env, tmp_path, str(EXAMPLES / "migrate.py"), "logins")
             env |= dict(line.split("=", 1) for line in said.splitlines())
-            assert run(env, tmp_path, str(EXAMPLES / "migrate.py")) == "first: done.\n"
+            assert run(env, tmp_path, str(EXAMPLES / "migrate.py")) == "running: done.\n"
             assert "in 4 companies" in run(env, tmp_path, str(EXAMPLES / "add_sample_data.py"))
             assert run(env, tmp_path, str(EXAMPLES / "reset_db.py"), "--yes") == "4 companies erased.\n"
     finally:
