@@ -133,27 +133,17 @@ __all__ = [
 ]
 
 # What needs more than SQLAlchemy, by the module that has it: greenlet, or an extra.
-_LATER: Final = {
-    **{name: "aio" for name in __all__ if name.startswith("Async")},
-    "BaseRepository": "seed_repositories",
-    **dict.fromkeys(
-        [
-            "axai_clean_db_session",
-            "axai_db_config",
-            "axai_db_manager",
-            "axai_db_session",
-            "axai_reset_db",
-            "axai_test_db",
-        ],
-        "fixtures",
-    ),
-    **dict.fromkeys(["router"], "http"),
-    **dict.fromkeys(["ROLES", "SecureDocumentRepository", "SecureTopicRepository", "SecurityManager"], "permissions"),
-    **dict.fromkeys(["PostgresConnectionConfig", "PostgresPoolConfig"], "seed_config"),
-    **dict.fromkeys(["DatabaseInitializer", "DatabaseInitializerConfig"], "seed_initializer"),
-    **dict.fromkeys(["DatabaseManager"], "seed_manager"),
-    **dict.fromkeys(["CacheManager", "RepositoryFactory"], "seed_repositories"),
+_MODULES: Final = {
+    "fixtures": [name for name in __all__ if name.startswith("axai_")],
+    "http": ["router"],
+    "permissions": ["ROLES", "SecureDocumentRepository", "SecureTopicRepository", "SecurityManager"],
+    "seed_config": ["PostgresConnectionConfig", "PostgresPoolConfig"],
+    "seed_initializer": ["DatabaseInitializer", "DatabaseInitializerConfig"],
+    "seed_manager": ["DatabaseManager"],
+    "seed_repositories": ["BaseRepository", "CacheManager", "RepositoryFactory"],
+    "aio": [name for name in __all__ if name.startswith("Async")],
 }
+_LATER: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
