@@ -161,8 +161,6 @@ if TYPE_CHECKING:
         get_database,
     )
     from tenantry.packs.helpdesk.seed_objects import (
-        HelpdeskContext,
-        get_tenant_context,
         store_integrated_object_with_migration,
         store_with_migration_support,
     )
@@ -183,6 +181,10 @@ if TYPE_CHECKING:
     )
     from tenantry.packs.helpdesk.seed_vectors import (
         sync_orm_to_vector,
+    )
+    from tenantry.packs.helpdesk.seed_web import (
+        HelpdeskContext,
+        get_tenant_context,
     )
 
 __all__ = [
@@ -341,7 +343,7 @@ _LATE: Final = {
     "DatabaseFactory": "seed_databases",
     "DatabaseHandle": "seed_databases",
     "DatabaseHealthMonitor": "seed_running",
-    "HelpdeskContext": "seed_objects",
+    "HelpdeskContext": "seed_web",
     "MigrationScript": "seed_schemas",
     "PostgreSQLDatabase": "seed_databases",
     "SQLiteDatabase": "seed_databases",
@@ -350,7 +352,7 @@ _LATE: Final = {
     "TenantSchemaManager": "seed_schemas",
     "backup_name": "seed_running",
     "get_database": "seed_databases",
-    "get_tenant_context": "seed_objects",
+    "get_tenant_context": "seed_web",
     "get_tenant_tickets": "seed_running",
     "router": "http",
     "store_integrated_object_with_migration": "seed_objects",

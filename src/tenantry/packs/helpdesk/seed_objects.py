@@ -1,13 +1,12 @@
-"""Objects stored by the models or by the legacy store, as the caller or USE_ORM says; and who asks, for routes."""
+"""Objects stored by the models or by the legacy store, as the caller or USE_ORM says."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from tenantry.errors import ExtraMissing, TenantRequired
+from tenantry.errors import TenantRequired
 from tenantry.packs.helpdesk.aio import AsyncCompanyRepository
 from tenantry.packs.helpdesk.legacy import LegacyObject, LegacyStore
 from tenantry.packs.helpdesk.migration_layer import writes_orm
@@ -15,34 +14,7 @@ from tenantry.packs.helpdesk.models_knowledge import IntegratedObject
 from tenantry.packs.helpdesk.seed_config import HelpdeskSettings
 from tenantry.packs.helpdesk.seed_doors import found
 from tenantry.packs.helpdesk.seed_units import CompanyObjects, calls
-from tenantry.types import Tenant
 from tenantry.web.context import request_context
-
-try:
-    from starlette.requests import HTTPConnection
-except ImportError as error:
-    raise ExtraMissing(module="tenantry.packs.helpdesk's get_tenant_context", extra="web") from error
-
-
-@dataclass(frozen=True, slots=True)
-class HelpdeskContext:
-    """Whose request it is: ``tenant_id`` finds the company in every door of the helpdesk, ``platform`` is its own."""
-
-    tenant_id: str
-    platform: str | None
-    tenant: Tenant
-
-
-async def get_tenant_context(connection: HTTPConnection) -> HelpdeskContext:
-    """Returns whose request it is; a dependency for routes.
-
-    Raises: TenantRequired for a request without a tenant; ConfigurationError for one that passed no middleware.
-    """
-    from tenantry.web import get_tenant_context as bound  # noqa: PLC0415  # needs FastAPI
-
-    tenant = (await bound(connection)).tenant
-    company = await AsyncCompanyRepository(calls(tenant.id)).get_own()
-    return HelpdeskContext(str(tenant.id), None if company is None else company.platform, tenant)
 
 
 async def store_integrated_object_with_migration(
