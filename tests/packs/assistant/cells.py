@@ -30,7 +30,8 @@ CELLS = {
 }
 SIDES = ("acme", "rival")
 PASSWORD = uuid.uuid4().hex
-ANN, BOB = 11, 12
+# Numbers that no user of the primary has.
+ANN, BOB = 1011, 1012
 
 
 @dataclass(frozen=True, slots=True)
