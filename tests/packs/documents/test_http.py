@@ -86,7 +86,11 @@ def test_a_document_from_its_beginning_to_its_archive(office: Office) -> None:
     changed = ann("PATCH", path, json={"content": "new", "language": "en", "expected_version": 1})
     assert (changed["version"], changed["language"]) == (2, "en")
     ann("PATCH", path, 409, json={"content": "late", "expected_version": 1})
-    assert [each["version_number"] for each in ann("GET", f"{path}/versions")["items"]] == [2, 1]
+    listed = ann("GET", f"{path}/versions")["items"]
+    assert [(each["version_number"], each["changed_by"]) for each in listed] == [
+        (2, made["owner_id"]),
+        (1, made["owner_id"]),
+    ]
     assert ann("GET", f"{path}/versions/1")["content"] == "old"
     assert "+new" in ann("GET", f"{path}/diff", params={"older": 1, "newer": 2})["diff"]
     assert ann("POST", f"{path}/versions/1/restore")["content"] == "old"

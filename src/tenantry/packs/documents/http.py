@@ -104,7 +104,7 @@ def _document(routes: APIRouter, pack: Documents) -> None:
     async def change_document(
         document_id: uuid.UUID, change: DocumentChange, db: AsyncTenantSession = writing
     ) -> DocumentOut:
-        found = await run(db, lambda session: _changed(pack.documents(session), document_id, change).to_dict())
+        found = await run(db, lambda session: _changed(session, pack.documents(session), document_id, change).to_dict())
         return DocumentOut.model_validate(found)
 
     @routes.delete(
@@ -144,7 +144,11 @@ def _versions(routes: APIRouter, pack: Documents) -> None:
         f"{base}/{{number}}/restore", dependencies=may("documents:update"), summary="Go back to what a version held"
     )
     async def restore_version(document_id: uuid.UUID, number: int, db: AsyncTenantSession = writing) -> DocumentOut:
-        found = await run(db, lambda session: pack.editing.restore_version(session, document_id, number).to_dict())
+        def work(session: TenantSession) -> dict[str, Any]:
+            by = _asker(session)
+            return pack.editing.restore_version(session, document_id, number, changed_by=by).to_dict()
+
+        found = await run(db, work)
         return DocumentOut.model_validate(found)
 
     @routes.get("/documents/{document_id}/diff", dependencies=may("documents:read"), summary="What changed")
@@ -217,26 +221,33 @@ def _related(routes: APIRouter, pack: Documents) -> None:
         return DocumentsOut.model_validate(await run(db, work))
 
 
+def _asker(session: TenantSession) -> uuid.UUID | None:
+    """Returns the user whose token asks, by his address, or None where it is nobody of the organisation's."""
+    found = UserRepository(session).get_by_email(str(session.info.get("actor") or ""))
+    return None if found is None else found.id
+
+
 def _owner(session: TenantSession, named: uuid.UUID | None) -> uuid.UUID:
-    """Returns the user who is named, or else whose token asks, by his address.
+    """Returns the user who is named, or else whose token asks.
 
     Raises: RecordNotFound; InvalidFilter where who asks is nobody of the organisation's.
     """
-    users = UserRepository(session)
-    if named is not None:
-        return users.get_one(named).id
-    asker = users.get_by_email(str(session.info.get("actor") or ""))
-    if asker is None:
+    found = _asker(session) if named is None else UserRepository(session).get_one(named).id
+    if found is None:
         raise InvalidFilter(model="Document", name="owner_id", reason="say whose it is, for who asks is no user.")
-    return asker.id
+    return found
 
 
-def _changed(documents: DocumentRepository, document_id: uuid.UUID, change: DocumentChange) -> Document:
+def _changed(
+    session: TenantSession, documents: DocumentRepository, document_id: uuid.UUID, change: DocumentChange
+) -> Document:
     given = change.given()
     told = {name: given.pop(name) for name in ("change_summary", "expected_version") if name in given}
     if "language" in given:
         documents.update(document_id, language=given.pop("language"))
-    return documents.create_version(document_id, **told, **given) if given or told else documents.get_one(document_id)
+    if not given and not told:
+        return documents.get_one(document_id)
+    return documents.create_version(document_id, changed_by=_asker(session), **told, **given)
 
 
 def _version(documents: DocumentRepository, document_id: uuid.UUID, number: int) -> DocumentVersion:

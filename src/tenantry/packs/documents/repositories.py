@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 
-from sqlalchemy import Table, select
+from sqlalchemy import Select, Table, select
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -29,6 +29,8 @@ R = TypeVar("R")
 _GRAPH: Final = (GraphNode, GraphRelationship)
 _SEARCHED: Final = ("title", "content")
 _AT_ONCE: Final = 200
+# How many of the nearest documents may be hidden before fewer are found than were asked for.
+_HIDDEN: Final = 1000
 
 
 class KeptRepository(Repository[M], Generic[M]):
@@ -226,15 +228,16 @@ class DocumentRepository(KeptRepository[Document]):
 
         Raises: InvalidDepth, InvalidPage.
         """
-        graph.check_depth(max_depth)
         check_bound("limit", limit)
+        most = limit + _HIDDEN
+        statement = _related(document_id, max_depth, direction, types).limit(most)
         found = self.kept(
             "find_related",
-            lambda session: self._related(session, document_id, max_depth, direction, types),
-            by=[document_id, max_depth, str(direction), sorted(types)],
+            lambda session: [*session.scalars(statement)],
+            by=[document_id, max_depth, str(direction), sorted(types), most],
             reads=_GRAPH,
         )
-        return self.in_order([key for key in found if key != document_id], limit=limit)
+        return self.in_order(found, limit=limit)
 
     @track_metrics
     def find_by_topic(
@@ -299,25 +302,6 @@ class DocumentRepository(KeptRepository[Document]):
         loaded = [selectinload(Document.owner), selectinload(Document.topics), selectinload(Document.summaries)]
         return DocumentRepository(self.session, options=loaded).one(id=document_id)
 
-    def _related(
-        self,
-        session: Session,
-        document_id: uuid.UUID,
-        max_depth: int,
-        direction: graph.Direction,
-        types: Sequence[str],
-    ) -> list[uuid.UUID]:
-        starts = select(GraphNode.id).where(GraphNode.document_id == document_id, GraphNode.is_active)
-        found = graph.reached(starts, max_depth=max_depth, direction=direction, types=types).subquery()
-        nearest = (
-            select(GraphNode.document_id)
-            .join(found, found.c.node_id == GraphNode.id)
-            .where(GraphNode.document_id.is_not(None))
-            .group_by(GraphNode.document_id)
-            .order_by(graph.nearest(found), GraphNode.document_id)
-        )
-        return [key for key in session.scalars(nearest) if key is not None]
-
     def _locked(self, target: Document | Key) -> Document:
         document = self._mine(target)
         self.session.flush()
@@ -358,6 +342,18 @@ class SummaryRepository(Repository[Summary]):
     def latest(self, document_id: uuid.UUID, summary_type: str = "brief") -> Summary | None:
         """Returns the latest summary of one type, or None."""
         return next(iter(self.of_document(document_id, summary_type=summary_type)), None)
+
+
+def _related(document_id: uuid.UUID, max_depth: int, direction: graph.Direction, types: Sequence[str]) -> Select[Any]:
+    starts = select(GraphNode.id).where(GraphNode.document_id == document_id, GraphNode.is_active)
+    found = graph.reached(starts, max_depth=max_depth, direction=direction, types=types).subquery()
+    return (
+        select(GraphNode.document_id)
+        .join(found, found.c.node_id == GraphNode.id)
+        .where(GraphNode.document_id.is_not(None), GraphNode.document_id != document_id)
+        .group_by(GraphNode.document_id)
+        .order_by(graph.nearest(found), GraphNode.document_id)
+    )
 
 
 def _about(session: Session, topic_id: uuid.UUID, min_relevance: float) -> list[uuid.UUID]:

@@ -203,12 +203,14 @@ class Editing(Service):
         self._record(session, "document.restored", of=document_id)
         return document
 
-    def restore_version(self, session: TenantSession, document_id: uuid.UUID, number: int) -> Document:
+    def restore_version(
+        self, session: TenantSession, document_id: uuid.UUID, number: int, *, changed_by: uuid.UUID | None = None
+    ) -> Document:
         """Returns the document with what it held as version *number*, as its next version.
 
         Raises: RecordNotFound.
         """
-        document = self._documents(session).restore_version(document_id, number)
+        document = self._documents(session).restore_version(document_id, number, changed_by=changed_by)
         self._record(session, "document.version_restored", of=document_id, details={"version": number})
         return document
 
