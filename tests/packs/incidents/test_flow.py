@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import uuid
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from tenantry import Tenancy
 from tenantry.errors import CrossTenant, IllegalStep, KillSwitchActive, RecordNotFound, WorkflowInactive
-from tenantry.packs.incidents import Action, Decision, Event, Incident, Workflow, flow, flow_aio, pack, pack_aio
+from tenantry.packs.incidents import (
+    Action,
+    Decision,
+    Event,
+    Incident,
+    IncidentsBase,
+    Workflow,
+    flow,
+    flow_aio,
+    pack,
+    pack_aio,
+)
 
 from .cells import MORNING, Desk, Ground, Place, Units, opened
 
@@ -238,3 +253,12 @@ def test_of_two_who_start_an_action_one_may_go_on(ground: Ground, cell: str) -> 
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(start, range(4))) == ["IN_PROGRESS", *["too late"] * 3]
+
+
+def test_a_tenancy_that_nobody_holds_goes_with_its_behaviours(tmp_path: Path) -> None:
+    made = pack.Incidents(Tenancy(f"sqlite:///{tmp_path}", models=IncidentsBase))
+    assert pack.Incidents(made.tenancy).audit is made.audit
+    gone = weakref.ref(made.tenancy)
+    del made
+    gc.collect()
+    assert gone() is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from tenantry.audit import Audit
 from tenantry.audit.entries import declare
@@ -36,12 +35,14 @@ class Behaviours:
         return Breakers(self.tenancy, policy=policy)
 
 
-_KNOWN: Final[WeakKeyDictionary[Tenancy, Behaviours]] = WeakKeyDictionary()
+_KEPT: Final = "tenantry_incidents"
 
 
 def behaviours_of(tenancy: Tenancy) -> Behaviours:
     """Returns the behaviours of a tenancy, the same ones each time."""
-    found = _KNOWN.get(tenancy)
-    if found is None:
-        found = _KNOWN[tenancy] = Behaviours(tenancy)
+    # On the tenancy itself: they lead back to it, so that a weak table would keep both for ever.
+    kept = vars(tenancy)
+    if _KEPT not in kept:
+        kept[_KEPT] = Behaviours(tenancy)
+    found: Behaviours = kept[_KEPT]
     return found
