@@ -69,7 +69,7 @@ class Ground:
         self._ends = ExitStack()
         url = self._ends.enter_context(server.lend_database())
         logins = self._logins(server, url)
-        app = logins.pop("app_url")
+        self.app_url = app = logins.pop("app_url")
         self._tenancies = {
             "sqlite": Tenancy(f"sqlite:///{directory}", models=MeetingsBase),
             "psycopg": Tenancy(app, models=MeetingsBase, owner_url=url, **logins),

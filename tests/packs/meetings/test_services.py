@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from tenantry import TenantSession
+from tenantry import Tenancy, TenantSession
 from tenantry.errors import (
     CRMConnectionMissing,
     IllegalStep,
@@ -24,8 +24,19 @@ from tenantry.errors import (
     SecretRefused,
     SubscriptionInactive,
 )
+from tenantry.fleet import Fleet
 from tenantry.outbox import Relay
-from tenantry.packs.meetings import PLANS, AuditLog, CRMConnection, Findings, MeetingSession, Tenant, User
+from tenantry.packs.meetings import (
+    PLANS,
+    AuditLog,
+    CRMConnection,
+    Findings,
+    Meetings,
+    MeetingsBase,
+    MeetingSession,
+    Tenant,
+    User,
+)
 
 from .cells import CELLS, SYNC, Ground, Place, Room, connection_of, opened, team_of
 
@@ -173,10 +184,31 @@ def test_a_plan_has_so_many_seats_and_connections(ground: Ground, place: Place) 
 
 def test_a_workspace_is_installed_once(ground: Ground, place: Place) -> None:
     pack, team = ground.pack(place), team_of("acme", place)
-    again = pack.workspaces.install(team, "Another name")
+    again = pack.workspaces.install(team, "Another name", plan_tier="free")
     assert again.slug == f"acme-{place.cell}"
+    with pack.tenancy.session(again) as session:
+        workspace = session.query(Tenant).one()
+        assert (workspace.slack_team_name, workspace.plan_tier) == ("Acme", "pro")
+        assert len(pack.audit.entries(session, event_type="workspace.installed")) == 1
     if place.door != "sync":
         assert ground.runner.run(pack.aio.workspaces.install(team, "Another name")) == again
+
+
+def test_a_workspace_may_have_to_wait_for_its_place(ground: Ground) -> None:
+    owner = ground.pack(Place("postgresql-schema", "sync"))
+    # A login that may make no schema.
+    pack, team = Meetings(Tenancy(ground.app_url, models=MeetingsBase)), f"T{uuid.uuid4().hex[:12]}".upper()
+    waiting = pack.workspaces.install(team, "Waiting", isolation="schema", plan_tier="free")
+    assert waiting.status == "provisioning"
+    assert pack.workspaces.install(team, "Waiting").id == waiting.id
+    assert Fleet(owner.tenancy).finish_waiting() == [waiting.slug]
+    assert pack.workspaces.install(team, "Waiting", plan_tier="free").status == "active"
+    with pack.tenancy.session(waiting.id) as session:
+        assert session.query(Tenant).one().slack_team_id == team
+    limits = {usage.name: usage.limit for usage in owner.quotas.usage(waiting.id)}
+    assert limits == {"users": 5, "crm_connections": 1}
+    pack.tenancy.close()
+    owner.tenancy.tenants.erase(waiting.id, confirm=waiting.slug)
 
 
 def test_plans_change_on_the_record(room: Room) -> None:

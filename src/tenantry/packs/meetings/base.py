@@ -41,7 +41,7 @@ class OfWorkspace(SoftDelete, TenantOwned, Timestamps):
 @event.listens_for(TenantSession, "after_attach")
 def _join_parents(session: Session, row: object) -> None:
     """Puts a new row into the collections of those it names by their ids, as far as the session holds them."""
-    if isinstance(row, OfWorkspace) and inspect(row).transient | inspect(row).pending:
+    if isinstance(row, OfWorkspace) and not inspect(row).has_identity:
         for relation in inspect(row).mapper.relationships:
             if relation.direction is RelationshipDirection.MANYTOONE and relation.key not in instance_dict(row):
                 _join(session, row, relation)

@@ -9,12 +9,12 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tenantry import AsyncTenantSession, TenantSession
+from tenantry import TenantSession
 from tenantry.doors import Door
 from tenantry.errors import TenantryError
 from tenantry.models.columns import utc_now
@@ -26,6 +26,9 @@ from tenantry.packs.meetings.repositories import TenantRepository
 from tenantry.packs.meetings.sessions import AccountMapping, MeetingSession, normalise_domain
 from tenantry.packs.meetings.workspaces import SLACK_TEAM, slug_of
 from tenantry.types import TenantKey
+
+if TYPE_CHECKING:
+    from tenantry import AsyncTenantSession
 
 _ECHO: Final = "DATABASE_ECHO"
 _TRUE: Final = ("1", "true", "yes", "on")

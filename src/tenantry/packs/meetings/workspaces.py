@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -19,8 +20,10 @@ from tenantry.packs.meetings.words import PlanTier
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.types import Tenant as Placed
+from tenantry.types import TenantStatus
 
-SLACK_TEAM = "slack_team"
+SLACK_TEAM: Final = "slack_team"
+_INSTALLED: Final = "workspace.installed"
 
 
 class Workspaces:
@@ -34,29 +37,36 @@ class Workspaces:
     def install(self, slack_team_id: str, slack_team_name: str, *, isolation: str | None = None, **more: Any) -> Placed:
         """Returns the tenant of a Slack workspace, made where there is none; *more* are columns of ``Tenant``.
 
+        A tenant that waits for its place is ``provisioning``: install it again once it is active.
+
         Raises: as ``tenancy.tenants.create``.
         """
+        record = {"slack_team_id": slack_team_id, "slack_team_name": slack_team_name, **more}
+        options: dict[str, Any] = {"name": slack_team_name, "identities": [(SLACK_TEAM, slack_team_id)]}
+        found = self._made(slack_team_id, options if isolation is None else {**options, "isolation": isolation}, record)
+        if found.status is TenantStatus.ACTIVE:
+            self._begin(found, record)
+        return found
+
+    def _made(self, slack_team_id: str, options: Mapping[str, Any], record: Mapping[str, Any]) -> Placed:
         with contextlib.suppress(TenantNotFound):
             return self._tenancy.tenants.get((SLACK_TEAM, slack_team_id))
-        record = {"slack_team_id": slack_team_id, "slack_team_name": slack_team_name, **more}
-        options: dict[str, Any] = {} if isolation is None else {"isolation": isolation}
         try:
-            made = self._tenancy.tenants.create(
-                slug_of(slack_team_id),
-                name=slack_team_name,
-                identities=[(SLACK_TEAM, slack_team_id)],
-                record=record,
-                **options,
-            )
+            return self._tenancy.tenants.create(slug_of(slack_team_id), record=dict(record), **options)
         except (IdentityTaken, TenantExists):
             # Slack tells of an installation twice, and the other call was first.
             return self._tenancy.tenants.get((SLACK_TEAM, slack_team_id))
+
+    def _begin(self, made: Placed, record: Mapping[str, Any]) -> None:
         with self._tenancy.transaction(made) as session:
-            self.keep_to_plan(session)
-            self._note(
-                session, "workspace.installed", "Installed the workspace", actor=more.get("installed_by_slack_user_id")
-            )
-        return made
+            seen = {"include_deleted": True}
+            if session.get(Tenant, made.id, execution_options=seen) is None:
+                session.add(Tenant(**record))
+                session.flush()
+            if not self._audit.entries(session, event_type=_INSTALLED, limit=1):
+                self.keep_to_plan(session)
+                who = record.get("installed_by_slack_user_id")
+                self._note(session, _INSTALLED, "Installed the workspace", actor=who)
 
     def change_plan(self, session: TenantSession, plan_tier: str) -> Tenant:
         """Returns the workspace under another plan; what is beyond the new one's limits stays, and nothing is added.
