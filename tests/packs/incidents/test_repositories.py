@@ -212,6 +212,7 @@ def test_what_was_decided_and_done_about_an_incident(desk: Desk, incidents: Any)
 @pytest.mark.ledger("S4-041")
 def test_a_switch_stops_a_workflow_or_the_whole_tenant(desk: Desk) -> None:
     switches, billing = desk.repository("KillSwitch"), desk.billing()
+    other = desk.repository("Workflow").get_by_name("old")
     assert not switches.is_active(desk.tenant_id, billing.id)
     made = switches.create({"workflow_id": billing.id, "reason": "loops", "activated_by": "ann"})
     assert (made.workflow_id, made.is_active, made.reason, made.activated_by) == (billing.id, True, "loops", "ann")
@@ -229,6 +230,15 @@ def test_a_switch_stops_a_workflow_or_the_whole_tenant(desk: Desk) -> None:
     assert switches.get_active() == []
     with pytest.raises(ConfigurationError):
         switches.create({"reason": " "})
+    with pytest.raises(UnknownField):
+        switches.create({"reason": "x", "colour": "red"})
+    kept = switches.create(
+        {"tenant_id": desk.tenant_id, "reason": "over", "is_active": False, "workflow_id": other.id}
+        | {"deactivated_at": MORNING}
+    )
+    assert (kept.is_active, switches.is_active(desk.tenant_id, other.id)) == (False, False)
+    thrown = switches.create({"reason": "again", "is_active": True, "workflow_id": other.id, "activated_by": "ann"})
+    assert (thrown is kept, thrown.is_active, switches.is_active(None, other.id)) == (True, True, True)
 
 
 @pytest.mark.parametrize("cell", ["postgresql-rows", "postgresql-database", "sqlite-file"])

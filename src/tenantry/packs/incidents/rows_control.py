@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import case, select, update
 
@@ -14,6 +14,9 @@ from tenantry.models.columns import utc_now
 from tenantry.packs.incidents.behaviours import behaviours_of
 from tenantry.packs.incidents.models import KillSwitch, Vendor, switch_name
 from tenantry.packs.incidents.rows import Rows, bound
+
+# What is said of a switch that is thrown; other values are those of a row.
+_THROWING: Final = frozenset(["activated_by", "reason", "seconds", "workflow_id"])
 
 
 class VendorRows(Rows[Vendor]):
@@ -52,7 +55,10 @@ class KillSwitchRows(Rows[KillSwitch]):
             return super().create(given, **values)
         told = {**(given or {}), **values}
         self.name_tenant(told.pop("tenant_id", None))
-        return self.activate(**told)
+        active = told.pop("is_active", True)
+        if active and _THROWING.issuperset(told):
+            return self.activate(**told)
+        return super().create(told, is_active=active)
 
     def activate(
         self,
