@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Iterator, Sequence
 
 import pytest
+from fastapi.testclient import TestClient
 
 from tenantry import Tenancy
-from tenantry.packs.assistant import Assistant, AssistantBase, ChunkRepository, Document, DocumentChunk
+from tenantry.access import Passwords
+from tenantry.packs.assistant import (
+    PUBLIC,
+    Assistant,
+    AssistantBase,
+    ChunkRepository,
+    Document,
+    DocumentChunk,
+    router,
+)
+from tenantry.web import application
 
 WORDS = ("wind", "sun", "water")
-ANN, BOB = 1, 2
+ANN, BOB = 101, 102
+PASSWORD = uuid.uuid4().hex
 
 
 class Counting:
@@ -29,7 +42,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
     # A table of vectors is the models' from now on: it has none of the other tests' tenancies.
     tables = dict(AssistantBase.metadata.tables)
     tenancy = Tenancy(f"sqlite:///{tmp_path_factory.mktemp('retrieval')}", models=AssistantBase)
-    found = Assistant(tenancy, embedder=Counting())
+    found = Assistant(tenancy, embedder=Counting(), passwords=Passwords(time_cost=1, memory_cost=8, parallelism=1))
     tenancy.install(create_tables=True)
     for number in (1, 2):
         found.companies.create(f"Company {number}")
@@ -80,3 +93,29 @@ def test_a_document_that_goes_takes_its_vectors_along(pack: Assistant) -> None:
         return [each.chunk.content for each in found]
 
     assert asyncio.run(work()) == []
+
+
+def test_a_question_over_http(pack: Assistant) -> None:
+    access, retrieval = pack.access, pack.retrieval
+    assert retrieval is not None
+    pack.prepare({"TENANTRY_ADMIN_PASSWORD": PASSWORD})
+    told = {"email": "v@x", "password": PASSWORD, "role": "viewer", "company_id": 1}
+    pack.on_platform(lambda session: pack.users.create(session, "vic", **told))
+    with pack.tenancy.transaction(("company", "1")) as db:
+        for document in db.query(Document):
+            retrieval.index(db, document.id)
+    app = application(
+        pack.tenancy, [router(pack)], tokens=access.tokens, access=access, title="Assistant", public=PUBLIC
+    )
+    with TestClient(app) as client:
+        token = client.post("/auth/login", json={"username": "vic", "password": PASSWORD}).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        found = client.get("/search", params={"q": "sun"}, headers=headers).json()
+        # Vic may read the company's documents, and nobody's own.
+        assert [(each["filename"], each["chunk"]["content"]) for each in found] == [
+            ("all", "sun sun of all 1"),
+            ("all", "wind of all 1"),
+        ]
+        assert found[0]["score"] > found[1]["score"]
+        assert client.get("/search", params={"q": ""}, headers=headers).status_code == 422
+        assert client.get("/search", params={"q": "sun"}).status_code == 401

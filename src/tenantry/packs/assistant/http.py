@@ -20,6 +20,7 @@ _PARTS = (
     http_people.companies,
     http_documents.documents,
     http_documents.library,
+    http_documents.search,
     http_chats.conversations,
     http_chats.agents,
     http_reports.reports,

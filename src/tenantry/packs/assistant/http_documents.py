@@ -1,8 +1,9 @@
 """Routes about documents: a company's own, and those for everybody."""
 
+import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from tenantry.access import Access
 from tenantry.errors import RecordNotFound
@@ -10,7 +11,15 @@ from tenantry.packs.assistant.aio import AsyncChunkRepository, AsyncDocumentRepo
 from tenantry.packs.assistant.http_common import CREATED, NO_CONTENT, Id, Limit, Offset, may, person, reading, writing
 from tenantry.packs.assistant.models_documents import Document
 from tenantry.packs.assistant.pack import Assistant
-from tenantry.packs.assistant.schemas import ChunkOut, DocumentIn, DocumentOut, FailureIn, Listing, ProcessedIn
+from tenantry.packs.assistant.schemas import (
+    ChunkOut,
+    DocumentIn,
+    DocumentOut,
+    FailureIn,
+    FoundOut,
+    Listing,
+    ProcessedIn,
+)
 from tenantry.packs.assistant.users import Person
 from tenantry.session.aio import AsyncTenantSession
 
@@ -94,6 +103,29 @@ def library(routes: APIRouter, pack: Assistant, _: Access) -> None:
             raise RecordNotFound(model="GlobalDocument")
         items = [ChunkOut.model_validate(chunk) for chunk in found.chunks]
         return Listing(items=items, total=len(items), limit=len(items), offset=0)
+
+
+def search(routes: APIRouter, pack: Assistant, _: Access) -> None:
+    """Adds the route that finds pieces by what they mean, where the pack has an embedder."""
+    retrieval, read, asks = pack.retrieval, reading(pack), person(pack)
+    if retrieval is None:
+        return
+
+    @routes.get("/search", dependencies=may("documents:read"), tags=["documents"])
+    async def find(
+        db: Annotated[AsyncTenantSession, read],
+        who: Annotated[Person, asks],
+        q: Annotated[str, Query(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")],
+        limit: Annotated[int, Query(ge=1, le=50)] = 10,
+    ) -> list[FoundOut]:
+        """Finds the pieces nearest to a question, of the company's documents that the user may read."""
+        # No transaction is open while a model thinks, and the event loop goes on.
+        wanted = await asyncio.to_thread(retrieval.embed, q)
+        found = await retrieval.aio.search(db, wanted, user_id=who.id, limit=limit)
+        return [
+            FoundOut(filename=each.chunk.document.filename, score=each.score, chunk=ChunkOut.model_validate(each.chunk))
+            for each in found
+        ]
 
 
 def _processing(routes: APIRouter, pack: Assistant) -> None:

@@ -85,6 +85,13 @@ class Retrieval:
         }
         return [Found(chunks[hit.key], hit.score) for hit in hits if hit.key in chunks]
 
+    def embed(self, text: str) -> Sequence[float]:
+        """Returns the vector of a text, which ``search`` takes in its place; it may take its time.
+
+        Raises: VectorRefused, ConfigurationError without an embedder.
+        """
+        return self._vectors.embed([text])[0]
+
     def forget(self, session: TenantSession, document: Document) -> None:
         """Takes the vectors of a document away, before it goes."""
         chunks = ChunkRepository(session).of_document(document.id)

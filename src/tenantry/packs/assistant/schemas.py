@@ -100,6 +100,14 @@ class ChunkOut(Reply):
     page_number: int | None
 
 
+class FoundOut(Reply):
+    """A piece that was found, of which document, and how near it is: 1.0 is the same."""
+
+    filename: str
+    score: float
+    chunk: ChunkOut
+
+
 class PieceIn(Body):
     """A piece of a document's text."""
 
