@@ -40,7 +40,9 @@ def test_each_item_leads_to_a_finding_or_a_page() -> None:
     for item in CHECKLIST:
         codes = re.findall(r"\b[DN]\d{3}\b", rows[item])
         pages = re.findall(r"\]\(([^)]+)\)", rows[item])
-        assert codes or pages, item
+        folders = re.findall(r"`(examples/\w+)`", rows[item])
+        assert codes or pages or folders, item
+        assert all((ROOT / folder).is_dir() for folder in folders)
         assert set(codes) <= set(CODES)
         assert not [page for page in pages if not leads_somewhere(page)], item
 
