@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import datetime
+import secrets
 import threading
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from tenantry.errors import ConfigurationError, IllegalStep, RecordNotFound, VersionConflict
+from tenantry import Tenancy
+from tenantry.archive import Archive, Erasing, KeyRing
+from tenantry.errors import ConfigurationError, IllegalStep, RecordNotFound, TenantryError, VersionConflict
 from tenantry.packs.documents import (
     Analysis,
     Content,
     Document,
     Documents,
+    DocumentsBase,
     GraphNodeRepository,
     SummaryRepository,
     TopicRepository,
     User,
+    UserRepository,
 )
 from tenantry.session.core import TenantSession
 
@@ -215,3 +221,29 @@ def test_processing_awaited(ground: Ground, place: Place) -> None:
             return document.status
 
     assert ground.runner.run(look()) == "published"
+
+
+def test_a_person_is_forgotten_once_the_documents_are_handed_over(tmp_path: Path) -> None:
+    """The versions stay as they were written, and name nobody who is there."""
+    tenancy = Tenancy(f"sqlite:///{tmp_path}/data", models=DocumentsBase)
+    pack = Documents(tenancy)
+    tenancy.install(create_tables=True)
+    acme = tenancy.tenants.create("acme", record={"name": "Acme"})
+    with tenancy.transaction(acme) as session:
+        ann, bob = (UserRepository(session).create(email=f"{name}@acme.example").id for name in ("ann", "bob"))
+        key = pack.documents(session).create(title="Paper", content="old", owner_id=ann).id
+        pack.documents(session).create_version(key, content="new", changed_by=ann)
+        with pytest.raises(RecordNotFound):
+            pack.documents(session).create_version(key, content="forged", changed_by=uuid.uuid4())
+    keys = KeyRing({"k": secrets.token_bytes(32)}, "k")
+    erasing = Erasing(Archive(tenancy, tmp_path / "backups", keys=keys))
+    with pytest.raises(TenantryError, match="owner_id"):
+        erasing.person(acme, "ann@acme.example")
+    with tenancy.transaction(acme) as session:
+        assert pack.editing.hand_over(session, ann, bob) == 1
+    assert erasing.person(acme, "ann@acme.example").clean
+    with tenancy.transaction(acme) as session:
+        assert [user.email for user in UserRepository(session).list()] == ["bob@acme.example"]
+        newest = pack.documents(session).get_version(key, 2)
+        assert (newest.content, newest.changed_by, newest.author, newest.document.owner_id) == ("new", ann, None, bob)
+    tenancy.close()

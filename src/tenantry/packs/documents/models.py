@@ -184,11 +184,16 @@ class DocumentVersion(Described, AppendOnly, CreatedAt, OfOrganization, Document
     content: Mapped[str | None] = mapped_column(Text)
     change_summary: Mapped[str | None] = mapped_column(Text)
     diff: Mapped[str | None] = mapped_column(Text)
-    changed_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
+    # No foreign key: whoever it names may be forgotten, and the version stays as it was written.
+    changed_by: Mapped[uuid.UUID | None]
     content_hash: Mapped[str | None] = mapped_column(String(64))
 
     document: Mapped[Document] = relationship(back_populates="versions")
-    author: Mapped[User | None] = relationship()
+    author: Mapped[User | None] = relationship(
+        primaryjoin="and_(User.tenant_id == foreign(DocumentVersion.tenant_id), "
+        "User.id == foreign(DocumentVersion.changed_by))",
+        viewonly=True,
+    )
 
 
 class Summary(Timestamps, OfOrganization, DocumentsBase):

@@ -161,6 +161,8 @@ class DocumentRepository(KeptRepository[Document]):
         Raises: RecordNotFound, UnknownField, VersionConflict.
         """
         named = versions.named(changes, only=versions.VERSIONED)
+        if changed_by is not None:
+            UserRepository(self.session).get_one(changed_by)
         document = self._locked(target)
         if expected_version is not None and document.version != expected_version:
             raise VersionConflict(found=document.version, expected=expected_version)

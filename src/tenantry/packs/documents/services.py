@@ -214,6 +214,20 @@ class Editing(Service):
         self._record(session, "document.version_restored", of=document_id, details={"version": number})
         return document
 
+    def hand_over(self, session: TenantSession, giver: uuid.UUID, taker: uuid.UUID) -> int:
+        """Gives one user's documents, deleted ones too, to another, and returns how many; then the one may be erased.
+
+        Raises: RecordNotFound.
+        """
+        users = UserRepository(session)
+        users.get_one(giver)
+        owned = self._documents(session).query().include_deleted().filter_by(owner_id=giver).all()
+        for document in owned:
+            document.owner_id = users.get_one(taker).id
+        session.flush()
+        self._record(session, "user.documents_handed_over", of=giver, details={"to": str(taker), "count": len(owned)})
+        return len(owned)
+
     def set_role(self, session: TenantSession, user_id: uuid.UUID, role: str) -> User:
         """Returns a user with another role.
 

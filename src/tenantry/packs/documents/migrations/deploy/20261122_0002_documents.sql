@@ -51,7 +51,6 @@ CREATE TABLE document_versions (
     CONSTRAINT pk_document_versions PRIMARY KEY (tenant_id, id),
     CONSTRAINT ck_document_versions_version_number CHECK (version_number >= 1),
     CONSTRAINT uq_document_versions_document_id_version_number UNIQUE (tenant_id, document_id, version_number),
-    CONSTRAINT fk_document_versions_changed_by FOREIGN KEY(tenant_id, changed_by) REFERENCES users (tenant_id, id),
     CONSTRAINT fk_document_versions_document_id FOREIGN KEY(tenant_id, document_id) REFERENCES documents (tenant_id, id)
 );
 
