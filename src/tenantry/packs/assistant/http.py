@@ -22,6 +22,7 @@ _PARTS = (
     http_documents.library,
     http_documents.search,
     http_chats.conversations,
+    http_chats.messages,
     http_chats.agents,
     http_reports.reports,
     http_reports.usage,

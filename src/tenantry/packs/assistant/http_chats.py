@@ -93,6 +93,11 @@ def conversations(routes: APIRouter, pack: Assistant, _: Access) -> None:
         """Deletes a conversation with all that was said; what the agents did and used stays on record."""
         await AsyncConversationRepository(db).delete(await _one(db, conversation_id, who))
 
+
+def messages(routes: APIRouter, pack: Assistant, _: Access) -> None:
+    """Adds the routes by which questions and answers come to a conversation."""
+    write, asks = writing(pack), person(pack)
+
     @routes.post(
         "/conversations/{conversation_id}/messages",
         status_code=CREATED,

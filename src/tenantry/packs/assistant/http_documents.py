@@ -57,22 +57,6 @@ def documents(routes: APIRouter, pack: Assistant, _: Access) -> None:
         """Gives one document of the company."""
         return DocumentOut.model_validate(await _one(db, document_id, who))
 
-    @routes.get("/documents/{document_id}/chunks", dependencies=may("documents:read"), tags=["documents"])
-    async def list_chunks(
-        document_id: Id,
-        db: Annotated[AsyncTenantSession, read],
-        who: Annotated[Person, asks],
-        limit: Limit = 50,
-        offset: Offset = 0,
-    ) -> Listing[ChunkOut]:
-        """Lists the pieces of a document, in their order."""
-        await _one(db, document_id, who)
-        chunks = AsyncChunkRepository(db)
-        found = await chunks.list(document_id=document_id, order_by="chunk_index", limit=limit, offset=offset)
-        total = await chunks.count(document_id=document_id)
-        items = [ChunkOut.model_validate(chunk) for chunk in found]
-        return Listing(items=items, total=total, limit=limit, offset=offset)
-
     @routes.delete(
         "/documents/{document_id}",
         status_code=NO_CONTENT,
@@ -88,6 +72,7 @@ def documents(routes: APIRouter, pack: Assistant, _: Access) -> None:
             await pack.retrieval.aio.forget(db, found)
         await AsyncDocumentRepository(db).delete(found)
 
+    _chunks(routes, pack)
     _processing(routes, pack)
 
 
@@ -126,6 +111,26 @@ def search(routes: APIRouter, pack: Assistant, _: Access) -> None:
             FoundOut(filename=each.chunk.document.filename, score=each.score, chunk=ChunkOut.model_validate(each.chunk))
             for each in found
         ]
+
+
+def _chunks(routes: APIRouter, pack: Assistant) -> None:
+    read, asks = reading(pack), person(pack)
+
+    @routes.get("/documents/{document_id}/chunks", dependencies=may("documents:read"), tags=["documents"])
+    async def list_chunks(
+        document_id: Id,
+        db: Annotated[AsyncTenantSession, read],
+        who: Annotated[Person, asks],
+        limit: Limit = 50,
+        offset: Offset = 0,
+    ) -> Listing[ChunkOut]:
+        """Lists the pieces of a document, in their order."""
+        await _one(db, document_id, who)
+        chunks = AsyncChunkRepository(db)
+        found = await chunks.list(document_id=document_id, order_by="chunk_index", limit=limit, offset=offset)
+        total = await chunks.count(document_id=document_id)
+        items = [ChunkOut.model_validate(chunk) for chunk in found]
+        return Listing(items=items, total=total, limit=limit, offset=offset)
 
 
 def _processing(routes: APIRouter, pack: Assistant) -> None:
