@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tenantry import Tenancy, TenantSession
 from tenantry.errors import (
+    ConfigurationError,
     CRMConnectionMissing,
     IllegalStep,
     InvalidDomain,
@@ -209,6 +211,19 @@ def test_a_workspace_may_have_to_wait_for_its_place(ground: Ground) -> None:
     assert limits == {"users": 5, "crm_connections": 1}
     pack.tenancy.close()
     owner.tenancy.tenants.erase(waiting.id, confirm=waiting.slug)
+
+
+def test_the_audit_needs_the_meetings_of_the_tenancy(tmp_path: Path) -> None:
+    tenancy = Tenancy(f"sqlite:///{tmp_path}", models=MeetingsBase)
+    tenancy.install(create_tables=True)
+    tenancy.tenants.create("acme", record={"slack_team_id": "T1", "slack_team_name": "Acme"})
+    with tenancy.session("acme") as session, pytest.raises(ConfigurationError, match="Meetings"):
+        AuditLog.get_tenant_logs(session, session.tenant.id)
+    # Nothing has to hold them but the tenancy.
+    Meetings(tenancy)
+    with tenancy.session("acme") as session:
+        assert AuditLog.get_tenant_logs(session, session.tenant.id) == []
+    tenancy.close()
 
 
 def test_plans_change_on_the_record(room: Room) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
@@ -11,30 +10,29 @@ from sqlalchemy.orm import Session
 
 from tenantry.errors import ConfigurationError, CrossTenant, TenantNotFound
 from tenantry.session.core import TenantSession
-from tenantry.tenancy import Tenancy
 
 if TYPE_CHECKING:
     from tenantry.packs.meetings.pack import Meetings
 
-_known: Final[weakref.WeakKeyDictionary[Tenancy, weakref.ref[Meetings]]] = weakref.WeakKeyDictionary()
+_KEPT: Final = "tenantry_meetings"
 
 
 def know(pack: Meetings) -> None:
-    """Has ``pack_of`` find the meetings of a tenancy as long as they live."""
-    _known[pack.tenancy] = weakref.ref(pack)
+    """Has ``pack_of`` find the meetings of a tenancy as long as that lives."""
+    # On the tenancy itself: they lead back to it, so that a weak table would keep both for ever.
+    vars(pack.tenancy)[_KEPT] = pack
 
 
 def pack_of(session: TenantSession) -> Meetings:
-    """Returns the meetings of the tenancy that opened the session.
+    """Returns the meetings of the tenancy that opened the session, those made last.
 
     Raises: ConfigurationError where none were made.
     """
-    made = _known.get(session.info["tenancy"])
-    found = made() if made is not None else None
+    found: Meetings | None = vars(session.info["tenancy"]).get(_KEPT)
     if found is None:
         raise ConfigurationError(
             what="Nobody made the meetings of this tenancy, so it has no audit and no limits.",
-            fix="Make them right after the Tenancy, and keep them: meetings = Meetings(tenancy).",
+            fix="Make them right after the Tenancy: meetings = Meetings(tenancy).",
         )
     return found
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Meetings:
-    """The meetings of a tenancy of ``MeetingsBase``; make them right after it, and keep them.
+    """The meetings of a tenancy of ``MeetingsBase``; make them right after it.
 
     *crms* write notes, by the provider's name; *secrets* reads the credentials that connections refer to.
     """
