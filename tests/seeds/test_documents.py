@@ -354,3 +354,18 @@ def test_the_procedures_are_written_down() -> None:
     adding, changing = page.split("## Adding a method to a repository")[1].split("## Changing a model")
     assert re.findall(r"(?m)^(\d)\. ", adding) == list("123456")
     assert re.findall(r"(?:^|\s)(\d)\. ", changing) == list("12345678")
+
+
+@pytest.mark.ledger("S2-047")
+def test_the_schema_page_is_what_the_models_say(tmp_path: Path) -> None:
+    page, tool = tmp_path / "page.md", EXAMPLES.parents[1] / "tools" / "schema.py"
+    command = [sys.executable, str(tool), "tenantry.packs.documents", "DocumentsBase", "Documents", str(page)]
+    subprocess.run(command, check=True, timeout=120)
+    assert page.read_text(encoding="utf-8") == (EXAMPLES / "DATABASE_SCHEMA.md").read_text(encoding="utf-8")
+
+
+def test_the_application_is_put_together(tmp_path: Path) -> None:
+    told = {"TENANTRY_URL": f"sqlite:///{tmp_path}/data", "DOCUMENTS_TOKEN_KEY": "ab" * 32}
+    asked = "import app; print(len(app.app.openapi()['paths']) > 20)"
+    ran = program(told, sys.executable, "-W", "error", "-c", asked)
+    assert (ran.returncode, ran.stdout) == (0, "True\n"), ran.stderr
