@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +43,8 @@ class Served:
 
     def ask(self, method: str, path: str, *, side: str = "wedosoft", role: str = "admin", **options: Any) -> Any:
         token = self.tokens.issue("ann", tenant=self.tenants[side].id, roles=[role])
-        return self.client.request(method, f"/api{path}", headers={"Authorization": f"Bearer {token}"}, **options)
+        headers = {"Authorization": f"Bearer {token}", **options.pop("headers", {})}
+        return self.client.request(method, f"/api{path}", headers=headers, **options)
 
     def open(self, subject: str, *, side: str = "wedosoft", **more: Any) -> str:
         answer = self.ask("POST", "/tickets", side=side, json={"subject": subject, **more})
@@ -146,6 +148,11 @@ def test_articles_and_people(served: Served) -> None:
         {"subject": "x", "colour": "red"},
         {"subject": "x", "priority": "whenever"},
         {"subject": "x\x00"},
+        {"subject": "x\ud800"},
+        {"subject": "x", "custom_fields": {"a": ["\x00"]}},
+        {"subject": "x", "custom_fields": {"\ud800": 1}},
+        {"subject": "x", "custom_fields": {"a": "x" * 70_000}},
+        {"subject": "x", "ticket_id": "\x00"},
         {"subject": "x" * 501},
         {"subject": ""},
         {"subject": "x", "requester_email": "nobody"},
@@ -155,9 +162,20 @@ def test_articles_and_people(served: Served) -> None:
 )
 def test_what_a_body_may_not_say(served: Served, body: dict[str, Any]) -> None:
     before = served.ask("GET", "/tickets").json()["total"]
-    answer = served.ask("POST", "/tickets", json=body)
+    # As escapes, which carry what is no Unicode.
+    said = {"content": json.dumps(body), "headers": {"Content-Type": "application/json"}}
+    answer = served.ask("POST", "/tickets", **said)
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
     assert served.ask("GET", "/tickets").json()["total"] == before
+
+
+@pytest.mark.parametrize("text", ["%00", "..%2F..", "'", "9" * 400, "%ED%A0%80", "' OR 1=1 --"])
+def test_what_a_path_or_a_query_may_say_finds_nothing(served: Served, text: str) -> None:
+    for path in ("/tickets/{}", "/tickets/{}/conversations", "/articles/{}"):
+        assert served.ask("GET", path.format(text)).status_code in (404, 422)
+    for path in ("/tickets?q={}", "/tickets?agent_id={}", "/conversations?q={}", "/objects?q={}", "/articles?q={}"):
+        answer = served.ask("GET", path.format(text))
+        assert answer.status_code == 422 or answer.json()["total"] == 0, path
 
 
 def test_a_number_is_taken_once_in_a_company(served: Served) -> None:

@@ -1,9 +1,10 @@
 """What the helpdesk's routes take and give; a body that names a column of the tenant's, or one unknown, is refused."""
 
 import datetime
+import json
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from tenantry.packs.helpdesk.words import ArticleStatus, AuthorType, TicketPriority, TicketStatus
 
@@ -18,11 +19,27 @@ def _storable(text: str) -> str:
     return text
 
 
+def _storable_document(value: Any) -> Any:
+    if isinstance(value, str):
+        return _storable(value)
+    for part in value.items() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        _storable_document(part)
+    return value
+
+
+def _not_large(document: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(document)) > _LARGEST_DOCUMENT:
+        raise ValueError(f"it is larger than {_LARGEST_DOCUMENT} characters")
+    return document
+
+
 Text = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[Text, Field(min_length=1, max_length=100)]
 Mail = Annotated[Text, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$", examples=["user@example.com"])]
+Document = Annotated[dict[str, JsonValue], AfterValidator(_storable_document), AfterValidator(_not_large)]
 Long = Annotated[Text, Field(max_length=100_000)]
 
+_LARGEST_DOCUMENT: Final = 65_536
 _TICKET: Final[dict[str, Any]] = {
     "subject": "Password Reset Request",
     "description": "User needs password reset",
@@ -54,7 +71,7 @@ class TicketIn(Body):
     type: Annotated[Text, Field(max_length=50)] | None = None
     source: Annotated[Text, Field(max_length=30)] | None = None
     due_by: AwareDatetime | None = None
-    custom_fields: dict[Name, Any] = Field(default_factory=dict)
+    custom_fields: Document = Field(default_factory=dict)
 
     def given(self) -> dict[str, Any]:
         """Returns what the client said; a number that it leaves open is made up."""
@@ -73,7 +90,7 @@ class TicketChange(Body):
     priority: TicketPriority | None = None
     type: Annotated[Text, Field(max_length=50)] | None = None
     due_by: AwareDatetime | None = None
-    custom_fields: dict[Name, Any] | None = None
+    custom_fields: Document | None = None
 
     def given(self) -> dict[str, Any]:
         """Returns what the client said; what a ticket cannot be without stays where it is said to be nothing."""
