@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import func, select
 
 from tenantry import Tenancy
 from tenantry.access import Passwords
@@ -95,6 +96,13 @@ def test_a_document_that_goes_takes_its_vectors_along(pack: Assistant) -> None:
     assert asyncio.run(work()) == []
 
 
+def kept(pack: Assistant) -> int:
+    """Returns how many vectors the first company has."""
+    with pack.tenancy.session(("company", "1")) as db:
+        vectors = AssistantBase.metadata.tables["document_chunk_vectors"]
+        return db.scalar(select(func.count()).select_from(vectors)) or 0
+
+
 def test_a_question_over_http(pack: Assistant) -> None:
     access, retrieval = pack.access, pack.retrieval
     assert retrieval is not None
@@ -117,5 +125,13 @@ def test_a_question_over_http(pack: Assistant) -> None:
             ("all", "wind of all 1"),
         ]
         assert found[0]["score"] > found[1]["score"]
+        pack.on_platform(lambda session: pack.users.change(session, "vic", role="admin"))
+        number = found[0]["chunk"]["document_id"]
+        assert kept(pack) == 6
+        for step, told in (("begin", {}), ("fail", {"reason": "lost"}), ("again", {})):
+            assert client.post(f"/documents/{number}/{step}", json=told, headers=headers).status_code == 200
+        # Its pieces are gone, and so are their vectors.
+        assert client.get("/search", params={"q": "sun"}, headers=headers).json() == []
+        assert kept(pack) == 4
         assert client.get("/search", params={"q": ""}, headers=headers).status_code == 422
         assert client.get("/search", params={"q": "sun"}).status_code == 401

@@ -166,7 +166,9 @@ def _processing(routes: APIRouter, pack: Assistant) -> None:
         document_id: Id, db: Annotated[AsyncTenantSession, write], who: Annotated[Person, asks]
     ) -> DocumentOut:
         """Sends a document back to the start."""
-        await _one(db, document_id, who)
+        found = await _one(db, document_id, who)
+        if pack.retrieval is not None:
+            await pack.retrieval.aio.forget(db, found)
         return DocumentOut.model_validate(await pack.processing.aio.again(db, document_id))
 
 
