@@ -21,11 +21,13 @@ from tenantry.packs.documents import samples as documents_samples
 from tenantry.packs.incidents import samples as incidents_samples
 from tenantry.packs.meetings import samples as meetings_samples
 from tenantry.samples import Sample, load_all
-from tenantry.web import application
+from tenantry.web import application, from_header
 
 ISSUER: Final = "https://demo.tenantry.example"
 # A token of the demo's dies with its key, which nobody has after it.
 LIFETIME: Final = timedelta(hours=12)
+# May name the tenant beside the token, and has to mean the same.
+HEADER: Final = "X-Tenant"
 ROLES: Final = ("admin", "viewer")
 _USERS: Final = {"admin": "ann", "viewer": "vic"}
 # So many tenants of each system get tokens printed.
@@ -87,7 +89,7 @@ def _served(name: str, title: str, pack: Any, router: Any, roles: Roles, slugs: 
         for slug in slugs[:_SHOWN]
         for role in ROLES
     ]
-    app = application(pack.tenancy, [router], tokens=tokens, title=title)
+    app = application(pack.tenancy, [router], tokens=tokens, title=title, resolvers=[from_header(HEADER)])
     return Served(name, title, app, callers, pack.tenancy.aio.close)
 
 
@@ -106,6 +108,7 @@ def _serve_assistant(pack: assistant.Assistant, slugs: Sequence[str]) -> Served:
         tokens=access.tokens,
         access=access,
         title="Assistant",
+        resolvers=[from_header(HEADER)],
         public=assistant.PUBLIC,
     )
     return Served("assistant", "Assistant", app, callers, pack.tenancy.aio.close)
