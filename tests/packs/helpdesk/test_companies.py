@@ -13,6 +13,7 @@ from sqlalchemy import update
 from tenantry import Tenancy
 from tenantry.errors import (
     CrossTenant,
+    IdentityTaken,
     MigrationScriptMissing,
     SecretRefused,
     TenantNotFound,
@@ -193,3 +194,21 @@ def test_managers_are_the_same_each_time(monkeypatch: pytest.MonkeyPatch, tmp_pa
         assert session.query(Company).one().name == "wedosoft"
     manager.legacy.store({"original_id": "1"})
     assert manager.database.legacy.count() == 1
+
+
+@pytest.mark.ledger("S0-048")
+def test_a_new_company_in_a_session_of_none_becomes_a_tenant(tenancy: Tenancy) -> None:
+    with get_db_session() as session:
+        session.add(Company(name="acme", platform="zendesk", tickets=[Ticket(subject="first")]))
+        session.commit()
+        made = session.tenant
+    with get_db_session("acme", "zendesk") as session:
+        assert session.tenant.id == made.id
+        assert session.query(Ticket).one().platform == "zendesk"
+    with get_db_session() as session:
+        assert session.query(Company).filter_by(name="acme", platform="zendesk").one().id == made.id
+    with get_db_session() as session:
+        session.add(Company(name="acme", platform="zendesk"))
+        with pytest.raises(IdentityTaken):
+            session.flush()
+    tenancy.tenants.erase(made, confirm=made.slug)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -148,6 +150,7 @@ def test_an_object_is_written_once_and_its_change_is_told_each_time(desk: Desk, 
         assert (again.content, again.object_metadata) == ("Solved", {"status": "open", "priority": "high"})
         told = [event.payload for event in helpdesk.outbox.pending(session)]
         assert told == [{"id": "wedosoft_freshdesk_t-1"}] * 2
+        assert helpdesk.objects.tell_unsynced(session) == 1
         summary = helpdesk.objects.summarise(session, first.id, "Short", model="m", prompt_tokens=9)
         assert (first.summary, summary.object) == ("Short", first)
         helpdesk.objects.log(session, first, step="embed", status="done")
@@ -182,4 +185,34 @@ def test_each_step_is_on_the_record(ground: Ground, cell: str) -> None:
     with tenancy.session(slug) as session:
         said = [(entry.event_type, entry.resource_id) for entry in helpdesk.audit.entries(session)]
         assert sorted(said) == [("ticket.opened", "n-1"), ("ticket.resolved", "n-1")]
+    tenancy.tenants.erase(slug, confirm=slug)
+
+
+RACES = [
+    pytest.param(cell, marks=() if cell == "postgresql-rows" else pytest.mark.soak)
+    for cell in ("postgresql-rows", "postgresql-schema")
+]
+
+
+@pytest.mark.parametrize("cell", RACES)
+def test_two_who_store_the_same_object_at_once_both_succeed(ground: Ground, cell: str) -> None:
+    helpdesk, slug = ground.pack(Place(cell, "sync")), f"raced-{cell}"
+    tenancy = ground.tenancy(Place(cell, "sync"))
+    tenancy.tenants.create(slug, isolation=CELLS[cell][0], record={"name": slug, "platform": "freshdesk"})
+    with tenancy.transaction(slug) as session:
+        session.add(Ticket(subject="x", ticket_id="t-1"))
+    both = threading.Barrier(2, timeout=30)
+
+    def store(_: int) -> str:
+        with tenancy.transaction(slug) as session:
+            ticket = session.query(Ticket).one()
+            session.query(IntegratedObject).all()
+            both.wait()
+            return helpdesk.objects.integrate(session, ticket).id
+
+    with ThreadPoolExecutor(2) as pool:
+        made = {*pool.map(store, range(2))}
+    assert len(made) == 1
+    with tenancy.session(slug) as session:
+        assert session.query(IntegratedObject).count() == 1
     tenancy.tenants.erase(slug, confirm=slug)

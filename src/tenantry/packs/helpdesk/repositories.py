@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import class_mapper
 
 from tenantry.errors import UnknownField
@@ -22,12 +23,33 @@ from tenantry.packs.helpdesk.models import (
 )
 from tenantry.repository import Repository
 
+M = TypeVar("M")
+
 _PROTECTED: Final = frozenset({"tenant_id", "company_id", "id", "created_at", "updated_at", "deleted_at", "deleted_by"})
 
 
 def of_agent(agent_id: str) -> ColumnElement[bool]:
     """Returns the condition that a ticket is in the hands of the agent whom the platform calls so."""
     return Ticket.agent.has(Agent.agent_id == agent_id)
+
+
+def made_or_found(repository: Repository[M], values: Mapping[str, Any], find: Callable[[], M | None]) -> tuple[M, bool]:
+    """Returns the row that *find* finds or a new one, and whether it is new; of two callers at once both get it.
+
+    Raises: as ``Repository.create``.
+    """
+    present = find()
+    if present is not None:
+        return present, False
+    try:
+        with repository.session.begin_nested():
+            return repository.create(values), True
+    except IntegrityError:
+        # Another was faster, or the values are at fault.
+        present = find()
+        if present is None:
+            raise
+        return present, False
 
 
 class CompanyRepository(Repository[Company]):
@@ -161,6 +183,10 @@ class AttachmentRepository(Repository[Attachment]):
 
 class TagRepository(Repository[Tag]):
     """The words that tickets are found by."""
+
+    def named(self, name: str) -> Tag:
+        """Returns the tag of this name, made where there is none."""
+        return made_or_found(self, {"name": name}, lambda: self.find(name=name))[0]
 
 
 class TicketFieldRepository(Repository[TicketField]):

@@ -18,6 +18,7 @@ from tenantry.packs.helpdesk.models_knowledge import (
     VectorLink,
 )
 from tenantry.packs.helpdesk.models_running import BackupRecord, ProcessingLog, SchemaVersion, SyncJob, TenantSetting
+from tenantry.packs.helpdesk.repositories import made_or_found
 from tenantry.packs.helpdesk.words import ArticleStatus, SyncStatus, WorkStatus
 from tenantry.repository import Repository
 from tenantry.session.core import tenant_id_of
@@ -64,9 +65,10 @@ class IntegratedObjectRepository(Repository[IntegratedObject]):
 
         Raises: UnknownField, CrossTenant.
         """
-        found = self.get_by_original(data["original_id"], object_type=data["object_type"])
-        if found is None:
-            return self.create(data)
+        own, kind = data["original_id"], data["object_type"]
+        found, new = made_or_found(self, data, lambda: self.get_by_original(own, object_type=kind))
+        if new:
+            return found
         self._check_owner(data.get("tenant_id"))
         return self.update(found, **{name: value for name, value in data.items() if name not in ("id", "tenant_id")})
 
@@ -149,10 +151,9 @@ class TenantSettingRepository(Repository[TenantSetting]):
 
         Raises: SecretRefused where it is to lead to a secret and does not.
         """
-        found = self.find(key=key)
-        if found is None:
-            return self.create(key=key, value=value, is_secret_ref=is_secret_ref, platform=platform)
-        return self.update(found, value=value, is_secret_ref=is_secret_ref)
+        said = {"value": value, "is_secret_ref": is_secret_ref}
+        found, new = made_or_found(self, {"key": key, "platform": platform, **said}, lambda: self.find(key=key))
+        return found if new else self.update(found, **said)
 
 
 class SchemaVersionRepository(Repository[SchemaVersion]):

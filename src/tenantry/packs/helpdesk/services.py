@@ -15,7 +15,7 @@ from tenantry.errors import RecordNotFound
 from tenantry.models.columns import utc_now
 from tenantry.packs.helpdesk.behaviours import Behaviours
 from tenantry.packs.helpdesk.lifecycles import ARTICLES, SYNC_JOBS, TICKETS
-from tenantry.packs.helpdesk.models import Agent, Conversation, Tag, Ticket
+from tenantry.packs.helpdesk.models import Agent, Conversation, Ticket
 from tenantry.packs.helpdesk.models_knowledge import Article, IntegratedObject, Summary
 from tenantry.packs.helpdesk.models_running import ProcessingLog, SyncJob
 from tenantry.packs.helpdesk.repositories import (
@@ -157,7 +157,7 @@ class TicketService(Service):
         """
         ticket = TicketRepository(session).get_by_ticket_id(ticket_id)
         known = {tag.name for tag in ticket.tags}
-        ticket.tags.extend(_tag(session, name) for name in dict.fromkeys(names) if name not in known)
+        ticket.tags.extend(TagRepository(session).named(name) for name in dict.fromkeys(names) if name not in known)
         session.flush()
         return ticket
 
@@ -296,6 +296,13 @@ class ObjectService(Service):
         """Has those who keep copies of an object told of it, once the transaction is committed."""
         self.behaviours.outbox.add(session, OBJECT_CHANGED, {"id": found.id}, key=found.id)
 
+    def tell_unsynced(self, session: TenantSession, *, limit: int = 100) -> int:
+        """Has those who keep copies told of objects that none has as they are, and returns of how many."""
+        objects = IntegratedObjectRepository(session).get_unsynced(limit)
+        for found in objects:
+            self.tell(session, found)
+        return len(objects)
+
     def summarise(
         self,
         session: TenantSession,
@@ -355,11 +362,6 @@ def _agent(session: TenantSession, agent_id: str) -> Agent:
     if found is None:
         raise RecordNotFound(model="Agent")
     return found
-
-
-def _tag(session: TenantSession, name: str) -> Tag:
-    tags = TagRepository(session)
-    return tags.find(name=name) or tags.create(name=name)
 
 
 def _told_of(row: Ticket | Article) -> dict[str, Any]:

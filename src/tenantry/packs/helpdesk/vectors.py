@@ -11,7 +11,7 @@ from tenantry.models.columns import utc_now
 from tenantry.outbox import Event
 from tenantry.packs.helpdesk.models import Company
 from tenantry.packs.helpdesk.models_knowledge import IntegratedObject, VectorLink
-from tenantry.packs.helpdesk.repositories import CompanyRepository
+from tenantry.packs.helpdesk.repositories import CompanyRepository, made_or_found
 from tenantry.packs.helpdesk.repositories_knowledge import IntegratedObjectRepository, VectorLinkRepository
 from tenantry.packs.helpdesk.words import SyncStatus
 from tenantry.session.core import TenantSession
@@ -164,6 +164,6 @@ class VectorSync:
 
 
 def _link(session: TenantSession, found: IntegratedObject) -> VectorLink:
-    links = VectorLinkRepository(session)
-    present = links.get_by_vector(DOCUMENTS, found.id)
-    return present or links.create(collection=DOCUMENTS, vector_id=found.id, object_id=found.id)
+    links, values = VectorLinkRepository(session), {"collection": DOCUMENTS, "vector_id": found.id}
+    known = {**values, "object_id": found.id}
+    return made_or_found(links, known, lambda: links.get_by_vector(DOCUMENTS, found.id))[0]
