@@ -11,11 +11,11 @@ PINS  := $(if $(filter true,$(CI)),--constraint constraints.txt)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench soak mutants judges
+.PHONY: help demo test check bench soak mutants judges ledger-mutants
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY)  ## tenants on an embedded server, 34 ways to break in, five systems served (ARGS="--check --data DIR")
 	@$(BIN)/tenantry demo $(ARGS)
@@ -42,6 +42,9 @@ mutants: $(READY)  ## plant each security fault in turn; a leak test must fail f
 
 judges: $(READY)  ## have somebody else's linter and prover look at the walls, and at faults planted in them
 	$(BIN)/pytest -m soak tests/judges $(ARGS)
+
+ledger-mutants: $(READY)  ## put stubs in the place of 60 functions that the ledger names; a marked test must fail for each
+	$(BIN)/python tools/ledger_mutants.py $(ARGS)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
