@@ -32,6 +32,7 @@ from tenantry.packs.helpdesk import (
     TenantSchemaManager,
     Ticket,
     TicketRepository,
+    company_key,
     door,
     get_database,
     get_db_manager,
@@ -158,6 +159,33 @@ def test_a_request_stays_with_its_company() -> None:
     ):
         with pytest.raises(TenantsDisagree):
             awaited(refused)
+
+
+@pytest.mark.ledger("S0-059")
+@pytest.mark.usefixtures("tenancy")
+def test_bare_repositories_page_stream_and_follow_the_session_that_they_are_given() -> None:
+    async def read() -> tuple[list[str], int, list[str]]:
+        tickets = TicketRepository(*WEDOSOFT)
+        streamed = [ticket.subject async for ticket in tickets.stream()]
+        total = (await tickets.query().filter(Ticket.status == "open").page(1, 10)).total
+        async with door.aio.session(company_key(*WEDOSOFT)) as session:
+            given = TicketRepository(session)
+            await given.create_ticket({"subject": "never committed"})
+            seen = sorted(ticket.subject for ticket in await given.get_recent_tickets())
+        return streamed, total, seen
+
+    assert awaited(read()) == (["of wedosoft"], 1, ["never committed", "of wedosoft"])
+    with get_db_session(*WEDOSOFT) as session:
+        assert [ticket.subject for ticket in TicketRepository(session).get_recent_tickets()] == ["of wedosoft"]
+
+
+@pytest.mark.usefixtures("in_request")
+def test_a_stream_stays_with_the_requests_company() -> None:
+    async def read() -> list[Ticket]:
+        return [ticket async for ticket in TicketRepository("rival", "freshdesk").stream()]
+
+    with pytest.raises(TenantsDisagree):
+        awaited(read())
 
 
 @pytest.mark.usefixtures("tenancy")
