@@ -18,15 +18,13 @@ from tenantry.access import Claims, Passwords
 from tenantry.packs import assistant
 from tenantry.packs.assistant import Assistant, AssistantBase, Conversation, Document, Message, Piece
 
-POSTGRESQL_DOORS = ("sync", "psycopg", "asyncpg")
-SQLITE_DOORS = ("sync", "aiosqlite")
-# By cell: the isolation, the doors, and the numbers of the two companies there.
+# By cell: the isolation, both doors (of PostgreSQL's two async drivers one each), and the numbers of the two companies.
 CELLS = {
-    "postgresql-rows": ("rows", POSTGRESQL_DOORS, (1, 2)),
-    "postgresql-schema": ("schema", POSTGRESQL_DOORS, (3, 4)),
-    "postgresql-database": ("database", POSTGRESQL_DOORS, (5, 6)),
-    "sqlite-file": ("database", SQLITE_DOORS, (1, 2)),
-    "sqlite-rows": ("rows", SQLITE_DOORS, (3, 4)),
+    "postgresql-rows": ("rows", ("sync", "asyncpg"), (1, 2)),
+    "postgresql-schema": ("schema", ("sync", "psycopg"), (3, 4)),
+    "postgresql-database": ("database", ("sync", "asyncpg"), (5, 6)),
+    "sqlite-file": ("database", ("sync", "aiosqlite"), (1, 2)),
+    "sqlite-rows": ("rows", ("sync", "aiosqlite"), (3, 4)),
 }
 SIDES = ("acme", "rival")
 PASSWORD = uuid.uuid4().hex

@@ -1,42 +1,40 @@
-"""The assistant's example: what it says of the tables is what the models say."""
+"""The assistant's example: what it says of the tables is what the models say, and its programs run."""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
+import pytest
+
+from tenantry.packs import assistant
+
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "assistant"
-SECONDS = 120
 
 
-def run(*words: str, environment: dict[str, str], where: Path = EXAMPLE) -> str:
-    everything = {name: value for name, value in os.environ.items() if not name.startswith("TENANTRY_")} | environment
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=where,
-        env=everything,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def test_the_schema_page_says_what_the_models_say() -> None:
+    written = runpy.run_path(str(ROOT / "tools" / "schema.py"))["written"]
+    page = EXAMPLE.joinpath("DATABASE_SCHEMA.md").read_text(encoding="utf-8")
+    assert written("tenantry.packs.assistant", "AssistantBase", "Assistant") == page
 
 
-def test_the_schema_page_says_what_the_models_say(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    named = ("tenantry.packs.assistant", "AssistantBase", "Assistant")
-    run(str(ROOT / "tools" / "schema.py"), *named, str(page), environment={})
-    assert page.read_text(encoding="utf-8") == EXAMPLE.joinpath("DATABASE_SCHEMA.md").read_text(encoding="utf-8")
-
-
-def test_the_example_makes_its_databases_and_serves_them(tmp_path: Path) -> None:
-    environment = {"TENANTRY_URL": f"sqlite:///{tmp_path}"}
-    told = run("init_databases.py", "Acme", "Globex", environment=environment)
+def test_the_example_makes_its_databases_and_serves_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENANTRY_URL", f"sqlite:///{tmp_path}")
+    monkeypatch.setattr(sys, "argv", ["init_databases.py", "Acme", "Globex"])
+    assistant.door.reset()
+    runpy.run_path(str(EXAMPLE / "init_databases.py"), run_name="__main__")
+    told = capsys.readouterr().out
     assert "This password is shown once" in told
     assert told.endswith("Acme: company 1\nGlobex: company 2\n")
-    assert run("-c", "import app; print(len(app.assistant.companies.list()))", environment=environment) == "2\n"
+    monkeypatch.setattr(sys, "argv", ["add_sample_data.py"])
+    runpy.run_path(str(EXAMPLE / "add_sample_data.py"), run_name="__main__")
+    assert "company-3: 63 of 63 rows added" in capsys.readouterr().out
+    served = runpy.run_path(str(EXAMPLE / "app.py"))
+    assert [company.id for company in served["assistant"].companies.list()] == [1, 2, 3]
+    assert served["app"].title == "Assistant"
+    assistant.door.reset()
+    served["tenancy"].close()
