@@ -96,6 +96,7 @@ EXAMPLES: dict[str, Any] = {
     "table": "tickets",
     "target": "head",
     "task": "shop.remind",
+    "told": "orders (sync): core: another tenant's rows are read.",
     "tenant": uuid.UUID(int=7),
     "topic": "ticket.created",
     "use": "sorted",

@@ -166,6 +166,7 @@ from tenantry.errors.restores import (
     TablesLeftOut,
     TablesUnlike,
 )
+from tenantry.errors.searching import SearchNotReady, SearchTextRefused
 from tenantry.errors.secrets import SecretRefused, SecretUnreadable
 from tenantry.errors.sessions import (
     ConnectionBudgetExhausted,
@@ -196,6 +197,7 @@ from tenantry.errors.tenants import (
     TenantSuspended,
     TenantUnavailable,
 )
+from tenantry.errors.testing import LeaksFound, RebindRefused, RowUnknown, UndoRefused
 from tenantry.errors.vectors import SearchRefused, VectorRefused
 from tenantry.errors.web import TenantsDisagree
 
@@ -282,6 +284,7 @@ __all__ = [
     "JobTenantMissing",
     "JobTenantsDisagree",
     "KillSwitchActive",
+    "LeaksFound",
     "LifecycleError",
     "LogInHeld",
     "LogInRefused",
@@ -317,19 +320,23 @@ __all__ = [
     "QuotaExceeded",
     "RateLimited",
     "RatesUnavailable",
+    "RebindRefused",
     "RecordNotFound",
     "RestoreRefused",
     "RestoreUnequal",
     "RevisionUnknown",
     "RowNotInSession",
     "RowRefused",
+    "RowUnknown",
     "RunClosed",
     "RunInProgress",
     "RunUnknown",
     "ScheduleUnknown",
     "ScopeRefused",
     "ScriptRefused",
+    "SearchNotReady",
     "SearchRefused",
+    "SearchTextRefused",
     "SecretRefused",
     "SecretUnreadable",
     "ServerExists",
@@ -368,6 +375,7 @@ __all__ = [
     "TooManyStatements",
     "TransactionBudgetExceeded",
     "TransactionModeRefused",
+    "UndoRefused",
     "UnknownField",
     "UnsafeLogin",
     "UpsertRefused",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import MetaData
@@ -86,6 +87,21 @@ class Servers:
         self._servers[name] = server
         self._strategies |= {(name, strategy.isolation): strategy for strategy in _strategies(server)}
         return server
+
+    @contextmanager
+    def standing_in(
+        self, url: str | URL, *, owner_url: str | None, operator_url: str | None, platform_url: str | None
+    ) -> Iterator[None]:
+        """Has one other server, as ``main``, stand in for all that are known, until the block ends; for tests."""
+        kept = self._servers, self._strategies
+        self._servers, self._strategies = {}, {}
+        try:
+            self.add(MAIN, url, owner_url=owner_url, operator_url=operator_url, platform_url=platform_url)
+            yield
+        finally:
+            for server in self.all():
+                server.engines.close()
+            self._servers, self._strategies = kept
 
     def get(self, name: str) -> Server:
         """Returns the server of that name.
