@@ -37,9 +37,17 @@ def pack(request: pytest.FixtureRequest, postgres: Any, tmp_path: Path) -> Itera
 
 @pytest.mark.ledger("S1-009", "S1-055", "S1-057", "S1-067")
 def test_homes_that_were_migrated_and_homes_that_were_made_are_alike(pack: Meetings) -> None:
+    assert_alike(pack, ["schema" if pack.tenancy.servers.main.kind == "postgresql" else "database"])
+
+
+@pytest.mark.soak
+def test_so_are_homes_of_all_kinds(pack: Meetings) -> None:
+    assert_alike(pack, ["schema", "database"] if pack.tenancy.servers.main.kind == "postgresql" else ["database"])
+
+
+def assert_alike(pack: Meetings, isolations: Sequence[str]) -> None:
     tenancy, fleet = pack.tenancy, Fleet(pack.tenancy)
     assert fleet.upgrade().run.state == "done"
-    isolations = ("schema", "database") if tenancy.servers.main.kind == "postgresql" else ("database",)
     old = _made(pack, "old", isolations)
     fleet.downgrade("0001")
     fleet.downgrade("base")

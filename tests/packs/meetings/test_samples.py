@@ -48,7 +48,7 @@ FILES = {
 }
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.soak), "sqlite"])
 def pack(request: pytest.FixtureRequest, postgres: Any, tmp_path: Path) -> Iterator[Meetings]:
     if request.param == "sqlite":
         made = Meetings(Tenancy(f"sqlite:///{tmp_path / 'data'}", models=MeetingsBase))
