@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
+from tenantry.doctor import searches
 from tenantry.doctor.scene import Scene, holders, in_order, named
 from tenantry.doctor.snapshot import PUBLIC, Function, Relation
 from tenantry.isolation.fencing_names import FUNCTIONS, NOTE_PREFIX, SCHEMA
@@ -64,11 +65,17 @@ def _invoker(view: Relation) -> bool:
 
 
 def _judge_functions(scene: Scene) -> Iterator[Finding]:
+    searching = searches.allowed(scene)
     for function in sorted(scene.snapshot.functions, key=lambda function: function.signature):
+        if function.signature in searching:
+            continue
         title = scene.title(function.signature)
         known = (function.schema == CATALOG_SCHEMA and scene.holds_catalog) or _is_of_fence(function)
         pin = f"ALTER FUNCTION {function.signature} SET search_path = pg_catalog, pg_temp;"
-        if not known:
+        if fix := searches.fix_of(scene, function):
+            message = "It passes the wall for a search, and is not the function that install() makes."
+            yield Finding("D503", title, message, fix)
+        elif not known:
             message = "It runs with its owner's rights, whoever calls it, so its text decides who sees what."
             yield Finding("D503", title, message, f"ALTER FUNCTION {function.signature} SECURITY INVOKER;")
         elif not function.pinned:

@@ -58,6 +58,7 @@ CODES: Final = MappingProxyType(
         "D506": "an extension or language reaches past the wall",
         "D507": "large objects, which no wall covers, exist",
         "D508": "an extension that install() makes is missing, or stands in another schema",
+        "D509": "a table that is searched lacks what its search needs, or has something else in its place",
         "D601": "a placement stands without a tenant",
         "D602": "a tenant stands without its placement",
         "D603": "a placement kept ready is not there",

@@ -21,6 +21,7 @@ from tenantry.doctor import (
     orphans,
     placements,
     questions,
+    searches,
     versions,
     walls,
 )
@@ -179,6 +180,7 @@ def _judge_database(ward: Ward, scene: Scene) -> Iterator[Finding]:
     yield from fences.judge(scene)
     yield from keys.judge(scene)
     yield from bypasses.judge(scene)
+    yield from searches.judge(scene)
     yield from extensions.judge(scene)
     yield from orphans.judge(scene, ward.counter)
 

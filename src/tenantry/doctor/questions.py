@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from tenantry.isolation.appending import TRIGGER, TRUNCATION
+from tenantry.isolation.searching import COLUMN
 
 _OURS: Final = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
 
@@ -112,10 +113,19 @@ where d.refclassid = 'pg_class'::regclass and d.refobjid <> r.ev_class
 """
 
 FUNCTIONS: Final = f"""
-select n.nspname::text as schema, p.oid::regprocedure::text as signature,
-       exists(select 1 from unnest(p.proconfig) as s(setting) where s.setting like 'search_path=%') as pinned
-from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+select n.nspname::text as schema, p.oid::regprocedure::text as signature, p.proname::text as name,
+       pg_get_userbyid(p.proowner)::text as owner, l.lanname::text as language, p.prosrc as body,
+       coalesce(p.proconfig, '{{}}')::text[] as settings,
+       array(select distinct coalesce(r.rolname, 'public')::text
+             from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+             left join pg_roles r on r.oid = a.grantee order by 1) as callers
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
 where p.prosecdef and {_OURS} and not {_of_extension("pg_proc", "p.oid")}
+"""
+
+SEARCHED: Final = f"""
+select attrelid::bigint as relation, coalesce(col_description(attrelid, attnum), '') as comment
+from pg_attribute where attname = '{COLUMN}' and attgenerated = 's' and not attisdropped
 """
 
 SCHEMA_CREATORS: Final = f"""

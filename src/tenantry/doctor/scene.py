@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 
 from tenantry.catalog.tables import CATALOG_SCHEMA
 from tenantry.doctor.snapshot import PUBLIC, Policy, Relation, Snapshot
+from tenantry.isolation.searching import plan_of
 from tenantry.isolation.wall import POLICY, context, quote
 from tenantry.models import SHARED_SCHEMA, TENANT_COLUMN, Ownership, is_append_only, owned_tables
 from tenantry.settings import Config
 
+_WALLED: Final = (Ownership.TENANT, Ownership.RECORD)
 PHYSICAL: Final = re.compile(r"t_[0-9a-f]{32}")
 
 
@@ -60,6 +62,11 @@ class Scene:
         """The names of those whose rows stay as they were written."""
         tables = owned_tables(self.metadata, Ownership.TENANT, Ownership.RECORD)
         return frozenset(table.name for table in filter(is_append_only, tables))
+
+    @cached_property
+    def searched(self) -> Mapping[str, Table]:
+        """The tables of the models that are searched, by name."""
+        return {table.name: table for table in owned_tables(self.metadata, *_WALLED) if plan_of(table) is not None}
 
     @cached_property
     def walled(self) -> Mapping[int, Relation]:

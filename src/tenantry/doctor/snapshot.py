@@ -106,11 +106,21 @@ class TenantColumn:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A SECURITY DEFINER function."""
+    """A SECURITY DEFINER function; *callers* are those who may run it, its owner among them."""
 
     schema: str
     signature: str
-    pinned: bool
+    name: str
+    owner: str
+    language: str
+    body: str
+    settings: list[str]
+    callers: list[str]
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it finds names by a search path of its own."""
+        return any(setting.startswith("search_path=") for setting in self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,7 @@ class Snapshot:
     parents: Mapping[int, set[int]]
     views: Mapping[int, set[int]]
     functions: list[Function]
+    searched: Mapping[int, str]
     schemas: frozenset[str]
     schema_creators: list[tuple[str, str]]
     database_grants: Mapping[str, list[str]]
@@ -177,6 +188,7 @@ def take(connection: Connection, watched: Iterable[str]) -> Snapshot:
         parents=_sets(reader.rows(questions.CHILDREN)),
         views=_sets(reader.rows(questions.VIEWS)),
         functions=reader.all(questions.FUNCTIONS, Function),
+        searched={row.relation: row.comment for row in reader.rows(questions.SEARCHED)},
         schemas=frozenset(row[0] for row in reader.rows(questions.SCHEMAS)),
         schema_creators=[tuple(row) for row in reader.rows(questions.SCHEMA_CREATORS)],
         database_grants={row.grantee: row.privileges for row in reader.rows(questions.DATABASE_GRANTS)},

@@ -10,6 +10,7 @@ from sqlalchemy import MetaData
 
 from tenantry.isolation.ddl import create_statements
 from tenantry.isolation.marks import noting_statements
+from tenantry.isolation.searching import search_statements
 from tenantry.isolation.stamps import stamp_statements
 from tenantry.isolation.wall import (
     EXTENSIONS_SCHEMA,
@@ -46,6 +47,7 @@ class Blueprint:
             [
                 *create_statements(self.metadata, own, "postgresql"),
                 *new_tables_statements(own, self.config, self.capabilities),
+                *(line for table in own for line in search_statements(table, self.config)),
                 *stamp_statements(self.head, closed_to=closed_roles(self.config)),
             ]
         )

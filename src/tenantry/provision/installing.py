@@ -12,6 +12,7 @@ from tenantry.errors import ModelsRefused
 from tenantry.isolation.control import Control
 from tenantry.isolation.ddl import create_statements
 from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.searching import search_statements
 from tenantry.isolation.servers import MAIN, Server, Servers
 from tenantry.isolation.sqlite import CATALOG, SqliteServer
 from tenantry.isolation.stamps import VERSION_TABLE, stamp_statements
@@ -124,7 +125,9 @@ def _unkeyed(server: PostgresServer) -> set[str]:
 
 
 def _walls(server: PostgresServer, capabilities: Capabilities, tables: list[Table]) -> Iterable[str]:
-    return (line for table in tables for line in table_statements(table, server.config, capabilities))
+    for table in tables:
+        yield from table_statements(table, server.config, capabilities)
+        yield from search_statements(table, server.config)
 
 
 def _install_sqlite(server: SqliteServer, scripts: Scripts) -> None:

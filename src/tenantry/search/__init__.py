@@ -1,0 +1,5 @@
+"""Full-text search and search for what is written alike, inside one tenant: behind the wall, and by indexes."""
+
+from tenantry.search.core import Found, Search
+
+__all__ = ["Found", "Search"]
