@@ -12,7 +12,19 @@ from typing import Final
 import psycopg
 import sqlalchemy
 
-from bench import archives, auditing, costs, fairness, files, limits, migrations, observing, provisioning, sessions
+from bench import (
+    archives,
+    auditing,
+    costs,
+    fairness,
+    files,
+    limits,
+    migrations,
+    observing,
+    provisioning,
+    searching,
+    sessions,
+)
 from bench.stage import stage
 
 Options = argparse.Namespace
@@ -64,11 +76,17 @@ def _archives(options: Options) -> None:
     archives.report(10_000 if few else 100_000, 3 if few else 7, large=200_000 if few else 2_000_000)
 
 
+def _search(options: Options) -> None:
+    few = options.rounds < 1000
+    searching.report(options.documents or (50_000 if few else 1_000_000), 11 if few else 31)
+
+
 # Each part stands alone: python -m bench --only files
 PARTS: Final[dict[str, Callable[[Options], None]]] = {
     "archives": _archives,
     "auditing": _auditing,
     "observing": _observing,
+    "search": _search,
     "sessions": _sessions,
     "files": _files,
     "provisioning": _provisioning,
@@ -93,6 +111,7 @@ def _options() -> Options:
     parser.add_argument("--only", choices=PARTS, help="one part alone")
     parser.add_argument("--rounds", type=int, default=2000, help="turns of each contestant")
     parser.add_argument("--schemas", type=int, default=1000, help="schemas, or files, in turn")
+    parser.add_argument("--documents", type=int, help="documents to search among, a million unless it is quick")
     parser.add_argument("--quick", action="store_true", help="200 rounds, 50 schemas")
     parser.add_argument("--peers", type=Path, default=Path("build/peer"), help="where the peer's environment is made")
     options = parser.parse_args()

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import REAL, ColumnElement, Enum, String, Subquery, Table, column, func, literal, select
+from sqlalchemy import (
+    REAL,
+    ColumnElement,
+    Enum,
+    Integer,
+    Select,
+    String,
+    Subquery,
+    Table,
+    bindparam,
+    column,
+    func,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapper, class_mapper
 
@@ -71,6 +84,7 @@ class Search(Generic[M]):
         self.plan = _plan(self.table, columns, similar, language)
         _note(tenancy, self.table, self.plan)
         self._key = self._attribute(key_of(self.table))
+        self._pages: dict[str, Select[Any]] = {}
 
     def __repr__(self) -> str:
         return f"Search({self.model.__name__}, columns={list(self.plan.columns)})"
@@ -108,7 +122,8 @@ class Search(Generic[M]):
         if rank is None:
             return []
         found = select(self.model, rank.label("rank")).where(rank > 0, *where)
-        return self._rows(session, found.order_by(rank.desc(), self._key).offset(offset).limit(limit))
+        page = found.order_by(rank.desc(), self._key).offset(offset).limit(limit)
+        return [Found(row, float(fits)) for row, fits in session.execute(page)]
 
     def similar(
         self,
@@ -154,22 +169,38 @@ class Search(Generic[M]):
         where: Sequence[ColumnElement[bool]],
     ) -> list[Found[M]]:
         """Asks a function of the wall's, and for more where too few of its keys are rows that are wanted."""
-        function, most = named(prefix, self.table.name), limit + offset
+        found = self._paged(prefix).where(*where) if where else self._paged(prefix)
+        most = limit + offset
         while True:
-            hits = _hits(function, self._key.type, text, most)
-            found = select(self.model, hits.c.rank).join(hits, self._key == hits.c.id).where(*where)
-            page = found.order_by(hits.c.rank.desc(), self._key).offset(offset).limit(limit)
-            rows = self._rows(session, page)
-            if len(rows) == limit or self._count(session, hits) < most:
-                return rows
+            given = {"wanted": text, "most": most, "page": limit, "skipped": offset}
+            rows = self._answers(session, found, given)
+            hits = rows[0][2] if rows else most
+            if len(rows) == limit or hits < most or most > self._count(session, prefix, given):
+                return [Found(row, float(rank)) for row, rank, _ in rows]
             most *= _WIDER
 
-    def _count(self, session: TenantSession, hits: Subquery) -> int:
-        return int(session.execute(select(func.count()).select_from(hits)).scalar_one())
+    def _paged(self, prefix: str) -> Select[Any]:
+        """Returns the question for a page of rows, made once: it is all of Python that a search costs."""
+        if prefix not in self._pages:
+            hits = self._hits(prefix)
+            found = select(self.model, hits.c.rank, hits.c.hits).join(hits, self._key == hits.c.id)
+            page = found.order_by(hits.c.rank.desc(), self._key).limit(bindparam("page", type_=Integer()))
+            self._pages[prefix] = page.offset(bindparam("skipped", type_=Integer()))
+        return self._pages[prefix]
 
-    def _rows(self, session: TenantSession, found: Any) -> list[Found[M]]:
+    def _hits(self, prefix: str) -> Subquery:
+        called: Callable[..., Any] = getattr(func, named(prefix, self.table.name))
+        asked = called(bindparam("wanted", type_=String()), bindparam("most", type_=Integer()))
+        found = asked.table_valued(column("id", self._key.type), column("rank", REAL()))
+        return select(found.c.id, found.c.rank, func.count().over().label("hits")).subquery("hits")
+
+    def _count(self, session: TenantSession, prefix: str, given: Mapping[str, Any]) -> int:
+        counted = select(func.count()).select_from(self._hits(prefix))
+        return int(self._answers(session, counted, {name: given[name] for name in ("wanted", "most")})[0][0])
+
+    def _answers(self, session: TenantSession, asked: Select[Any], given: Mapping[str, Any]) -> Sequence[Any]:
         try:
-            return [Found(row, float(rank)) for row, rank in session.execute(found)]
+            return session.execute(asked, given).all()
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != _NO_FUNCTION:
                 raise
@@ -177,12 +208,6 @@ class Search(Generic[M]):
 
     def _attribute(self, name: str) -> Any:
         return self._mapper.get_property_by_column(self.table.c[name]).class_attribute
-
-
-def _hits(function: str, key: Any, text: str, most: int) -> Subquery:
-    called: Callable[..., Any] = getattr(func, function)
-    asked = called(literal(text, String()), most).table_valued(column("id", key), column("rank", REAL()))
-    return select(asked.c.id, asked.c.rank).subquery("hits")
 
 
 def _check(text: str, limit: int, offset: int) -> None:
