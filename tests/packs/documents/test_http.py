@@ -65,6 +65,7 @@ def named(client: Client, title: str) -> str:
     )
 
 
+@pytest.mark.ledger("S2-047")
 def test_documents_are_listed_with_their_number(office: Office) -> None:
     ann = office.client()
     found = ann("GET", "/documents", params={"limit": 2, "order_by": "title", "status": "published"})
@@ -78,6 +79,7 @@ def test_documents_are_listed_with_their_number(office: Office) -> None:
     ann("GET", "/documents", 422, params={"limit": 0})
 
 
+@pytest.mark.ledger("S2-029", "S2-030")
 def test_a_document_from_its_beginning_to_its_archive(office: Office) -> None:
     ann = office.client()
     made = ann("POST", "/documents", 201, json={"title": "Paper", "content": "old", "metadata": {"pages": 1}})
@@ -110,6 +112,7 @@ def test_a_document_from_its_beginning_to_its_archive(office: Office) -> None:
     ann("DELETE", path, 204)
 
 
+@pytest.mark.ledger("S2-034", "S2-035")
 def test_topics_and_lines(office: Office) -> None:
     ann = office.client()
     island, charter = named(ann, "Island"), named(ann, "Charter")

@@ -96,6 +96,7 @@ def test_versions(desk: Desk, repository: Any, keys: dict[str, uuid.UUID]) -> No
         repository.get_version(key, 9)
 
 
+@pytest.mark.ledger("S2-030")
 def test_a_document_made_without_the_repository_keeps_its_first_version_too(
     desk: Desk, repository: Any, keys: Any
 ) -> None:
@@ -129,6 +130,7 @@ def test_lists_by_organisation_owner_status_and_topic(desk: Desk, repository: An
     assert ({topic.name for topic in details.topics}, details.owner.display_name) == ({"Money", "Plans"}, "acme")
 
 
+@pytest.mark.ledger("S2-038", "S2-055")
 def test_search_text_stands_for_itself(repository: Any) -> None:
     assert titles(repository.search("CHARTER")) == ["Roadmap", "Charter"]
     assert titles(repository.search("100%")) == ["Budget"]
@@ -137,6 +139,7 @@ def test_search_text_stands_for_itself(repository: Any) -> None:
     assert titles(repository.search("charter", limit=1, offset=1)) == ["Charter"]
 
 
+@pytest.mark.ledger("S2-032", "S2-035", "S2-037")
 def test_topics(desk: Desk, keys: dict[str, uuid.UUID]) -> None:
     topics = desk.repository("TopicRepository")
     assert topics.get_by_name("Money").id == keys["Money"]
@@ -149,6 +152,7 @@ def test_topics(desk: Desk, keys: dict[str, uuid.UUID]) -> None:
         topics.unassign(keys["Budget"], keys["Money"])
 
 
+@pytest.mark.ledger("S2-027", "S2-028", "S2-031", "S2-037")
 def test_users_the_organisation_and_summaries(desk: Desk, keys: dict[str, uuid.UUID]) -> None:
     users, summaries = desk.repository("UserRepository"), desk.repository("SummaryRepository")
     assert desk.repository("OrganizationRepository").get_own().name == "acme"
@@ -185,12 +189,14 @@ def test_related_documents_the_nearest_first(repository: Any, keys: dict[str, uu
             repository.find_related(keys["Charter"], depth)
 
 
+@pytest.mark.ledger("S2-038")
 def test_what_is_deleted_is_related_to_nothing(repository: Any, keys: dict[str, uuid.UUID]) -> None:
     repository.delete(keys["Budget"])
     assert "Budget" not in titles(repository.find_related(keys["Charter"], 2))
     assert titles(repository.find_by_topic(keys["Money"])) == ["Charter"]
 
 
+@pytest.mark.ledger("S2-033", "S2-034", "S2-038")
 def test_the_ways_of_the_graph(desk: Desk, keys: dict[str, uuid.UUID]) -> None:
     nodes = desk.repository("GraphNodeRepository")
     at = {title: nodes.of_document(keys[title])[0].id for title in ("Charter", "Budget", "Minutes", "Annex")}
@@ -218,6 +224,7 @@ def test_the_ways_of_the_graph(desk: Desk, keys: dict[str, uuid.UUID]) -> None:
     assert "Minutes" not in {node.label for node in nodes.neighbours(at["Budget"])}
 
 
+@pytest.mark.ledger("S2-034")
 def test_lines_are_drawn_once_and_lead_both_ways_where_they_are_not_directed(desk: Desk, keys: Any) -> None:
     lines, nodes = desk.repository("GraphRelationshipRepository"), desk.repository("GraphNodeRepository")
     island, charter = (desk.repository("DocumentRepository").get(keys[title]) for title in ("Island", "Charter"))

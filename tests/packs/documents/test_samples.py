@@ -36,6 +36,7 @@ def tenancy(tmp_path: Path) -> Any:
     made.close()
 
 
+@pytest.mark.ledger("S2-012", "S2-069")
 def test_generated_ones_are_the_same_each_time_and_loaded_once(tenancy: Tenancy) -> None:
     found = samples.generated(tenants=2, rows=12)
     assert found == samples.generated(tenants=2, rows=12)
@@ -98,6 +99,7 @@ def write_files(directory: Path) -> Path:
     return directory
 
 
+@pytest.mark.ledger("S2-012")
 def test_what_the_files_say(tenancy: Tenancy, tmp_path: Path) -> None:
     found = samples.read(write_files(tmp_path))
     assert [sample.slug for sample in found] == ["peps-core", "peps-packaging", "us-speeches"]

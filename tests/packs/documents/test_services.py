@@ -60,6 +60,7 @@ def analyse(content: Content) -> Analysis:
     return Analysis(summary="abc", agent_name="reader", topics={"Letters": 0.8}, prompt_tokens=3)
 
 
+@pytest.mark.ledger("S2-031", "S2-055")
 def test_a_document_is_processed_published_and_archived(at: tuple[Documents, str]) -> None:
     pack, slug = at
     key = drafted(pack, slug)
@@ -108,6 +109,7 @@ def test_what_fails_is_a_draft_again_and_leaves_nothing_but_its_record(at: tuple
         pack.editing.delete(session, key)
 
 
+@pytest.mark.ledger("S2-030", "S2-043")
 def test_what_was_changed_meanwhile_is_not_published(at: tuple[Documents, str]) -> None:
     pack, slug = at
     key = drafted(pack, slug)
@@ -124,6 +126,7 @@ def test_what_was_changed_meanwhile_is_not_published(at: tuple[Documents, str]) 
         pack.editing.delete(session, key)
 
 
+@pytest.mark.ledger("S2-082")
 def test_of_two_that_begin_one_does(at: tuple[Documents, str]) -> None:
     pack, slug = at
     key = drafted(pack, slug)
@@ -199,6 +202,7 @@ def test_what_was_deleted_long_ago_goes_for_good(at: tuple[Documents, str]) -> N
         assert pack.documents(session).count() == 6
 
 
+@pytest.mark.ledger("S2-042")
 @pytest.mark.parametrize("place", [Place("postgresql-rows", "asyncpg"), Place("sqlite-file", "aiosqlite")], ids=str)
 def test_processing_awaited(ground: Ground, place: Place) -> None:
     pack, slug = ground.pack(place), f"acme-{place.cell}"
