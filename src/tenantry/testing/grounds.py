@@ -38,11 +38,11 @@ class Ground:
     ) -> None:
         self.tenancy = tenancy
         self.doors = dict(doors or doors_of(tenancy))
-        filled = owned_tables(tenancy.metadata, Ownership.TENANT, Ownership.RECORD)
-        self.tables = [table for table in filled if tables is None or table in tables]
+        walled = owned_tables(tenancy.metadata, Ownership.TENANT, Ownership.RECORD)
+        self.tables = [table for table in walled if tables is None or table in tables]
         self._isolation, self._known = isolation, known or {}
         self._runner = asyncio.Runner()
-        self.a, self.b = (self._side(name, filled) for name in ("alfa", "bravo"))
+        self.a, self.b = (self._side(name) for name in ("alfa", "bravo"))
 
     @property
     def sqlite(self) -> bool:
@@ -84,12 +84,12 @@ class Ground:
         async with tenancy.aio.session(tenant) as session:
             return await session.run_sync(lambda inner: _attempted(inner, work))
 
-    def _side(self, name: str, tables: list[Table]) -> Side:
+    def _side(self, name: str) -> Side:
         slug = f"{name}-{secrets.token_hex(4)}"
         made = self.tenancy.tenants.create(slug, isolation=self._isolation)
         side = Side(slug, made.id, known=self._known)
         with self.tenancy.transaction(side.id) as session:
-            side.fill(session, tables)
+            side.fill(session, self.tables)
         return side
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.types import (
     Date,
     DateTime,
     Enum,
+    Float,
     Integer,
     Interval,
     LargeBinary,
@@ -52,12 +53,13 @@ class Side:
     known: Known = field(default_factory=dict)
 
     def fill(self, session: Session, tables: list[Table]) -> None:
-        """Adds a row to each table, those referred to first.
+        """Adds a row to each table that has none, those referred to first.
 
         Raises: RowUnknown for a column of which nothing tells what it takes.
         """
         for table in tables:
-            self.add(session, table)
+            if table.name not in self.rows:
+                self.add(session, table)
 
     def add(self, session: Session, table: Table, **values: Any) -> dict[str, Any]:
         """Adds one row, which refers to those that are there, and returns all of it.
@@ -114,13 +116,14 @@ def new_row(table: Table, side: Side) -> dict[str, Any]:
 
 def fresh_key(table: Table) -> dict[str, Any]:
     """Returns another key than those of the rows that are there."""
-    makes: dict[Any, Callable[[], Any]] = {
-        Uuid: uuid.uuid4,
-        Integer: lambda: 1_000_000 + secrets.randbelow(1_000_000),
-        String: lambda: secrets.token_hex(5),
+    makes: dict[Any, Callable[[Any], Any]] = {
+        Uuid: lambda _: uuid.uuid4(),
+        Integer: lambda _: 1_000_000 + secrets.randbelow(1_000_000),
+        String: lambda kind: secrets.token_hex(5)[: kind.length],
     }
-    keys = [column for column in table.primary_key if column.name != TENANT_COLUMN and not column.foreign_keys]
-    return {key.name: next(make() for kind, make in makes.items() if isinstance(plain(key), kind)) for key in keys}
+    keys = {each.name: plain(each) for each in table.primary_key if not each.foreign_keys}
+    keys.pop(TENANT_COLUMN, None)
+    return {name: next(makes[kind](held) for kind in makes if isinstance(held, kind)) for name, held in keys.items()}
 
 
 def plain(column: Column[Any]) -> Any:
@@ -180,6 +183,7 @@ _MAKES: Final[dict[Any, Callable[[Side], Any]]] = {
     Time: lambda _: NOW.time(),
     Interval: lambda _: datetime.timedelta(hours=1),
     Integer: lambda _: 1,
+    Float: lambda _: 0.5,
     Numeric: lambda _: 1,
     LargeBinary: lambda side: side.mark.encode(),
     ARRAY: lambda _: [],
