@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, overload
 
-from tenantry.errors import ConfigurationError, ExtraMissing, InvalidIdempotencyKey
+from tenantry.errors import ConfigurationError, ExtraMissing, InvalidIdempotencyKey, TenantRequired
 from tenantry.idempotency.core import Call, Idempotency
 from tenantry.limits.rates import Rates
 from tenantry.limits.rules import Decision, Rule
@@ -191,12 +191,15 @@ def rate_limit(
 def permitted(permission: str) -> "Callable[..., Awaitable[Actor]]":
     """Makes the dependency that lets a request in whose token holds a permission, such as ``tickets:read``.
 
-    Raises: in a request PermissionDenied.
+    Raises: in a request TenantRequired where nobody says who they are, PermissionDenied.
     """
     from tenantry.access import require  # noqa: PLC0415  # needs an extra of its own
 
     async def check(connection: HTTPConnection) -> "Actor":
-        return require(context_of(connection.scope).claims, permission)
+        claims = context_of(connection.scope).claims
+        if claims is None:
+            raise TenantRequired
+        return require(claims, permission)
 
     return check
 

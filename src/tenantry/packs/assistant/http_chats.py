@@ -11,18 +11,7 @@ from tenantry.packs.assistant.aio import (
     AsyncConversationRepository,
     AsyncMessageRepository,
 )
-from tenantry.packs.assistant.http_common import (
-    ADMINISTERS,
-    CREATED,
-    NO_CONTENT,
-    Id,
-    Limit,
-    Offset,
-    may,
-    person,
-    reading,
-    writing,
-)
+from tenantry.packs.assistant.http_common import ADMINISTERS, CREATED, NO_CONTENT, Id, person
 from tenantry.packs.assistant.models_chats import Conversation
 from tenantry.packs.assistant.pack import Assistant
 from tenantry.packs.assistant.schemas import (
@@ -37,11 +26,12 @@ from tenantry.packs.assistant.schemas import (
 )
 from tenantry.packs.assistant.users import Person
 from tenantry.session.aio import AsyncTenantSession
+from tenantry.web.routes import Limit, Offset, may, reading_of, writing_of
 
 
 def conversations(routes: APIRouter, pack: Assistant, _: Access) -> None:
     """Adds the routes about conversations; who does not administer the company sees their own."""
-    read, write, asks = reading(pack), writing(pack), person(pack)
+    read, write, asks = reading_of(pack.tenancy), writing_of(pack.tenancy), person(pack)
 
     @routes.get("/conversations", dependencies=may("conversations:read"), tags=["conversations"])
     async def list_conversations(
@@ -96,7 +86,7 @@ def conversations(routes: APIRouter, pack: Assistant, _: Access) -> None:
 
 def messages(routes: APIRouter, pack: Assistant, _: Access) -> None:
     """Adds the routes by which questions and answers come to a conversation."""
-    write, asks = writing(pack), person(pack)
+    write, asks = writing_of(pack.tenancy), person(pack)
 
     @routes.post(
         "/conversations/{conversation_id}/messages",
@@ -127,7 +117,7 @@ def messages(routes: APIRouter, pack: Assistant, _: Access) -> None:
 
 def agents(routes: APIRouter, pack: Assistant, _: Access) -> None:
     """Adds the route about what the agents did."""
-    read, asks = reading(pack), person(pack)
+    read, asks = reading_of(pack.tenancy), person(pack)
 
     @routes.get("/messages/{message_id}/steps", dependencies=may("agents:read"), tags=["conversations"])
     async def list_steps(

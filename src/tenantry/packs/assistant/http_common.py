@@ -4,7 +4,7 @@ import dataclasses
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Path, Query
+from fastapi import Depends, Path
 from starlette.requests import HTTPConnection
 
 from tenantry.access import Claims
@@ -12,32 +12,14 @@ from tenantry.errors import PermissionDenied, TenantRequired
 from tenantry.packs.assistant.pack import Assistant
 from tenantry.packs.assistant.users import Person
 from tenantry.web.context import context_of
-from tenantry.web.dependencies import permitted, tenant_session, tenant_transaction
+from tenantry.web.routes import may
 
-Limit = Annotated[int, Query(ge=1, le=200)]
-Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
 Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 CREATED: Final = HTTPStatus.CREATED
 NO_CONTENT: Final = HTTPStatus.NO_CONTENT
 # Whoever holds it sees all of the company's conversations, and not only their own.
 ADMINISTERS: Final = "admin:access"
-
-
-def may(permission: str) -> list[Any]:
-    """Returns the dependencies of a route that takes a permission."""
-    # Who says nothing of themselves is asked to; who has said is told what they may not.
-    return [Depends(claims_of), Depends(permitted(permission))]
-
-
-def reading(pack: Assistant) -> Any:
-    """Returns the dependency that gives a route a session to read with."""
-    return Depends(tenant_session(pack.tenancy, read_only=True))
-
-
-def writing(pack: Assistant) -> Any:
-    """Returns the dependency that gives a route a session that is committed before the answer."""
-    return Depends(tenant_transaction(pack.tenancy), scope="function")
 
 
 def person(pack: Assistant) -> Any:

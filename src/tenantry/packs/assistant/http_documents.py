@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from tenantry.access import Access
 from tenantry.errors import RecordNotFound
 from tenantry.packs.assistant.aio import AsyncChunkRepository, AsyncDocumentRepository, AsyncLibraryRepository
-from tenantry.packs.assistant.http_common import CREATED, NO_CONTENT, Id, Limit, Offset, may, person, reading, writing
+from tenantry.packs.assistant.http_common import CREATED, NO_CONTENT, Id, person
 from tenantry.packs.assistant.models_documents import Document
 from tenantry.packs.assistant.pack import Assistant
 from tenantry.packs.assistant.schemas import (
@@ -22,11 +22,12 @@ from tenantry.packs.assistant.schemas import (
 )
 from tenantry.packs.assistant.users import Person
 from tenantry.session.aio import AsyncTenantSession
+from tenantry.web.routes import Limit, Offset, may, reading_of, writing_of
 
 
 def documents(routes: APIRouter, pack: Assistant, _: Access) -> None:
     """Adds the routes about a company's documents."""
-    read, write, asks = reading(pack), writing(pack), person(pack)
+    read, write, asks = reading_of(pack.tenancy), writing_of(pack.tenancy), person(pack)
 
     @routes.get("/documents", dependencies=may("documents:read"), tags=["documents"])
     async def list_documents(
@@ -78,7 +79,7 @@ def documents(routes: APIRouter, pack: Assistant, _: Access) -> None:
 
 def library(routes: APIRouter, pack: Assistant, _: Access) -> None:
     """Adds the route about documents for everybody."""
-    read = reading(pack)
+    read = reading_of(pack.tenancy)
 
     @routes.get("/library/{document_id}/chunks", dependencies=may("documents:read"), tags=["documents"])
     async def read_global(document_id: Id, db: Annotated[AsyncTenantSession, read]) -> Listing[ChunkOut]:
@@ -92,7 +93,7 @@ def library(routes: APIRouter, pack: Assistant, _: Access) -> None:
 
 def search(routes: APIRouter, pack: Assistant, _: Access) -> None:
     """Adds the route that finds pieces by what they mean, where the pack has an embedder."""
-    retrieval, read, asks = pack.retrieval, reading(pack), person(pack)
+    retrieval, read, asks = pack.retrieval, reading_of(pack.tenancy), person(pack)
     if retrieval is None:
         return
 
@@ -114,7 +115,7 @@ def search(routes: APIRouter, pack: Assistant, _: Access) -> None:
 
 
 def _chunks(routes: APIRouter, pack: Assistant) -> None:
-    read, asks = reading(pack), person(pack)
+    read, asks = reading_of(pack.tenancy), person(pack)
 
     @routes.get("/documents/{document_id}/chunks", dependencies=may("documents:read"), tags=["documents"])
     async def list_chunks(
@@ -134,7 +135,7 @@ def _chunks(routes: APIRouter, pack: Assistant) -> None:
 
 
 def _processing(routes: APIRouter, pack: Assistant) -> None:
-    write, asks = writing(pack), person(pack)
+    write, asks = writing_of(pack.tenancy), person(pack)
 
     @routes.post("/documents/{document_id}/begin", dependencies=may("documents:update"), tags=["documents"])
     async def begin_processing(

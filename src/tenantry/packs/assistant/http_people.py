@@ -14,17 +14,7 @@ from tenantry.access import Access, TokenPair
 from tenantry.access.permissions import covers
 from tenantry.errors import AccountUnknown, PermissionDenied
 from tenantry.packs.assistant.base import number_of
-from tenantry.packs.assistant.http_common import (
-    CREATED,
-    NO_CONTENT,
-    Id,
-    Limit,
-    Offset,
-    claims_of,
-    may,
-    of_platform,
-    person,
-)
+from tenantry.packs.assistant.http_common import CREATED, NO_CONTENT, Id, claims_of, of_platform, person
 from tenantry.packs.assistant.models_primary import Role, User
 from tenantry.packs.assistant.pack import Assistant
 from tenantry.packs.assistant.schemas import Listing
@@ -45,6 +35,7 @@ from tenantry.packs.assistant.schemas_people import (
 )
 from tenantry.packs.assistant.users import Person
 from tenantry.web.context import context_of
+from tenantry.web.routes import Limit, Offset, may
 
 PUBLIC: Final = ("/auth/login", "/auth/refresh", "/auth/password")
 

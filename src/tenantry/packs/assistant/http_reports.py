@@ -12,7 +12,7 @@ from tenantry.packs.assistant.aio import (
     AsyncSavedReportRepository,
     AsyncTokenUsageRepository,
 )
-from tenantry.packs.assistant.http_common import CREATED, NO_CONTENT, Limit, Offset, may, person, reading, writing
+from tenantry.packs.assistant.http_common import CREATED, NO_CONTENT, person
 from tenantry.packs.assistant.models_reports import SavedReport
 from tenantry.packs.assistant.pack import Assistant
 from tenantry.packs.assistant.schemas import (
@@ -26,11 +26,12 @@ from tenantry.packs.assistant.schemas import (
 )
 from tenantry.packs.assistant.users import Person
 from tenantry.session.aio import AsyncTenantSession
+from tenantry.web.routes import Limit, Offset, may, reading_of, writing_of
 
 
 def reports(routes: APIRouter, pack: Assistant, _: Access) -> None:
     """Adds the routes about the reports that a company keeps."""
-    read, write, asks = reading(pack), writing(pack), person(pack)
+    read, write, asks = reading_of(pack.tenancy), writing_of(pack.tenancy), person(pack)
 
     @routes.get("/reports", dependencies=may("reports:read"), tags=["reports"])
     async def list_reports(
@@ -76,7 +77,7 @@ def reports(routes: APIRouter, pack: Assistant, _: Access) -> None:
 
 def usage(routes: APIRouter, pack: Assistant, _: Access) -> None:
     """Adds the route about what the company used."""
-    read = reading(pack)
+    read = reading_of(pack.tenancy)
 
     @routes.get("/usage", dependencies=may("usage:read"), tags=["usage"])
     async def sum_up(
@@ -96,7 +97,7 @@ def usage(routes: APIRouter, pack: Assistant, _: Access) -> None:
 
 def profile(routes: APIRouter, pack: Assistant, _: Access) -> None:
     """Adds the routes about the company's profile."""
-    read, write = reading(pack), writing(pack)
+    read, write = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
     @routes.get("/profile", dependencies=may("reports:read"), tags=["profile"])
     async def get_profile(db: Annotated[AsyncTenantSession, read]) -> ProfileOut:

@@ -19,19 +19,7 @@ except ImportError as error:
     raise ExtraMissing(module="tenantry.packs.documents.http", extra="web") from error
 
 from tenantry.packs.documents import http_graph
-from tenantry.packs.documents.http_common import (
-    Depth,
-    Limit,
-    Number,
-    Offset,
-    Search,
-    Types,
-    may,
-    page,
-    reading_of,
-    run,
-    writing_of,
-)
+from tenantry.packs.documents.http_common import Depth, Number, Types, page
 from tenantry.packs.documents.schemas import (
     AnalysisIn,
     DiffOut,
@@ -45,6 +33,7 @@ from tenantry.packs.documents.schemas import (
     VersionsOut,
 )
 from tenantry.web import get_tenant_context
+from tenantry.web.routes import Limit, Offset, SearchText, may, reading_of, run, writing_of
 
 _GRAPH = (http_graph.topics, http_graph.links, http_graph.graph, http_graph.people)
 
@@ -59,7 +48,7 @@ def router(pack: Documents, *, prefix: str = "/api") -> APIRouter:
 
 
 def _documents(routes: APIRouter, pack: Documents) -> None:
-    reading, writing = reading_of(pack), writing_of(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
     @routes.get("/documents", dependencies=may("documents:read"), summary="The organisation's documents")
     async def list_documents(
@@ -68,7 +57,7 @@ def _documents(routes: APIRouter, pack: Documents) -> None:
         status: Annotated[list[DocumentStatus] | None, Query()] = None,
         owner_id: uuid.UUID | None = None,
         topic_id: uuid.UUID | None = None,
-        q: Search = "",
+        q: SearchText = "",
         order_by: Order = "-created_at",
         db: AsyncTenantSession = reading,
     ) -> DocumentsOut:
@@ -93,7 +82,7 @@ def _documents(routes: APIRouter, pack: Documents) -> None:
 
 
 def _document(routes: APIRouter, pack: Documents) -> None:
-    reading, writing = reading_of(pack), writing_of(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
     @routes.get("/documents/{document_id}", dependencies=may("documents:read"), summary="One document")
     async def get_document(document_id: uuid.UUID, db: AsyncTenantSession = reading) -> DocumentOut:
@@ -122,7 +111,7 @@ def _document(routes: APIRouter, pack: Documents) -> None:
 
 
 def _versions(routes: APIRouter, pack: Documents) -> None:
-    reading, writing = reading_of(pack), writing_of(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
     base = "/documents/{document_id}/versions"
 
     @routes.get(base, dependencies=may("documents:read"), summary="A document's versions, the latest first")
@@ -163,7 +152,7 @@ def _versions(routes: APIRouter, pack: Documents) -> None:
 
 
 def _processing(routes: APIRouter, pack: Documents) -> None:
-    reading, writing = reading_of(pack), writing_of(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
     base = "/documents/{document_id}"
 
     @routes.post(f"{base}/processing", dependencies=may("documents:update"), summary="Begin to process a document")
@@ -196,7 +185,7 @@ def _processing(routes: APIRouter, pack: Documents) -> None:
 
 
 def _related(routes: APIRouter, pack: Documents) -> None:
-    reading = reading_of(pack)
+    reading = reading_of(pack.tenancy)
 
     @routes.get(
         "/documents/{document_id}/related",

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from tenantry.packs.documents.graph import Direction
-from tenantry.packs.documents.http_common import Depth, Limit, Offset, Types, may, page, reading_of, run, writing_of
+from tenantry.packs.documents.http_common import Depth, Types, page
 from tenantry.packs.documents.models_graph import GraphNode
 from tenantry.packs.documents.pack import Documents
 from tenantry.packs.documents.repositories import OrganizationRepository, UserRepository
@@ -28,11 +28,12 @@ from tenantry.packs.documents.schemas import (
 )
 from tenantry.session.aio import AsyncTenantSession
 from tenantry.session.core import TenantSession
+from tenantry.web.routes import Limit, Offset, may, reading_of, run, writing_of
 
 
 def topics(routes: APIRouter, pack: Documents) -> None:
     """Adds the routes of topics."""
-    reading, writing = reading_of(pack), writing_of(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
     @routes.get("/topics", dependencies=may("topics:read"), summary="The organisation's topics by name")
     async def list_topics(limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading) -> TopicsOut:
@@ -56,7 +57,7 @@ def topics(routes: APIRouter, pack: Documents) -> None:
 
 def links(routes: APIRouter, pack: Documents) -> None:
     """Adds the routes of what documents are about."""
-    reading, writing = reading_of(pack), writing_of(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
     base = "/documents/{document_id}/topics"
 
     @routes.get(base, dependencies=may("documents:read"), summary="What a document is about, the most first")
@@ -89,7 +90,7 @@ def links(routes: APIRouter, pack: Documents) -> None:
 
 def graph(routes: APIRouter, pack: Documents) -> None:
     """Adds the routes of the graph."""
-    reading, writing = reading_of(pack), writing_of(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
     @routes.get("/graph/nodes", dependencies=may("graph:read"), summary="Points of the graph by label")
     async def list_nodes(
@@ -150,7 +151,7 @@ def graph(routes: APIRouter, pack: Documents) -> None:
 
 def people(routes: APIRouter, pack: Documents) -> None:
     """Adds the routes of the organisation and its users."""
-    reading, writing = reading_of(pack), writing_of(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
     @routes.get("/users", dependencies=may("users:read"), summary="The organisation's users by address")
     async def list_users(limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading) -> UsersOut:

@@ -1,7 +1,7 @@
 """The helpdesk's HTTP routes: ``application(tenancy, [router(Helpdesk(tenancy))], …)`` serves them."""
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from tenantry.errors import ExtraMissing, RecordNotFound
 from tenantry.packs.helpdesk.models_knowledge import Article
@@ -46,13 +46,8 @@ from tenantry.packs.helpdesk.schemas import (
     TicketsOut,
     TicketStep,
 )
-from tenantry.web import get_tenant_context, permitted, tenant_session, tenant_transaction
-
-R = TypeVar("R")
-
-Limit = Annotated[int, Query(ge=1, le=200)]
-Offset = Annotated[int, Query(ge=0, le=2**31)]
-Search = Annotated[str, Query(max_length=200, description="Text that a row must hold, whatever its case.")]
+from tenantry.web import get_tenant_context
+from tenantry.web.routes import Limit, Offset, SearchText, may, part, reading_of, run, writing_of
 
 
 def router(pack: Helpdesk, *, prefix: str = "/api") -> APIRouter:
@@ -64,192 +59,178 @@ def router(pack: Helpdesk, *, prefix: str = "/api") -> APIRouter:
     return routes
 
 
-def _reading(pack: Helpdesk) -> Any:
-    return Depends(tenant_session(pack.tenancy, read_only=True))
-
-
-def _writing(pack: Helpdesk) -> Any:
-    return Depends(tenant_transaction(pack.tenancy), scope="function")
-
-
-def _may(permission: str) -> list[Any]:
-    return [Depends(permitted(permission))]
-
-
 def _tickets(routes: APIRouter, pack: Helpdesk) -> None:
-    reading = _reading(pack)
-    writing = _writing(pack)
+    reading = reading_of(pack.tenancy)
+    writing = writing_of(pack.tenancy)
 
-    @routes.get("/tickets", dependencies=_may("tickets:read"), summary="The company's tickets, the latest first")
+    @routes.get("/tickets", dependencies=may("tickets:read"), summary="The company's tickets, the latest first")
     async def list_tickets(
         limit: Limit = 20,
         offset: Offset = 0,
         status: Annotated[list[TicketStatus] | None, Query()] = None,
         priority: Annotated[list[TicketPriority] | None, Query()] = None,
         agent_id: Annotated[Text | None, Query(max_length=100)] = None,
-        q: Search = "",
+        q: SearchText = "",
         order_by: Order = "-created_at",
         db: AsyncTenantSession = reading,
     ) -> TicketsOut:
         given = {"status": status, "priority": priority, "agent__agent_id": agent_id}
         return TicketsOut(
-            **await _run(db, lambda s: _page("tickets", _matching(s, q, given).order_by(order_by), limit, offset))
+            **await run(db, lambda s: _part("tickets", _matching(s, q, given).order_by(order_by), limit, offset))
         )
 
-    @routes.post("/tickets", status_code=201, dependencies=_may("tickets:create"), summary="Open a ticket")
+    @routes.post("/tickets", status_code=201, dependencies=may("tickets:create"), summary="Open a ticket")
     async def create_ticket(new: TicketIn, db: AsyncTenantSession = writing) -> TicketAnswer:
         return TicketAnswer.model_validate(
-            {"ticket": await _run(db, lambda s: pack.tickets.open(s, new.given()).to_dict())}
+            {"ticket": await run(db, lambda s: pack.tickets.open(s, new.given()).to_dict())}
         )
 
 
 def _ticket(routes: APIRouter, pack: Helpdesk) -> None:
-    reading = _reading(pack)
-    writing = _writing(pack)
+    reading = reading_of(pack.tenancy)
+    writing = writing_of(pack.tenancy)
 
-    @routes.get("/tickets/{ticket_id}", dependencies=_may("tickets:read"), summary="One ticket")
+    @routes.get("/tickets/{ticket_id}", dependencies=may("tickets:read"), summary="One ticket")
     async def get_ticket(ticket_id: str, db: AsyncTenantSession = reading) -> TicketAnswer:
-        found = await _run(db, lambda s: TicketRepository(s).get_by_ticket_id(ticket_id).to_dict())
+        found = await run(db, lambda s: TicketRepository(s).get_by_ticket_id(ticket_id).to_dict())
         return TicketAnswer.model_validate({"ticket": found})
 
-    @routes.patch("/tickets/{ticket_id}", dependencies=_may("tickets:update"), summary="Change a ticket's words")
+    @routes.patch("/tickets/{ticket_id}", dependencies=may("tickets:update"), summary="Change a ticket's words")
     async def change_ticket(ticket_id: str, change: TicketChange, db: AsyncTenantSession = writing) -> TicketAnswer:
-        found = await _run(db, lambda s: pack.tickets.change(s, ticket_id, change.given()).to_dict())
+        found = await run(db, lambda s: pack.tickets.change(s, ticket_id, change.given()).to_dict())
         return TicketAnswer.model_validate({"ticket": found})
 
-    @routes.delete(
-        "/tickets/{ticket_id}", status_code=204, dependencies=_may("tickets:delete"), summary="Hide a ticket"
-    )
+    @routes.delete("/tickets/{ticket_id}", status_code=204, dependencies=may("tickets:delete"), summary="Hide a ticket")
     async def delete_ticket(ticket_id: str, db: AsyncTenantSession = writing) -> None:
-        await _run(db, lambda s: pack.tickets.delete(s, ticket_id))
+        await run(db, lambda s: pack.tickets.delete(s, ticket_id))
 
-    @routes.post("/tickets/{ticket_id}/restore", dependencies=_may("tickets:delete"), summary="Bring a ticket back")
+    @routes.post("/tickets/{ticket_id}/restore", dependencies=may("tickets:delete"), summary="Bring a ticket back")
     async def restore_ticket(ticket_id: str, db: AsyncTenantSession = writing) -> TicketAnswer:
-        found = await _run(db, lambda s: pack.tickets.restore(s, ticket_id).to_dict())
+        found = await run(db, lambda s: pack.tickets.restore(s, ticket_id).to_dict())
         return TicketAnswer.model_validate({"ticket": found})
 
 
 def _ticket_steps(routes: APIRouter, pack: Helpdesk) -> None:
-    writing = _writing(pack)
+    writing = writing_of(pack.tenancy)
 
-    @routes.post("/tickets/{ticket_id}/steps", dependencies=_may("tickets:update"), summary="Take a ticket's next step")
+    @routes.post("/tickets/{ticket_id}/steps", dependencies=may("tickets:update"), summary="Take a ticket's next step")
     async def step_ticket(ticket_id: str, step: TicketStep, db: AsyncTenantSession = writing) -> TicketAnswer:
-        found = await _run(db, lambda s: pack.tickets.take(s, ticket_id, step.status).to_dict())
+        found = await run(db, lambda s: pack.tickets.take(s, ticket_id, step.status).to_dict())
         return TicketAnswer.model_validate({"ticket": found})
 
     @routes.post(
-        "/tickets/{ticket_id}/assignment", dependencies=_may("tickets:update"), summary="Give a ticket to an agent"
+        "/tickets/{ticket_id}/assignment", dependencies=may("tickets:update"), summary="Give a ticket to an agent"
     )
     async def assign_ticket(ticket_id: str, to: Assignment, db: AsyncTenantSession = writing) -> TicketAnswer:
-        found = await _run(db, lambda s: pack.tickets.assign(s, ticket_id, to.agent_id).to_dict())
+        found = await run(db, lambda s: pack.tickets.assign(s, ticket_id, to.agent_id).to_dict())
         return TicketAnswer.model_validate({"ticket": found})
 
-    @routes.post("/tickets/{ticket_id}/tags", dependencies=_may("tickets:update"), summary="Tag a ticket")
+    @routes.post("/tickets/{ticket_id}/tags", dependencies=may("tickets:update"), summary="Tag a ticket")
     async def tag_ticket(ticket_id: str, tags: Tags, db: AsyncTenantSession = writing) -> TicketAnswer:
-        found = await _run(db, lambda s: pack.tickets.tag(s, ticket_id, *tags.names).to_dict())
+        found = await run(db, lambda s: pack.tickets.tag(s, ticket_id, *tags.names).to_dict())
         return TicketAnswer.model_validate({"ticket": found})
 
 
 def _conversations(routes: APIRouter, pack: Helpdesk) -> None:
-    reading = _reading(pack)
-    writing = _writing(pack)
+    reading = reading_of(pack.tenancy)
+    writing = writing_of(pack.tenancy)
 
-    @routes.get("/tickets/{ticket_id}/conversations", dependencies=_may("conversations:read"), summary="What was said")
+    @routes.get("/tickets/{ticket_id}/conversations", dependencies=may("conversations:read"), summary="What was said")
     async def list_said(
         ticket_id: str, limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading
     ) -> ConversationsOut:
-        return ConversationsOut(**await _run(db, lambda s: _page("conversations", _said(s, ticket_id), limit, offset)))
+        return ConversationsOut(**await run(db, lambda s: _part("conversations", _said(s, ticket_id), limit, offset)))
 
     @routes.post(
         "/tickets/{ticket_id}/conversations",
         status_code=201,
-        dependencies=_may("conversations:create"),
+        dependencies=may("conversations:create"),
         summary="Say something about a ticket",
     )
     async def say(ticket_id: str, said: ConversationIn, db: AsyncTenantSession = writing) -> ConversationAnswer:
         given = said.given()
-        found = await _run(db, lambda s: pack.tickets.say(s, ticket_id, given.pop("content"), **given).to_dict())
+        found = await run(db, lambda s: pack.tickets.say(s, ticket_id, given.pop("content"), **given).to_dict())
         return ConversationAnswer.model_validate({"conversation": found})
 
-    @routes.get("/conversations", dependencies=_may("conversations:read"), summary="Search what was said")
+    @routes.get("/conversations", dependencies=may("conversations:read"), summary="Search what was said")
     async def search_said(
-        q: Search = "", limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading
+        q: SearchText = "", limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading
     ) -> ConversationsOut:
         def read(session: TenantSession) -> dict[str, Any]:
             found = ConversationRepository(session).query().search(q, "content").order_by("-created_at")
-            return _page("conversations", found, limit, offset)
+            return _part("conversations", found, limit, offset)
 
-        return ConversationsOut(**await _run(db, read))
+        return ConversationsOut(**await run(db, read))
 
 
 def _people(routes: APIRouter, pack: Helpdesk) -> None:
-    reading = _reading(pack)
+    reading = reading_of(pack.tenancy)
 
-    @routes.get("/company", dependencies=_may("companies:read"), summary="The company itself")
+    @routes.get("/company", dependencies=may("companies:read"), summary="The company itself")
     async def get_company(db: AsyncTenantSession = reading) -> CompanyAnswer:
-        return CompanyAnswer.model_validate({"company": await _run(db, _company)})
+        return CompanyAnswer.model_validate({"company": await run(db, _company)})
 
-    @routes.get("/agents", dependencies=_may("agents:read"), summary="The company's agents")
+    @routes.get("/agents", dependencies=may("agents:read"), summary="The company's agents")
     async def list_agents(limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading) -> AgentsOut:
-        agents = await _run(db, lambda s: _page("agents", AgentRepository(s).query().order_by("name"), limit, offset))
+        agents = await run(db, lambda s: _part("agents", AgentRepository(s).query().order_by("name"), limit, offset))
         return AgentsOut(**agents)
 
 
 def _articles(routes: APIRouter, pack: Helpdesk) -> None:
-    reading = _reading(pack)
-    writing = _writing(pack)
+    reading = reading_of(pack.tenancy)
+    writing = writing_of(pack.tenancy)
 
-    @routes.get("/articles", dependencies=_may("articles:read"), summary="Published articles")
+    @routes.get("/articles", dependencies=may("articles:read"), summary="Published articles")
     async def list_articles(
-        q: Search = "", limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading
+        q: SearchText = "", limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading
     ) -> ArticlesOut:
         def read(session: TenantSession) -> dict[str, Any]:
             found = ArticleRepository(session).query().search(q, ["title", "description"])
             published = found.filter_by(status=ArticleStatus.PUBLISHED).order_by("-published_at")
-            return _page("articles", published, limit, offset)
+            return _part("articles", published, limit, offset)
 
-        return ArticlesOut(**await _run(db, read))
+        return ArticlesOut(**await run(db, read))
 
-    @routes.get("/articles/{article_id}", dependencies=_may("articles:read"), summary="Read a published article")
+    @routes.get("/articles/{article_id}", dependencies=may("articles:read"), summary="Read a published article")
     async def read_article(article_id: str, db: AsyncTenantSession = writing) -> ArticleAnswer:
         return ArticleAnswer.model_validate(
-            {"article": await _run(db, lambda s: pack.articles.read(s, article_id).to_dict())}
+            {"article": await run(db, lambda s: pack.articles.read(s, article_id).to_dict())}
         )
 
-    @routes.post("/articles", status_code=201, dependencies=_may("articles:create"), summary="Write an article")
+    @routes.post("/articles", status_code=201, dependencies=may("articles:create"), summary="Write an article")
     async def create_article(new: ArticleIn, db: AsyncTenantSession = writing) -> ArticleAnswer:
-        made = await _run(db, lambda s: ArticleRepository(s).create(Article(**new.given())).to_dict())
+        made = await run(db, lambda s: ArticleRepository(s).create(Article(**new.given())).to_dict())
         return ArticleAnswer.model_validate({"article": made})
 
-    @routes.post("/articles/{article_id}/steps", dependencies=_may("articles:update"), summary="Take its next step")
+    @routes.post("/articles/{article_id}/steps", dependencies=may("articles:update"), summary="Take its next step")
     async def step_article(article_id: str, step: ArticleStep, db: AsyncTenantSession = writing) -> ArticleAnswer:
-        found = await _run(db, lambda s: pack.articles.take(s, article_id, step.status).to_dict())
+        found = await run(db, lambda s: pack.articles.take(s, article_id, step.status).to_dict())
         return ArticleAnswer.model_validate({"article": found})
 
 
 def _objects(routes: APIRouter, pack: Helpdesk) -> None:
-    reading = _reading(pack)
-    writing = _writing(pack)
+    reading = reading_of(pack.tenancy)
+    writing = writing_of(pack.tenancy)
 
-    @routes.get("/objects", dependencies=_may("objects:read"), summary="Search objects of every kind")
+    @routes.get("/objects", dependencies=may("objects:read"), summary="Search objects of every kind")
     async def list_objects(
-        q: Search = "", limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading
+        q: SearchText = "", limit: Limit = 50, offset: Offset = 0, db: AsyncTenantSession = reading
     ) -> ObjectsOut:
         def read(session: TenantSession) -> dict[str, Any]:
             found = IntegratedObjectRepository(session).query().search(q, ["title", "content", "summary"])
-            return _page("objects", found.order_by("-created_at"), limit, offset)
+            return _part("objects", found.order_by("-created_at"), limit, offset)
 
-        return ObjectsOut(**await _run(db, read))
+        return ObjectsOut(**await run(db, read))
 
     @routes.post(
-        "/tickets/{ticket_id}/object", dependencies=_may("objects:create"), summary="Bring a ticket among objects"
+        "/tickets/{ticket_id}/object", dependencies=may("objects:create"), summary="Bring a ticket among objects"
     )
     async def integrate_ticket(ticket_id: str, db: AsyncTenantSession = writing) -> ObjectAnswer:
         def integrate(session: TenantSession) -> dict[str, Any]:
             ticket = TicketRepository(session).get_by_ticket_id(ticket_id)
             return pack.objects.integrate(session, ticket).to_dict()
 
-        return ObjectAnswer.model_validate({"object": await _run(db, integrate)})
+        return ObjectAnswer.model_validate({"object": await run(db, integrate)})
 
 
 def _matching(session: TenantSession, text: str, given: Mapping[str, Any]) -> Rows[Any]:
@@ -272,10 +253,5 @@ def _company(session: TenantSession) -> dict[str, Any]:
     return found.to_dict()
 
 
-def _page(name: str, rows: Rows[Any], limit: int, offset: int) -> dict[str, Any]:
-    found = [row.to_dict() for row in rows.limit(limit).offset(offset).all()]
-    return {name: found, "total": rows.count(), "limit": limit, "offset": offset, "returned": len(found)}
-
-
-async def _run(db: AsyncTenantSession, work: Callable[[TenantSession], R]) -> R:
-    return await db.run_sync(work)  # type: ignore[arg-type]  # the session behind is the tenant's
+def _part(name: str, rows: Rows[Any], limit: int, offset: int) -> dict[str, Any]:
+    return part(rows, limit, offset, name=name, shown=lambda row: row.to_dict())

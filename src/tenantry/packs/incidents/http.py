@@ -20,7 +20,7 @@ from tenantry.packs.incidents.states import ActionStatus, IncidentStatus, Severi
 from tenantry.session.aio import AsyncTenantSession
 
 try:
-    from fastapi import APIRouter, Depends, Query, Request, Response
+    from fastapi import APIRouter, Depends, Request, Response
 except ImportError as error:
     raise ExtraMissing(module="tenantry.packs.incidents.http", extra="web") from error
 
@@ -45,10 +45,8 @@ from tenantry.packs.incidents.schemas import (
     WorkflowIn,
     WorkflowOut,
 )
-from tenantry.web import context_of, get_tenant_context, permitted, tenant_session, tenant_transaction
-
-Limit = Annotated[int, Query(ge=1, le=200)]
-Offset = Annotated[int, Query(ge=0, le=2**31)]
+from tenantry.web import context_of, get_tenant_context
+from tenantry.web.routes import Limit, Offset, may, reading_of, writing_of
 
 _CREATED: Final = 201
 
@@ -60,18 +58,6 @@ def router(pack: Incidents, *, prefix: str = "") -> APIRouter:
     for add in (_workflows, _events, _incidents, _steps, _decisions, _actions, _outcomes, _switches, _vendors):
         add(routes, pack)
     return routes
-
-
-def _may(permission: str) -> list[Any]:
-    return [Depends(permitted(permission))]
-
-
-def _reading(pack: Incidents) -> Any:
-    return Depends(tenant_session(pack.tenancy, read_only=True))
-
-
-def _writing(pack: Incidents) -> Any:
-    return Depends(tenant_transaction(pack.tenancy), scope="function")
 
 
 async def _list(
@@ -91,14 +77,14 @@ async def _one(repository: BaseRepository[Any], row_id: uuid.UUID) -> Any:
 
 
 def _workflows(routes: APIRouter, pack: Incidents) -> None:
-    reading, writing = _reading(pack), _writing(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
-    @routes.post("/workflows", status_code=_CREATED, dependencies=_may("workflows:create"))
+    @routes.post("/workflows", status_code=_CREATED, dependencies=may("workflows:create"))
     async def create_workflow(body: WorkflowIn, db: Annotated[AsyncTenantSession, writing]) -> WorkflowOut:
         """Adds a workflow, under a name that no other has."""
         return WorkflowOut.model_validate(await WorkflowRepository(db).create(body.model_dump()))
 
-    @routes.get("/workflows", response_model=Listed[WorkflowOut], dependencies=_may("workflows:read"))
+    @routes.get("/workflows", response_model=Listed[WorkflowOut], dependencies=may("workflows:read"))
     async def list_workflows(
         db: Annotated[AsyncTenantSession, reading],
         limit: Limit = 50,
@@ -108,13 +94,13 @@ def _workflows(routes: APIRouter, pack: Incidents) -> None:
         """Lists the workflows, by name."""
         return await _list(WorkflowRepository(db), limit, offset, "name", {"is_active": is_active})
 
-    @routes.get("/workflows/{workflow_id}", dependencies=_may("workflows:read"))
+    @routes.get("/workflows/{workflow_id}", dependencies=may("workflows:read"))
     async def get_workflow(workflow_id: uuid.UUID, db: Annotated[AsyncTenantSession, reading]) -> WorkflowOut:
         """Gives one workflow."""
         found: Workflow = await _one(WorkflowRepository(db), workflow_id)
         return WorkflowOut.model_validate(found)
 
-    @routes.patch("/workflows/{workflow_id}", dependencies=_may("workflows:update"))
+    @routes.patch("/workflows/{workflow_id}", dependencies=may("workflows:update"))
     async def change_workflow(
         workflow_id: uuid.UUID, body: WorkflowChange, db: Annotated[AsyncTenantSession, writing]
     ) -> WorkflowOut:
@@ -124,9 +110,9 @@ def _workflows(routes: APIRouter, pack: Incidents) -> None:
 
 
 def _events(routes: APIRouter, pack: Incidents) -> None:
-    reading, writing = _reading(pack), _writing(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
-    @routes.post("/events", status_code=_CREATED, dependencies=_may("events:create"))
+    @routes.post("/events", status_code=_CREATED, dependencies=may("events:create"))
     async def ingest_event(
         body: EventIn, response: Response, db: Annotated[AsyncTenantSession, writing]
     ) -> IngestedOut:
@@ -135,7 +121,7 @@ def _events(routes: APIRouter, pack: Incidents) -> None:
         response.status_code = _CREATED if found.new else 200
         return IngestedOut.model_validate(found)
 
-    @routes.get("/events", response_model=Listed[EventOut], dependencies=_may("events:read"))
+    @routes.get("/events", response_model=Listed[EventOut], dependencies=may("events:read"))
     async def list_events(
         db: Annotated[AsyncTenantSession, reading],
         limit: Limit = 50,
@@ -148,7 +134,7 @@ def _events(routes: APIRouter, pack: Incidents) -> None:
         filters = {"workflow_id": workflow_id, "event_type": event_type, "correlation_id": correlation_id}
         return await _list(EventRepository(db), limit, offset, "-occurred_at", filters)
 
-    @routes.get("/events/{event_id}", dependencies=_may("events:read"))
+    @routes.get("/events/{event_id}", dependencies=may("events:read"))
     async def get_event(event_id: uuid.UUID, db: Annotated[AsyncTenantSession, reading]) -> EventOut:
         """Gives one event."""
         found: Event = await _one(EventRepository(db), event_id)
@@ -156,9 +142,9 @@ def _events(routes: APIRouter, pack: Incidents) -> None:
 
 
 def _incidents(routes: APIRouter, pack: Incidents) -> None:
-    reading = _reading(pack)
+    reading = reading_of(pack.tenancy)
 
-    @routes.get("/incidents", response_model=Listed[IncidentOut], dependencies=_may("incidents:read"))
+    @routes.get("/incidents", response_model=Listed[IncidentOut], dependencies=may("incidents:read"))
     async def list_incidents(
         db: Annotated[AsyncTenantSession, reading],
         limit: Limit = 50,
@@ -171,7 +157,7 @@ def _incidents(routes: APIRouter, pack: Incidents) -> None:
         filters = {"status": status, "severity": severity, "workflow_id": workflow_id}
         return await _list(IncidentRepository(db), limit, offset, "-created_at", filters)
 
-    @routes.get("/incidents/{incident_id}", dependencies=_may("incidents:read"))
+    @routes.get("/incidents/{incident_id}", dependencies=may("incidents:read"))
     async def get_incident(incident_id: uuid.UUID, db: Annotated[AsyncTenantSession, reading]) -> IncidentOut:
         """Gives one incident."""
         found: Incident = await _one(IncidentRepository(db), incident_id)
@@ -179,14 +165,14 @@ def _incidents(routes: APIRouter, pack: Incidents) -> None:
 
 
 def _steps(routes: APIRouter, pack: Incidents) -> None:
-    writing, flow = _writing(pack), pack.flow.aio
+    writing, flow = writing_of(pack.tenancy), pack.flow.aio
 
     def add(name: str, step: Callable[..., Any], says: str) -> None:
         async def take(incident_id: uuid.UUID, db: Annotated[AsyncTenantSession, writing]) -> IncidentOut:
             return IncidentOut.model_validate(await step(db, incident_id))
 
         path = f"/incidents/{{incident_id}}/{name}"
-        routes.post(path, name=f"{name}_incident", description=says, dependencies=_may("incidents:update"))(take)
+        routes.post(path, name=f"{name}_incident", description=says, dependencies=may("incidents:update"))(take)
 
     add("analyse", flow.analyse, "Takes an incident up.")
     add("resolve", flow.resolve, "Closes an incident: the same failure raises a new one.")
@@ -194,9 +180,9 @@ def _steps(routes: APIRouter, pack: Incidents) -> None:
 
 
 def _decisions(routes: APIRouter, pack: Incidents) -> None:
-    reading, writing = _reading(pack), _writing(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
-    @routes.post("/incidents/{incident_id}/decisions", status_code=_CREATED, dependencies=_may("decisions:create"))
+    @routes.post("/incidents/{incident_id}/decisions", status_code=_CREATED, dependencies=may("decisions:create"))
     async def decide(
         incident_id: uuid.UUID, body: DecisionIn, db: Annotated[AsyncTenantSession, writing]
     ) -> DecisionOut:
@@ -205,7 +191,7 @@ def _decisions(routes: APIRouter, pack: Incidents) -> None:
         return DecisionOut.model_validate(made)
 
     @routes.get(
-        "/incidents/{incident_id}/decisions", response_model=Listed[DecisionOut], dependencies=_may("decisions:read")
+        "/incidents/{incident_id}/decisions", response_model=Listed[DecisionOut], dependencies=may("decisions:read")
     )
     async def list_decisions(
         incident_id: uuid.UUID, db: Annotated[AsyncTenantSession, reading], limit: Limit = 50, offset: Offset = 0
@@ -216,9 +202,9 @@ def _decisions(routes: APIRouter, pack: Incidents) -> None:
 
 
 def _actions(routes: APIRouter, pack: Incidents) -> None:
-    reading, writing = _reading(pack), _writing(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
-    @routes.post("/incidents/{incident_id}/actions", status_code=_CREATED, dependencies=_may("actions:create"))
+    @routes.post("/incidents/{incident_id}/actions", status_code=_CREATED, dependencies=may("actions:create"))
     async def plan_action(
         incident_id: uuid.UUID, body: ActionIn, db: Annotated[AsyncTenantSession, writing]
     ) -> ActionOut:
@@ -226,7 +212,7 @@ def _actions(routes: APIRouter, pack: Incidents) -> None:
         made: Action = await pack.flow.aio.plan(db, incident_id, **body.model_dump())
         return ActionOut.model_validate(made)
 
-    @routes.get("/incidents/{incident_id}/actions", response_model=Listed[ActionOut], dependencies=_may("actions:read"))
+    @routes.get("/incidents/{incident_id}/actions", response_model=Listed[ActionOut], dependencies=may("actions:read"))
     async def list_actions(
         incident_id: uuid.UUID,
         db: Annotated[AsyncTenantSession, reading],
@@ -241,21 +227,21 @@ def _actions(routes: APIRouter, pack: Incidents) -> None:
 
 
 def _outcomes(routes: APIRouter, pack: Incidents) -> None:
-    writing, flow = _writing(pack), pack.flow.aio
+    writing, flow = writing_of(pack.tenancy), pack.flow.aio
 
-    @routes.post("/actions/{action_id}/start", dependencies=_may("actions:update"))
+    @routes.post("/actions/{action_id}/start", dependencies=may("actions:update"))
     async def start_action(action_id: uuid.UUID, db: Annotated[AsyncTenantSession, writing]) -> ActionOut:
         """Starts an action; of two who do at once, one may go on."""
         return ActionOut.model_validate(await flow.start(db, action_id))
 
-    @routes.post("/actions/{action_id}/succeed", dependencies=_may("actions:update"))
+    @routes.post("/actions/{action_id}/succeed", dependencies=may("actions:update"))
     async def end_action_well(
         action_id: uuid.UUID, body: SuccessIn, db: Annotated[AsyncTenantSession, writing]
     ) -> ActionOut:
         """Ends an action well; its incident is resolved when nothing else is under way for it."""
         return ActionOut.model_validate(await flow.succeed(db, action_id, result=body.result))
 
-    @routes.post("/actions/{action_id}/fail", dependencies=_may("actions:update"))
+    @routes.post("/actions/{action_id}/fail", dependencies=may("actions:update"))
     async def end_action_badly(
         action_id: uuid.UUID, body: FailureIn, db: Annotated[AsyncTenantSession, writing]
     ) -> ActionOut:
@@ -264,28 +250,28 @@ def _outcomes(routes: APIRouter, pack: Incidents) -> None:
 
 
 def _switches(routes: APIRouter, pack: Incidents) -> None:
-    reading, writing = _reading(pack), _writing(pack)
+    reading, writing = reading_of(pack.tenancy), writing_of(pack.tenancy)
 
-    @routes.get("/kill-switches", dependencies=_may("kill_switches:read"))
+    @routes.get("/kill-switches", dependencies=may("kill_switches:read"))
     async def list_switches(db: Annotated[AsyncTenantSession, reading]) -> list[SwitchOut]:
         """Lists what is stopped now, the whole tenant first."""
         return [SwitchOut.model_validate(found) for found in await KillSwitchRepository(db).get_active()]
 
-    @routes.post("/kill-switches", status_code=_CREATED, dependencies=_may("kill_switches:create"))
+    @routes.post("/kill-switches", status_code=_CREATED, dependencies=may("kill_switches:create"))
     async def throw_switch(body: SwitchIn, db: Annotated[AsyncTenantSession, writing]) -> SwitchOut:
         """Stops a workflow, or everything."""
         if body.workflow_id is not None:
             await _one(WorkflowRepository(db), body.workflow_id)
         return SwitchOut.model_validate(await KillSwitchRepository(db).activate(**body.model_dump()))
 
-    @routes.post("/kill-switches/release", dependencies=_may("kill_switches:delete"))
+    @routes.post("/kill-switches/release", dependencies=may("kill_switches:delete"))
     async def release_switch(body: ReleaseIn, db: Annotated[AsyncTenantSession, writing]) -> ReleasedOut:
         """Lets a workflow, or everything, go on."""
         return ReleasedOut(released=await KillSwitchRepository(db).deactivate(**body.model_dump()))
 
 
 def _vendors(routes: APIRouter, pack: Incidents) -> None:
-    @routes.get("/vendors/{name}", dependencies=_may("vendors:read"))
+    @routes.get("/vendors/{name}", dependencies=may("vendors:read"))
     async def get_vendor(name: str, request: Request) -> VendorOut:
         """Says how a vendor stands for this tenant: other tenants' failures have no part in it."""
         standing = await pack.vendors.aio.standing(context_of(request.scope).tenant, name)
