@@ -22,6 +22,7 @@ from tenantry.fleet.operations.sqlite import SqliteHome
 from tenantry.fleet.operations.verbs import AppendOnlyOp
 from tenantry.fleet.sites import Site
 from tenantry.isolation.fencing_names import is_of_fence
+from tenantry.isolation.searching import is_of_search
 from tenantry.models import SHARED_SCHEMA, Ownership, is_append_only, is_walled, owned_tables, ownership
 
 Found = tuple[str, bool]
@@ -78,7 +79,7 @@ class Comparison:
         if kind == "schema":
             return name is None or (name == SHARED_SCHEMA and Ownership.SHARED in self._compared)
         if kind != "table" or name is None:
-            return True
+            return name is None or not is_of_search(name)
         if is_of_fence(name):
             return False
         schema = parents["schema_name"]

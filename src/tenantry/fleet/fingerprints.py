@@ -10,6 +10,7 @@ from typing import Final
 
 from tenantry.isolation.fencing_names import is_of_fence
 from tenantry.isolation.marks import NOTING
+from tenantry.isolation.searching import is_of_search
 from tenantry.isolation.stamps import VERSION_TABLE
 
 # What migrations keep in a home for themselves, tables and functions: no part of its shape.
@@ -53,7 +54,7 @@ class Fingerprint:
 
     @classmethod
     def of(cls, facts: Iterable[Fact]) -> Fingerprint:
-        """Returns the fingerprint of *facts*, without those about the bookkeeping of migrations and of fences."""
+        """Returns the fingerprint of *facts*, without those of what migrations, fences and searches keep there."""
         return cls(frozenset(fact for fact in facts if not _keeps_books(fact)))
 
     @cached_property
@@ -68,7 +69,9 @@ class Fingerprint:
 
 
 def _keeps_books(fact: Fact) -> bool:
-    return fact.table in BOOKKEEPING or is_of_fence(fact.table) or is_of_fence(fact.name)
+    fenced = is_of_fence(fact.table) or is_of_fence(fact.name)
+    # What a search needs is derived from the models; the doctor compares it.
+    return fact.table in BOOKKEEPING or fenced or is_of_search(fact.name)
 
 
 def differences(a: Fingerprint, b: Fingerprint, *, here: str = "here", there: str = "in the models") -> list[str]:

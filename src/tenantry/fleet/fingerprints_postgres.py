@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tenantry.fleet.fingerprints import BOOKKEEPING, Fact, Fingerprint
+from tenantry.isolation.searching import ALIKE, FIND
 from tenantry.isolation.wall import quote
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ select h.home, '', 'function', p.proname || '(' || pg_get_function_identity_argu
            case when p.prosecdef then 'as its owner' end, array_to_string(p.proconfig, ' '),
            'body', md5(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)))
 from homes h join pg_proc p on p.pronamespace = h.oid join pg_language l on l.oid = p.prolang
-where p.proname <> all(%(bookkeeping)s) and {_outside_extensions("pg_proc", "p.oid")}
+where p.proname <> all(%(bookkeeping)s) and p.proname !~ '^({FIND}|{ALIKE})'
+  and {_outside_extensions("pg_proc", "p.oid")}
 union all
 select h.home, '', 'type', t.typname::text,
        case t.typtype

@@ -149,7 +149,7 @@ def anew_statements(table: Table, config: Config, *, schema: str, only: Definer 
     return [line.replace(HOME, quoted(schema)) for line in made]
 
 
-def untidy_statements(table: str) -> list[str]:
+def unsearch_statements(table: str) -> list[str]:
     """Returns what has a table of the search path's first schema searched no longer, if it was."""
     return [
         f"DROP FUNCTION IF EXISTS {quoted(named(FIND, table))}({ARGUMENTS})",

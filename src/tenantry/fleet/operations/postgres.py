@@ -12,6 +12,7 @@ from sqlalchemy import Connection, MetaData, Table
 from tenantry.fleet.operations.implementing import HomeImpl
 from tenantry.fleet.operations.statements import Named
 from tenantry.isolation.appending import TRIGGER
+from tenantry.isolation.searching import search_statements, unsearch_statements
 from tenantry.isolation.wall import (
     OPERATOR_POLICY,
     POLICY,
@@ -61,6 +62,13 @@ class PostgresHome(HomeImpl, PostgresqlImpl):
         """Gives a table the triggers and the rights of an append-only one, or those of any other."""
         statements = append_only_statements if on else changeable_statements
         for statement in statements(_table(name, Ownership.TENANT), self.site.server.config):
+            self._exec(statement)
+
+    def search(self, name: str, *, on: bool) -> None:
+        """Gives a table what its search needs, or takes it away."""
+        model = self.site.server.metadata.tables.get(name)
+        put_up = [] if model is None else search_statements(model, self.site.server.config)
+        for statement in put_up if on else unsearch_statements(name):
             self._exec(statement)
 
     def unwall(self, name: str) -> None:

@@ -57,6 +57,23 @@ class AppendOnlyOp(MigrateOperation):
         return "add_append_only" if self.on else "remove_append_only", self.table_name
 
 
+@Operations.register_operation("search")
+class SearchOp(MigrateOperation):
+    """Whether one tenant table has what its search needs."""
+
+    def __init__(self, table_name: str, *, on: bool = True) -> None:
+        self.table_name = table_name
+        self.on = on
+
+    @classmethod
+    def search(cls, operations: Operations, table_name: str, *, on: bool = True) -> None:
+        """Puts up on PostgreSQL what the table's `Search` needs, as the models say now, or with ``on=False`` takes it.
+
+        A column that is searched can neither be dropped nor change its type while that stands.
+        """
+        operations.invoke(cls(table_name, on=on))
+
+
 @Operations.register_operation("unwall")
 class UnwallOp(MigrateOperation):
     """No wall before one table."""
@@ -182,6 +199,13 @@ def _unwall(operations: Operations, operation: UnwallOp) -> None:
     impl = _home(operations)
     if isinstance(impl, PostgresHome):
         impl.unwall(operation.table_name)
+
+
+@Operations.implementation_for(SearchOp)
+def _search(operations: Operations, operation: SearchOp) -> None:
+    impl = _home(operations)
+    if isinstance(impl, PostgresHome) and not impl.known.left_out(operation.table_name):
+        impl.search(operation.table_name, on=operation.on)
 
 
 @Operations.implementation_for(ShareOp)
