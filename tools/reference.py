@@ -1,4 +1,4 @@
-"""Writes the pages of the reference that come out of the code: errors, settings, commands, the doctor's findings.
+"""Writes the pages of the reference that come out of the code: errors, settings, commands, findings, and the rooms.
 
 ``python tools/reference.py`` writes them; with ``--check`` it writes nothing, and fails where a page is not what it
 would write.
@@ -7,12 +7,16 @@ would write.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib
 import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
+
+from public_names import PACKS, names_of, rooms
 
 from tenantry import errors, settings
 from tenantry.cli.commands import COMMANDS, load, root
@@ -21,6 +25,14 @@ from tenantry.web.problems import problem_of
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 KINDS: Final = {"D": "Faults", "N": "Notices", "U": "What could not be looked at"}
+# What is reached by an attribute, and made by nobody: tenancy.tenants, tenancy.servers, tenancy.aio.
+BESIDE: Final = {
+    "tenantry": (
+        "tenantry.provision.tenants.Tenants",
+        "tenantry.isolation.servers.Servers",
+        "tenantry.aio.AsyncTenancy",
+    )
+}
 URLS: Final = {
     "TENANTRY_URL": "the run-time login's URL, or a reference to it such as `file:/run/secrets/url`",
     "TENANTRY_OWNER_URL": "the owner's login, for `install` and migrations",
@@ -91,11 +103,40 @@ def findings_page() -> str:
     return "\n".join(lines)
 
 
+def api_page(room: str) -> str:
+    """Returns the page of one room: what it exports, for mkdocstrings to fill in from the docstrings."""
+    module = importlib.import_module(room)
+    lines = [f"# {room}", "", inspect.cleandoc(module.__doc__ or ""), ""]
+    for name in names_of(room):
+        # Modules have pages of their own, aliases of types no docstring.
+        if not inspect.ismodule(getattr(module, name)):
+            lines += [f"::: {room}.{name}", ""]
+    lines += [line for name in BESIDE.get(room, ()) for line in (f"::: {name}", "")]
+    return "\n".join(lines)
+
+
+def api_rooms() -> list[str]:
+    """Returns the rooms that have a page of their names; the packs and the errors have other ones."""
+    return [room for room in rooms() if not room.startswith((PACKS, "tenantry.errors", "tenantry.cli"))]
+
+
+def api_index() -> str:
+    """Returns the page that leads to the rooms' pages."""
+    lines = ["# Names", "", "What each room exports, from its docstrings. What is not here is not public.", ""]
+    lines += ["| room | what it is |", "|---|---|"]
+    for room in api_rooms():
+        said = inspect.cleandoc(importlib.import_module(room).__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+        lines.append(f"| [`{room}`]({room}.md) | {said} |")
+    return "\n".join([*lines, ""])
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "errors.md": errors_page,
     "settings.md": settings_page,
     "commands.md": commands_page,
     "findings.md": findings_page,
+    "api/index.md": api_index,
+    **{f"api/{room}.md": functools.partial(api_page, room) for room in api_rooms()},
 }
 
 
@@ -105,7 +146,7 @@ def main() -> None:
     for name, make in PAGES.items():
         path, text = FOLDER / name, make()
         if "--check" not in sys.argv:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
