@@ -19,6 +19,7 @@ from tenantry.models import Ownership, owned_tables
 from tenantry.tenancy import Tenancy
 from tenantry.testing.rows import Known, Side
 from tenantry.testing.ways import mapped_to
+from tenantry.types import Isolation
 
 
 class Ground:
@@ -43,6 +44,7 @@ class Ground:
         self._isolation, self._known = isolation, known or {}
         self._runner = asyncio.Runner()
         self.a, self.b = (self._side(name) for name in ("alfa", "bravo"))
+        self.placed = tenancy.tenants.get(self.a.slug).isolation
 
     @property
     def sqlite(self) -> bool:
@@ -52,7 +54,7 @@ class Ground:
     @property
     def shares_tables(self) -> bool:
         """Whether both tenants' rows stand in the same tables."""
-        return self.tenancy.tenants.get(self.a.slug).isolation.value == "rows"
+        return self.placed is Isolation.ROWS
 
     def model_of(self, table: Table) -> Any:
         """Returns the class that is mapped to a table, or None."""
@@ -76,7 +78,7 @@ class Ground:
         for tenancy in self.doors.values():
             self._runner.run(_close_aio(tenancy))
         self._runner.close()
-        if not self.shares_tables:
+        if self.placed is Isolation.DATABASE and not self.sqlite:
             for side in (self.a, self.b):
                 self.tenancy.tenants.erase(side.slug, confirm=side.slug)
 

@@ -1,0 +1,307 @@
+"""The leak suite for an application's API: each route replayed with what is another tenant's.
+
+``assert_app_isolated(app, a=Caller(…), b=Caller(…))``: the routes come from the application's OpenAPI description, the
+rows from its own routes, and a websocket's from the application's routes. It writes, so run it on a test database.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from tenantry.testing.asgi import Answer, App, Client, Request
+from tenantry.testing.describing import PARAMETER, TENANT_WORDS, Operation, missing_like, operations
+from tenantry.testing.exploring import Caller, Explorer, new_mark, steady
+from tenantry.testing.leaks import refuse
+from tenantry.types import Finding
+
+__all__ = ["Caller", "assert_app_isolated", "leaks_of"]
+
+# How requests say whose they are, where an application believes them.
+HEADERS: Final = ("X-Tenant", "X-Tenant-ID", "X-Tenant-Slug", "X-Org-ID", "X-Organization-ID", "X-Company-ID")
+NAMES: Final = ("tenant", "tenant_id", "tenant_slug", "org", "org_id", "organization_id", "company", "company_id")
+_FIX: Final = "Read and write through the request's session (tenantry.web), and take the tenant from the token alone."
+_ROUNDS: Final = 3
+_PREFIX: Final = -4
+_PATH: Final = re.compile(r"^(?:https?://[^/]+)?(/?[\w.@-]+(?:/[\w.@-]+)+)$")
+
+
+class Walk:
+    """Two callers of one application, A who tries and B whose rows are not to be reached, and what they made."""
+
+    def __init__(self, client: Client, app: App, a: Caller, b: Caller, *, description: Mapping[str, Any]) -> None:
+        self.client = client
+        self.app = app
+        found = operations(description)
+        self.a, self.b = Explorer(client, a, found), Explorer(client, b, found)
+        # B first: what is kept for it is there when A asks.
+        for explorer in (self.b, self.a):
+            explorer.walk()
+
+    def signs_in(self, answer: Answer, *requests: Request) -> list[str]:
+        """Returns what of B's is in an answer that was not in the requests."""
+        sent = " ".join(request.sent for request in requests)
+        return [sign for sign in self.b.signs(self.a) if sign in answer.text and sign not in sent]
+
+
+def found_showing(walk: Walk) -> Iterator[Finding]:
+    """Yields the routes that show A something of B's, or show anything to who is nobody."""
+    for operation in walk.a.reads:
+        path = walk.a.filled(operation)
+        if path is None:
+            continue
+        walk.b.call(operation, walk.b.filled(operation))
+        yield from _told(walk, "shown", operation, walk.a.request(operation, path))
+        nobody = dataclasses.replace(walk.b.request(operation, walk.b.filled(operation)), headers={})
+        answer = walk.client.call(nobody)
+        if answer.ok and walk.signs_in(answer):
+            yield _finding("open", operation, "shows a tenant's rows to whoever brings no token.")
+
+
+def found_searching(walk: Walk) -> Iterator[Finding]:
+    """Yields the routes that complete the beginning of a word of B's."""
+    for operation in walk.a.reads:
+        for name, schema in operation.query.items():
+            if schema.get("type") == "string" and not TENANT_WORDS.search(name):
+                asked = walk.a.request(operation, walk.a.filled(operation), **{name: walk.b.mark[:_PREFIX]})
+                yield from _told(walk, "search", operation, asked)
+
+
+def found_following(walk: Walk) -> Iterator[Finding]:
+    """Yields the paths and links among B's answers that A may follow, or anybody."""
+    told = {value for values in walk.b.values.values() for value in values}
+    for value in sorted(told - {each for values in walk.a.values.values() for each in values}):
+        if (link := _PATH.match(value)) is None:
+            continue
+        for headers in (walk.a.caller.headers, {}):
+            asked = Request("GET", "/" + link[1].lstrip("/"), headers)
+            answer = walk.client.call(asked)
+            if answer.ok and walk.signs_in(answer, asked):
+                yield Finding("link", asked.path, "a link of another tenant's can be followed.", _FIX)
+
+
+def found_replaying(walk: Walk) -> Iterator[Finding]:
+    """Yields the routes that answer to B's keys otherwise than to keys that nobody has, or change what is B's."""
+    before = steady(walk.b)
+    for operation in (each for each in walk.a.operations if each.parameters):
+        for values in _foreign(walk, operation):
+            yield from _replayed(walk, operation, values)
+    after = walk.b.state()
+    for name, value in before.items():
+        if after.get(name) != value:
+            yield Finding("changed", name, "shows its tenant something else after another tenant's calls.", _FIX)
+
+
+def found_overriding(walk: Walk) -> Iterator[Finding]:
+    """Yields the routes that let a header, a query or a body say whose rows are meant."""
+    marks: dict[str, Operation] = {}
+    for operation in walk.a.operations:
+        path = walk.a.filled(operation)
+        if path is None or operation.method == "DELETE":
+            continue
+        for name in walk.b.caller.names:
+            mark = new_mark()
+            marks[mark] = operation
+            for asked in _overrides(walk, operation, path, name, mark):
+                yield from _told(walk, "override", operation, asked)
+    seen = str(walk.b.state())
+    yield from (
+        _finding("override", operation, "writes where the request says, not where its token does.")
+        for mark, operation in marks.items()
+        if mark in seen
+    )
+
+
+def found_counting(walk: Walk) -> Iterator[Finding]:
+    """Yields the routes whose answer to A is another once B has made something."""
+    before = steady(walk.a)
+    for operation in walk.b.makes:
+        walk.b.make(operation, new_mark())
+    after = walk.a.state()
+    for name, value in before.items():
+        if after.get(name) != value:
+            yield Finding("count", name, f"was {value!r:.50}, and is {after.get(name)!r:.50} with B's rows.", _FIX)
+
+
+def found_at_once(walk: Walk) -> Iterator[Finding]:
+    """Yields the routes that mix up two requests that are under way at the same time, or what they leave behind."""
+    for operation in walk.a.makes:
+        for _ in range(_ROUNDS):
+            marks, requests = (new_mark(), new_mark()), []
+            for explorer, mark in zip((walk.a, walk.b), marks, strict=True):
+                body = explorer.body_for(operation, mark)
+                requests.append(explorer.request(operation, explorer.filled(operation), body=body))
+            walk.client.call_at_once(requests)
+            if marks[1] in str(walk.a.state()) or marks[0] in str(walk.b.state()):
+                yield _finding("at-once", operation, "mixes up the rows of two requests at the same time.")
+                break
+
+
+def found_overhearing(walk: Walk) -> Iterator[Finding]:
+    """Yields the websockets on which A hears what B says, in a room of B's or in one of the same name."""
+    for path in _websockets(walk.app):
+        for filled in _rooms(walk, path):
+            word = new_mark()
+            heard = walk.client.overhears(
+                filled, listener=walk.a.caller.headers, speaker=walk.b.caller.headers, word=word
+            )
+            if word in heard:
+                yield Finding("overheard", path, "one tenant hears what another says.", _FIX)
+                break
+
+
+def found_quoting(walk: Walk) -> Iterator[Finding]:
+    """Yields the routes that refuse A what it may have, since B has the same, or tell of B's row in the refusal."""
+    for operation, body in walk.b.bodies.items():
+        path = walk.a.filled(operation)
+        if path is None or body is None:
+            continue
+        fresh = walk.a.body_for(operation, new_mark())
+        expected = walk.a.call(operation, path, body=fresh)
+        asked = walk.a.request(operation, path, body=_texts_of(body, fresh))
+        answer = walk.client.call(asked)
+        if walk.signs_in(answer, asked) or (expected.ok and not answer.ok):
+            yield _finding("quoted", operation, f"answers {answer.status} and tells of another tenant's row.")
+
+
+CHECKS: Final[tuple[Callable[[Walk], Iterator[Finding]], ...]] = (
+    found_showing,
+    found_searching,
+    found_following,
+    found_replaying,
+    found_overriding,
+    found_counting,
+    found_at_once,
+    found_overhearing,
+    found_quoting,
+)
+
+
+def leaks_of(
+    app: App, *, a: Caller, b: Caller, description: Mapping[str, Any] | None = None, untried: Collection[str] = ()
+) -> list[Finding]:
+    """Returns every leak that the suite finds, A trying and B's rows at stake, each thing said once.
+
+    *description* is the OpenAPI document; without it the application is asked for ``/openapi.json``. A route that made
+    nothing for B, such as ``"POST /log-in"``, is a finding too, unless it stands in *untried*.
+    """
+    with Client(app) as client:
+        told = description or client.call(Request("GET", "/openapi.json")).data
+        if not told or not told.get("paths"):
+            fix = "Pass it: description=app.openapi()."
+            return [Finding("undescribed", "/openapi.json", "describes no routes, so none was tried.", fix)]
+        walk = Walk(client, app, a, b, description=told)
+        found = [finding for check in CHECKS for finding in check(walk)]
+        return [*_untried(walk, untried), *dict.fromkeys(found)]
+
+
+def assert_app_isolated(
+    app: App, *, a: Caller, b: Caller, description: Mapping[str, Any] | None = None, untried: Collection[str] = ()
+) -> None:
+    """Lets an application pass none of whose routes leads from A to what is B's; the arguments are ``leaks_of``'s.
+
+    Raises: LeaksFound.
+    """
+    refuse(leaks_of(app, a=a, b=b, description=description, untried=untried))
+
+
+def _untried(walk: Walk, allowed: Collection[str]) -> Iterator[Finding]:
+    """Yields the routes that made nothing of B's, behind which nothing can be found."""
+    for operation in walk.b.makes:
+        if operation not in walk.b.bodies and str(operation) not in allowed:
+            fix = "Give the callers a body for it, tokens that may, or the ids that it needs; or name it in untried=."
+            yield Finding("untried", str(operation), "took none of the bodies made up for it.", fix)
+
+
+def _told(walk: Walk, code: str, operation: Operation, asked: Request) -> Iterator[Finding]:
+    answer = walk.client.call(asked)
+    if walk.signs_in(answer, asked):
+        yield _finding(code, operation, f"tells of another tenant's rows ({answer.status}).")
+
+
+def _finding(code: str, operation: Operation, message: str) -> Finding:
+    return Finding(code, str(operation), message, _FIX)
+
+
+def _foreign(walk: Walk, operation: Operation) -> list[dict[str, str]]:
+    """Returns B's keys for a path, those left out that A has too."""
+    found = []
+    for name in operation.parameters:
+        own = walk.a.known(name, operation.path)
+        found += [{name: key} for key in walk.b.known(name, operation.path) if key not in own][:2]
+    return [values for values in found if walk.a.filled(operation, values) is not None] or _all_foreign(walk, operation)
+
+
+def _all_foreign(walk: Walk, operation: Operation) -> list[dict[str, str]]:
+    pairs = {name: next(iter(walk.b.known(name, operation.path)), None) for name in operation.parameters}
+    whole = {name: key for name, key in pairs.items() if key is not None}
+    own = {key for name in operation.parameters for key in walk.a.known(name, operation.path)}
+    return [whole] if len(whole) == len(pairs) and not own & set(whole.values()) else []
+
+
+def _replayed(walk: Walk, operation: Operation, values: Mapping[str, str]) -> Iterator[Finding]:
+    body = walk.a.body_for(operation, new_mark())
+    missing = {name: missing_like(key) for name, key in values.items()}
+    answers = []
+    for keys in (values, missing):
+        asked = walk.a.request(operation, walk.a.filled(operation, keys), body=body)
+        answer = walk.client.call(asked)
+        told = answer.content.decode(errors="replace")
+        for key in keys.values():
+            told = told.replace(key, "…")
+        answers.append((answer.status, told, walk.signs_in(answer, asked)))
+    (status, told, signs), (expected, words, _) = answers
+    if signs:
+        yield _finding("foreign", operation, f"answers another tenant's key with its row ({status}).")
+    elif (status, told) != (expected, words):
+        message = f"tells another tenant's key from a missing one: {status} {told:.80} and {expected} {words:.80}"
+        yield _finding("oracle", operation, message)
+
+
+def _overrides(walk: Walk, operation: Operation, path: str, name: str, mark: str) -> Iterator[Request]:
+    body = walk.a.body_for(operation, mark)
+    plain = walk.a.request(operation, path, body=body)
+    taken = {each.lower() for each in plain.headers}
+    said = {header: name for header in HEADERS if header.lower() not in taken}
+    yield dataclasses.replace(plain, headers={**plain.headers, **said})
+    declared = {each for each in operation.query if TENANT_WORDS.search(each)}
+    for names in (declared, {*declared, *NAMES}):
+        yield dataclasses.replace(plain, query={**plain.query, **dict.fromkeys(sorted(names), name)})
+    if isinstance(body, dict):
+        fields = {each for each in operation.properties if TENANT_WORDS.search(each)}
+        for names in (fields, {*fields, *NAMES}):
+            yield dataclasses.replace(plain, body={**body, **dict.fromkeys(sorted(names), name)})
+
+
+def _texts_of(body: Any, fresh: Any) -> Any:
+    """Returns B's body with A's own references in it."""
+    if not isinstance(body, dict) or not isinstance(fresh, dict):
+        return body
+    return {name: fresh[name] if name.endswith("_id") and name in fresh else value for name, value in body.items()}
+
+
+def _websockets(app: App) -> list[str]:
+    """Returns the paths of an application's websockets: routes that take no methods, and end in one."""
+    routes = _routes(getattr(app, "routes", ()))
+    return [each.path for each in routes if hasattr(each, "endpoint") and not hasattr(each, "methods")]
+
+
+def _routes(routes: Sequence[Any]) -> Iterator[Any]:
+    for each in routes:
+        yield each
+        yield from _routes(getattr(each, "routes", None) or ())
+
+
+def _rooms(walk: Walk, path: str) -> list[str]:
+    names = PARAMETER.findall(path)
+    if not names:
+        return [path]
+    known: dict[str, str | None] = {name: next(iter(walk.b.known(name, path)), None) for name in names}
+    rooms: list[dict[str, str | None]] = [known, dict.fromkeys(names, "lobby")]
+    return [_filled(path, room) for room in rooms if None not in room.values()]
+
+
+def _filled(path: str, values: Mapping[str, str | None]) -> str:
+    return PARAMETER.sub(lambda match: str(values[match[1]]), path)

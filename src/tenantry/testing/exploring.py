@@ -1,0 +1,176 @@
+"""One tenant's walk through an application: rows made by its own routes, and what their answers tell of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tenantry.testing.asgi import Answer, Client, Request
+from tenantry.testing.describing import PARAMETER, TENANT_WORDS, Operation
+
+_PASSES: Final = 3
+_LONG: Final = 8
+_ID: Final = re.compile(r"^(id|.*_id|uuid|key|slug|name|path|url|token|code|number)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls for one tenant: the headers that say so, and every name by which the tenant is known.
+
+    *ids* are values of path parameters that no answer tells; *bodies*, by ``"POST /tickets"``, those that no schema
+    does: ``{mark}`` in them stands for a word by which the row is known again.
+    """
+
+    headers: Mapping[str, str]
+    names: Sequence[str]
+    ids: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    bodies: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Explorer:
+    """What one caller made and was told."""
+
+    def __init__(self, client: Client, caller: Caller, operations: Sequence[Operation]) -> None:
+        self.client = client
+        self.caller = caller
+        self.operations = operations
+        self.mark = new_mark()
+        self.values: dict[str, list[str]] = {name: list(ids) for name, ids in caller.ids.items()}
+        self.by_path: dict[str, list[str]] = {}
+        self.bodies: dict[Operation, Any] = {}
+        self.own: set[str] = set()
+
+    @property
+    def reads(self) -> list[Operation]:
+        """The operations that only read."""
+        return [each for each in self.operations if each.method == "GET"]
+
+    @property
+    def makes(self) -> list[Operation]:
+        """The operations that make something."""
+        return [each for each in self.operations if each.method == "POST"]
+
+    def walk(self) -> None:
+        """Makes what its routes make, and reads all that they show; again, as each answer tells of more."""
+        for _ in range(_PASSES):
+            for operation in self.makes:
+                if operation not in self.bodies:
+                    self.make(operation, self.mark)
+            for operation in self.reads:
+                if (path := self.filled(operation)) is not None:
+                    self.learn(operation, self.call(operation, path), made=False)
+
+    def make(self, operation: Operation, mark: str) -> Answer | None:
+        """Returns the answer to the first body that a route takes, or to the last; None where its path is unknown."""
+        path, answer = self.filled(operation), None
+        for body in self.bodies_for(operation, mark) if path is not None else ():
+            answer = self.call(operation, path, body=body)
+            if answer.ok:
+                self.bodies.setdefault(operation, body)
+                self.learn(operation, answer, made=True)
+                break
+        return answer
+
+    def bodies_for(self, operation: Operation, mark: str) -> Iterator[Any]:
+        """Yields bodies to try, the caller's own first."""
+        if (said := self.caller.bodies.get(str(operation))) is not None:
+            yield json.loads(json.dumps(said).replace("{mark}", mark))
+        yield from operation.bodies(mark, self.refer)
+
+    def body_for(self, operation: Operation, mark: str) -> Any:
+        """Returns the first body to try, or None."""
+        return next(self.bodies_for(operation, mark), None)
+
+    def call(self, operation: Operation, path: str | None, *, body: Any = None, **query: Any) -> Answer:
+        """Returns the answer to one operation as this caller."""
+        return self.client.call(self.request(operation, path, body=body, **query))
+
+    def request(self, operation: Operation, path: str | None, *, body: Any = None, **query: Any) -> Request:
+        """Returns the request of one operation as this caller; what its query needs is made up."""
+        asked = {name: self.refer(name) or self.mark for name in operation.required} | query
+        return Request(operation.method, path or operation.path, self.caller.headers, asked, body)
+
+    def learn(self, operation: Operation, answer: Answer, *, made: bool) -> None:
+        """Keeps what an answer tells of names and keys; those of what was *made* are this caller's own for certain."""
+        if not answer.ok:
+            return
+        for name, value in _leaves(answer.data):
+            if _ID.match(name) and value not in self.values.setdefault(name, []):
+                self.values[name].append(value)
+            if _ID.match(name) and value not in self.by_path.setdefault(operation.path, []):
+                self.by_path[operation.path] += [value] if name == "id" else []
+            if made and len(value) >= _LONG and not value.isalpha():
+                self.own.add(value)
+
+    def refer(self, name: str) -> Any:
+        """Returns the value of a property that refers to something: this tenant's name, or what has that name."""
+        if TENANT_WORDS.search(name):
+            return self.caller.names[0]
+        return next(iter(self.known(name, "")), None)
+
+    def known(self, name: str, path: str) -> list[str]:
+        """Returns what may stand for a parameter: what the path before it lists, or what answers call so."""
+        before = path.partition("{" + name)[0].rstrip("/")
+        kind = name.removesuffix("_id")
+        listed = [value for known, values in self.by_path.items() if _lists(known, before, kind) for value in values]
+        return [*self.values.get(name, ()), *listed] or (self.values.get("id", []) if name in ("id", "key") else [])
+
+    def filled(self, operation: Operation, values: Mapping[str, str] | None = None) -> str | None:
+        """Returns an operation's path with this tenant's keys in it, or *values*; None where one is not known."""
+        path = operation.path
+        for name in operation.parameters:
+            found = (values or {}).get(name) or next(iter(self.known(name, operation.path)), None)
+            if found is None and TENANT_WORDS.search(name):
+                found = self.caller.names[0]
+            if found is None:
+                return None
+            path = PARAMETER.sub(lambda _, found=found: str(found), path, count=1)  # type: ignore[misc]  # one at a time
+        return path
+
+    def state(self) -> dict[str, Any]:
+        """Returns what every route shows that can be read, leaf by leaf."""
+        seen: dict[str, Any] = {}
+        for operation in self.reads:
+            if (path := self.filled(operation)) is not None:
+                answer = self.call(operation, path)
+                seen[f"{operation}"] = str(answer.status)
+                seen |= {
+                    f"{operation} {number} {name}": value for number, (name, value) in enumerate(_leaves(answer.data))
+                }
+        return seen
+
+    def signs(self, other: Explorer) -> list[str]:
+        """Returns what is this tenant's, and not the other's: its marks, its names, the keys of its rows."""
+        names = [name for name in self.caller.names if name not in other.caller.names]
+        return [self.mark, *names, *sorted(self.own - other.own)]
+
+
+def new_mark() -> str:
+    """Returns a word that stands nowhere yet."""
+    return f"mark{secrets.token_hex(6)}"
+
+
+def steady(explorer: Explorer) -> dict[str, Any]:
+    """Returns a state without what is another at each call."""
+    first, second = explorer.state(), explorer.state()
+    return {name: value for name, value in first.items() if second.get(name) == value}
+
+
+def _lists(known: str, before: str, kind: str) -> bool:
+    last = known.rstrip("/").rpartition("/")[2]
+    return (bool(before) and known.rstrip("/") == before) or (bool(kind) and last in (kind, f"{kind}s", f"{kind}es"))
+
+
+def _leaves(data: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _leaves(value, str(key))
+    elif isinstance(data, list):
+        for value in data:
+            yield from _leaves(value, name)
+    elif data is not None:
+        yield name, str(data)
