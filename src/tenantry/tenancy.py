@@ -92,6 +92,8 @@ class Tenancy:
         self.rows_replaced: list[Callable[[uuid.UUID], object]] = []
         # Told of tenants' transactions: a tenantry.observe.Observer, where one was made.
         self.watcher: Any = None
+        # The tenantry.search.Search of each model that has one.
+        self.searches: dict[type, Any] = {}
         self._aio: AsyncTenancy | None = None
 
     def __repr__(self) -> str:

@@ -85,7 +85,7 @@ def test_what_cannot_be_asked_is_refused(door: Door, room: Room) -> None:
     for text in ("a\0b", "a" * 2001):
         with pytest.raises(SearchTextRefused):
             door.call(room.papers.query, text)
-    for page in ({"limit": 0}, {"limit": 10_001}, {"offset": -1}):
+    for page in ({"limit": -1}, {"limit": 10_001}, {"offset": -1}):
         with pytest.raises(InvalidPage):
             door.call(room.papers.similar, "a", **page)
 

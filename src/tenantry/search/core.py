@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Mapper, class_mapper
+from sqlalchemy.orm import Mapper, Session, class_mapper
 
 from tenantry.errors import ConfigurationError, InvalidPage, SearchNotReady, SearchTextRefused
 from tenantry.isolation.searching import ALIKE, FIND, SEARCH, TRIGRAMS, SearchPlan, key_of, named, plan_of
@@ -85,6 +85,7 @@ class Search(Generic[M]):
         _note(tenancy, self.table, self.plan)
         self._key = self._attribute(key_of(self.table))
         self._pages: dict[str, Select[Any]] = {}
+        tenancy.searches[model] = self
 
     def __repr__(self) -> str:
         return f"Search({self.model.__name__}, columns={list(self.plan.columns)})"
@@ -210,9 +211,29 @@ class Search(Generic[M]):
         return self._mapper.get_property_by_column(self.table.c[name]).class_attribute
 
 
+def by_words(
+    session: Session,
+    model: type[M],
+    text: str,
+    *,
+    limit: int,
+    offset: int = 0,
+    where: Sequence[ColumnElement[bool]] = (),
+) -> list[M] | None:
+    """Returns the rows that the ``Search`` of a model finds, the best first; None where there is none, or no text.
+
+    Raises: as ``Search.query``.
+    """
+    tenancy: Tenancy | None = session.info.get("tenancy")
+    search: Search[M] | None = tenancy.searches.get(model) if tenancy is not None else None
+    if search is None or not text.strip() or not isinstance(session, TenantSession):
+        return None
+    return [found.row for found in search.query(session, text, limit=limit, offset=offset, where=where)]
+
+
 def _check(text: str, limit: int, offset: int) -> None:
-    if not 0 < limit <= _MOST or not 0 <= offset <= _MOST:
-        raise InvalidPage(reason=f"limit={limit}, offset={offset}: ask for 1 to {_MOST} rows from 0 to {_MOST}.")
+    if not 0 <= limit <= _MOST or not 0 <= offset <= _MOST:
+        raise InvalidPage(reason=f"limit={limit}, offset={offset}: both are numbers from 0 to {_MOST}.")
     if "\0" in text or len(text) > _LONGEST:
         raise SearchTextRefused(reason=f"it is longer than {_LONGEST} characters, or holds a NUL.")
 

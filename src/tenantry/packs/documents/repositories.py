@@ -20,6 +20,7 @@ from tenantry.packs.documents.models_graph import DocumentTopic, GraphNode, Grap
 from tenantry.repository import Query, Repository
 from tenantry.repository.core import Key
 from tenantry.repository.pages import check_bound
+from tenantry.search import by_words
 from tenantry.session.core import TenantSession, tenant_id_of
 from tenantry.types import Tenant
 
@@ -288,9 +289,12 @@ class DocumentRepository(KeptRepository[Document]):
     def search(self, text: str, *, limit: int = 50, offset: int = 0) -> list[Document]:
         """Returns the documents whose title or content holds *text* as it stands, whatever its case.
 
-        Raises: InvalidPage.
+        Where the tenancy has a ``Search`` of documents they are those with the words of *text*, the best first.
+
+        Raises: InvalidPage, SearchTextRefused.
         """
-        return self.matching(text).limit(limit).offset(offset).all()
+        found = by_words(self.session, Document, text, limit=limit, offset=offset)
+        return self.matching(text).limit(limit).offset(offset).all() if found is None else found
 
     def matching(self, text: str) -> Query[Document]:
         """Returns the query of the documents that ``search`` finds, to be narrowed or paged."""

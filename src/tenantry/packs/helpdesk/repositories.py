@@ -21,7 +21,8 @@ from tenantry.packs.helpdesk.models import (
     Ticket,
     TicketField,
 )
-from tenantry.repository import Repository
+from tenantry.repository import Repository, building
+from tenantry.search import by_words
 
 M = TypeVar("M")
 
@@ -131,13 +132,17 @@ class TicketRepository(Repository[Ticket]):
     def search_tickets(self, query: str, filters: Mapping[str, Any] | None = None, *, limit: int = 50) -> list[Ticket]:
         """Returns tickets whose subject or description holds *query*, whatever its case.
 
+        Where the tenancy has a ``Search`` of tickets they are those with the words of *query*, the best first.
+
         Args:
             filters: by field, a value that it equals or a list of values, one of which it equals.
 
-        Raises: UnknownField, InvalidFilter, InvalidPage.
+        Raises: UnknownField, InvalidFilter, InvalidPage, SearchTextRefused.
         """
-        found = self.query().search(query, ["subject", "description"]).filter_by(**filters or {})
-        return found.order_by("-created_at").limit(limit).all()
+        narrowed = building.filters(Ticket, filters or {})
+        by_rank = by_words(self.session, Ticket, query, limit=limit, where=narrowed)
+        found = self.query().search(query, ["subject", "description"]).where(*narrowed)
+        return found.order_by("-created_at").limit(limit).all() if by_rank is None else by_rank
 
     def create_ticket(self, ticket_data: Mapping[str, Any]) -> Ticket:
         """Returns a new ticket; company, platform, number, status and priority are filled in where they are missing.

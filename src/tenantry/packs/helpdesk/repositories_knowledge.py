@@ -21,6 +21,7 @@ from tenantry.packs.helpdesk.models_running import BackupRecord, ProcessingLog, 
 from tenantry.packs.helpdesk.repositories import made_or_found
 from tenantry.packs.helpdesk.words import ArticleStatus, SyncStatus, WorkStatus
 from tenantry.repository import Repository
+from tenantry.search import by_words
 from tenantry.session.core import tenant_id_of
 
 
@@ -45,12 +46,14 @@ class ArticleRepository(Repository[Article]):
     def search_articles(self, query: str, *, limit: int = 50, drafts: bool = False) -> list[Article]:
         """Returns articles whose title or text holds *query*, whatever its case; with *drafts* those of any status.
 
-        Raises: InvalidPage for a limit below 0.
+        Where the tenancy has a ``Search`` of articles they are those with the words of *query*, the best first.
+
+        Raises: InvalidPage for a limit below 0, SearchTextRefused.
         """
-        found = self.query().search(query, ["title", "description"])
-        if not drafts:
-            found = found.filter_by(status=ArticleStatus.PUBLISHED)
-        return found.order_by("-created_at").limit(limit).all()
+        narrowed = [] if drafts else [Article.status == ArticleStatus.PUBLISHED]
+        by_rank = by_words(self.session, Article, query, limit=limit, where=narrowed)
+        found = self.query().search(query, ["title", "description"]).where(*narrowed)
+        return found.order_by("-created_at").limit(limit).all() if by_rank is None else by_rank
 
 
 class IntegratedObjectRepository(Repository[IntegratedObject]):
