@@ -1,16 +1,13 @@
-"""``make bench``: prints ratios, measured side by side in this run. ARGS="--quick" for a first look."""
+"""``make bench``: ratios, measured side by side in this run, into docs/benchmarks.md. ARGS="--quick" only prints."""
 
 from __future__ import annotations
 
 import argparse
-import platform
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-
-import psycopg
-import sqlalchemy
 
 from bench import (
     archives,
@@ -21,6 +18,7 @@ from bench import (
     limits,
     migrations,
     observing,
+    page,
     provisioning,
     searching,
     sessions,
@@ -99,11 +97,16 @@ PARTS: Final[dict[str, Callable[[Options], None]]] = {
 def main() -> None:
     """Runs every part in turn, or the one that was asked for."""
     options = _options()
-    print(f"# Benchmarks\n\nPython {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}, ", end="")
-    print(f"psycopg {psycopg.__version__}")
+    print(f"# Benchmarks\n\n{page.versions()}")
     for name, part in PARTS.items():
-        if options.only in (None, name):
+        if options.only not in (None, name):
+            continue
+        if options.quick:
             part(options)
+        else:
+            tried = f"{options.rounds} rounds, {options.schemas} schemas where there are many"
+            section = page.recorded(name, functools.partial(part, options), tried=tried)
+            page.write(name, section, PARTS)
 
 
 def _options() -> Options:
