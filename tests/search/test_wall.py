@@ -156,10 +156,34 @@ def test_asked_by_sql_it_gives_the_bound_tenants_keys(ground: Ground) -> None:
     everybody = f"SELECT id FROM {NAME}('paper or far', 100)"
     own = {side: ids(ground, side, "SELECT id FROM papers") for side in ("near", "far")}
     found = {side: ids(ground, side, everybody) for side in ("near", "far")}
-    assert len(found["near"]) == 2
-    assert len(found["far"]) == 4
-    assert all(found[side] <= own[side] for side in found)
+    strange = {side: found[side] - own[side] for side in found if found[side] - own[side]}
+    assert not strange, f"leaked: {strange}"
+    assert [len(found[side]) for side in ("near", "far")] == [2, 4]
     assert not own["near"] & own["far"]
+
+
+def test_what_is_asked_does_not_say_whose_rows_are_searched(ground: Ground) -> None:
+    far = ground.tenancy(ROWS).tenants.get("far-postgresql-rows").id
+    found = ids(ground, "near", f"SELECT id FROM {NAME}('paper or far or {far}', 100)")
+    strange = found - ids(ground, "near", "SELECT id FROM papers")
+    assert not strange, f"leaked: {strange}"
+    assert len(found) == 2
+
+
+def test_nothing_of_the_callers_runs_with_the_operators_rights(ground: Ground) -> None:
+    home = home_of(ground, ROWS)
+    home.run(
+        "CREATE SCHEMA aside; GRANT USAGE ON SCHEMA aside TO PUBLIC; CREATE FUNCTION aside.ts_rank(tsvector, tsquery) "
+        "RETURNS real LANGUAGE sql AS 'SELECT 42::real'"
+    )
+    try:
+        with ground.session(ROWS) as door:
+            door.session.execute(text("SET LOCAL search_path = aside, public, pg_catalog"))
+            ranks = {row[0] for row in door.session.execute(text(f"SELECT rank FROM {NAME}('paper', 100)"))}
+    finally:
+        home.run("DROP SCHEMA aside CASCADE")
+    assert ranks
+    assert 42 not in ranks, "leaked: a function of the caller's ran as the operator"
 
 
 def test_what_lost_its_tenant_leaks_and_so_these_tests_would_tell(ground: Ground) -> None:
