@@ -17,7 +17,7 @@ TYPED = {"fleet.md", "quickstart.md", "tutorial.md"}
 PAGES = [
     page
     for page in sorted(DOCS.rglob("*.md"))
-    if page.name not in TYPED and "```python" in page.read_text(encoding="utf-8")
+    if page.name not in TYPED and "```python\n" in page.read_text(encoding="utf-8")
 ]
 SECONDS = 120
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.orm import Session, SessionTransaction
 
 from tenantry.errors import UndoRefused
 from tenantry.isolation.hooks import enter
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tenantry.session.aio import AsyncTenantSession
+
+S = TypeVar("S", bound=Session)
 
 
 @contextmanager
@@ -68,6 +71,45 @@ async def undone_async(tenancy: Tenancy) -> AsyncIterator[None]:
 
         with _replaced(tenancy.aio, "_open", joined):
             yield
+
+
+@contextmanager
+def undone_session(session: S) -> Iterator[S]:
+    """Takes back what one session writes in the block, wherever it came from: its commits end savepoints.
+
+    It has to be bound by then, or to be bound by its first statement.
+    """
+    savepoints = _Savepoints(session)
+    try:
+        yield session
+    finally:
+        savepoints.undo()
+
+
+class _Savepoints:
+    """Has a session's commits and rollbacks end a savepoint, and keeps the transaction around it to be undone."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._savepoint: SessionTransaction = session.begin_nested()
+        # On the object: its class is whatever the models ask for.
+        instance: Any = session
+        instance.commit, instance.rollback = self.commit, self.rollback
+
+    def commit(self) -> None:
+        """Does as a commit would, for this session alone."""
+        self._session.flush()
+        self._savepoint.commit()
+        self._savepoint = self._session.begin_nested()
+
+    def rollback(self) -> None:
+        """Takes back what was done since the last commit."""
+        self._savepoint.rollback()
+        self._savepoint = self._session.begin_nested()
+
+    def undo(self) -> None:
+        """Takes everything back."""
+        type(self._session).rollback(self._session)
 
 
 class _Joins:

@@ -7,16 +7,16 @@ a test asks for one of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from sqlalchemy.orm import SessionTransaction
 
 from tenantry.errors import DropRefused
 from tenantry.packs.documents.seed_config import TEST_NAME, PostgresConnectionConfig
 from tenantry.packs.documents.seed_initializer import DatabaseInitializer, DatabaseInitializerConfig
 from tenantry.packs.documents.seed_manager import DatabaseManager
 from tenantry.session.core import TenantSession
+from tenantry.testing.undoing import undone_session
 
 _DATABASE: Final = pytest.StashKey[DatabaseInitializer]()
 
@@ -42,12 +42,8 @@ def axai_db_manager(request: pytest.FixtureRequest) -> DatabaseManager:
 @pytest.fixture
 def axai_db_session(request: pytest.FixtureRequest) -> Iterator[TenantSession]:
     """A session of which nothing stays when the test is over, whatever the code under test commits."""
-    with _database(request).get_database_manager().door.session() as session:
-        yielded = _Undone(session)
-        try:
-            yield session
-        finally:
-            yielded.undo()
+    with _database(request).get_database_manager().door.session() as session, undone_session(session):
+        yield session
 
 
 @pytest.fixture
@@ -63,32 +59,6 @@ def axai_reset_db(request: pytest.FixtureRequest) -> DatabaseInitializer:
     found = _database(request)
     found.reset_database()
     return found
-
-
-class _Undone:
-    """Has a session's commits and rollbacks end a savepoint, and keeps the transaction around it to be undone."""
-
-    def __init__(self, session: TenantSession) -> None:
-        self._session = session
-        self._savepoint: SessionTransaction = session.begin_nested()
-        # On the object: its class is whatever the models ask for.
-        instance: Any = session
-        instance.commit, instance.rollback = self.commit, self.rollback
-
-    def commit(self) -> None:
-        """Does as a commit would, for this session alone."""
-        self._session.flush()
-        self._savepoint.commit()
-        self._savepoint = self._session.begin_nested()
-
-    def rollback(self) -> None:
-        """Takes back what was done since the last commit."""
-        self._savepoint.rollback()
-        self._savepoint = self._session.begin_nested()
-
-    def undo(self) -> None:
-        """Takes everything back."""
-        type(self._session).rollback(self._session)
 
 
 def _config() -> DatabaseInitializerConfig:
