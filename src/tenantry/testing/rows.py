@@ -129,7 +129,8 @@ def fresh_key(table: Table) -> dict[str, Any]:
 def plain(column: Column[Any]) -> Any:
     """Returns a column's type without what decorates it."""
     kind: Any = column.type
-    while isinstance(kind, TypeDecorator):
+    # SQLAlchemy's Interval decorates DateTime, for databases that have none.
+    while isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
         kind = kind.impl_instance
     return kind
 
