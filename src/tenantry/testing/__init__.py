@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tenantry.observe.counting import count_statements
+    from tenantry.testing.apps import Caller, assert_app_isolated
     from tenantry.testing.doors import Door, door
     from tenantry.testing.grounds import Ground, ground
     from tenantry.testing.leaks import assert_isolated
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from tenantry.testing.undoing import undone, undone_async
 
 __all__ = [
+    "Caller",
     "Door",
     "Ground",
     "Maker",
+    "assert_app_isolated",
     "assert_isolated",
     "count_statements",
     "door",
@@ -29,9 +32,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Caller": "tenantry.testing.apps",
     "Door": "tenantry.testing.doors",
     "Ground": "tenantry.testing.grounds",
     "Maker": "tenantry.testing.making",
+    "assert_app_isolated": "tenantry.testing.apps",
     "assert_isolated": "tenantry.testing.leaks",
     "count_statements": "tenantry.observe.counting",
     "door": "tenantry.testing.doors",
