@@ -27,7 +27,7 @@ def unmarked() -> Iterator[None]:
         model.__table__.info.pop(SEARCH, None)  # type: ignore[attr-defined]  # a Table
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("kind", ["postgresql", pytest.param("sqlite", marks=pytest.mark.soak)])
 def test_documents_are_found_by_their_words(postgres: Any, tmp_path: Any, unmarked: None, kind: str) -> None:
     with postgres.lend_database() as server:
         url = server if kind == "postgresql" else f"sqlite:///{tmp_path}"

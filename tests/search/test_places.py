@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from tenantry import Tenancy
 from tenantry.archive import Archive, KeyRing
 from tenantry.doctor import examine
-from tenantry.errors import SearchNotReady
+from tenantry.errors import SearchNotReady, TenantMoved
 from tenantry.fleet import Fleet
 from tenantry.fleet.revisions import init
 from tenantry.models import TenantOwned
@@ -30,6 +32,9 @@ PLACES: list[dict[str, str]] = [
 ]
 
 
+JOINS = {"kinds": ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material"]}
+
+
 class House:
     """PostgreSQL and SQLite files, with a page in each tenant."""
 
@@ -42,9 +47,9 @@ class House:
 
             title: Mapped[str] = mapped_column(String(100))
 
-        self.page = Page
-        config = Config(extensions=EXTENSIONS, route_ttl=0.2, demote=True)
-        self.tenancy = Tenancy(url, models=Base, config=config)
+        self.page, self.base, self.url, self.directory = Page, Base, url, directory
+        self.config = Config(extensions=EXTENSIONS, route_ttl=0.2, demote=True)
+        self.tenancy = Tenancy(url, models=Base, config=self.config)
         self.tenancy.servers.add("disk", f"sqlite:///{directory}/disk")
         self.search = Search(self.tenancy, Page, columns=["title"])
         self.tenancy.install(create_tables=True)
@@ -71,19 +76,48 @@ def house(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     house.tenancy.close()
 
 
-def test_a_search_finds_the_same_wherever_a_tenant_is_moved(house: House) -> None:
-    house.settle("mover", isolation="rows")
-    house.settle("stayer", isolation="rows")
-    before, move = house.content("mover"), Move(house.tenancy)
-    assert before == [["mice", "owls of mover"], ["owls of mover"], ["owls of mover"]]
-    for where in PLACES:
-        move.start("mover", **where)  # type: ignore[arg-type]  # each is a text
-        assert house.content("mover") == before
-        move.finalize("mover")
-    assert house.content("stayer")[1] == ["owls of stayer"]
+@pytest.mark.parametrize("places", [PLACES[:1], pytest.param(PLACES[1:], marks=pytest.mark.soak)], ids=["one", "more"])
+def test_a_search_finds_the_same_wherever_a_tenant_is_moved(house: House, places: list[dict[str, str]]) -> None:
+    slug = f"mover-{len(places)}"
+    house.settle(slug, isolation="rows")
+    house.settle(f"not-{slug}", isolation="rows")
+    before, move = house.content(slug), Move(house.tenancy)
+    assert before == [["mice", f"owls of {slug}"], [f"owls of {slug}"], [f"owls of {slug}"]]
+    for where in places:
+        move.start(slug, **where)  # type: ignore[arg-type]  # each is a text
+        assert house.content(slug) == before
+        move.finalize(slug)
+    assert house.content(f"not-{slug}")[1] == [f"owls of not-{slug}"]
 
 
-@pytest.mark.parametrize("other", [{"server": "disk"}, {"isolation": "rows"}], ids=["disk", "rows"])
+@pytest.mark.parametrize("isolation", ["rows", pytest.param("schema", marks=pytest.mark.soak)])
+def test_who_searches_where_a_tenant_has_left_is_told(house: House, isolation: str) -> None:
+    slug = f"gone-from-{isolation}"
+    house.settle(slug, isolation=isolation)
+    with closing(Tenancy(house.url, models=house.base, config=replace(house.config, route_ttl=600))) as stale:
+        stale.servers.add("disk", f"sqlite:///{house.directory}/disk")
+        with stale.session(slug) as session:
+            assert len(house.search.query(session, "owls")) == 1
+        Move(house.tenancy).start(slug, server="disk", isolation="database")
+        with stale.session(slug) as session:
+            for method in (house.search.query, house.search.similar):
+                for words in ("owls", "nothing of the kind"):
+                    # As a large table is read: by the keys that were found, and so not at all where none was.
+                    session.execute(
+                        text("SELECT set_config(name, 'off', true) FROM unnest(CAST(:kinds AS text[])) AS name"), JOINS
+                    )
+                    with pytest.raises(TenantMoved):
+                        method(session, words)
+                    session.rollback()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"server": "disk"}, id="disk"),
+        pytest.param({"isolation": "rows"}, id="rows", marks=pytest.mark.soak),
+    ],
+)
 def test_a_backup_gives_back_what_is_found(house: House, other: dict[str, str]) -> None:
     slug = f"kept-{'disk' if 'server' in other else 'rows'}"
     house.settle(slug, isolation="schema")

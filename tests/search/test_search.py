@@ -11,8 +11,13 @@ from tenantry.errors import InvalidPage, SearchTextRefused
 
 from .library import Paper, Remark, Room
 
+# Every cell by one door, and every door by one cell; the other pairs run the same code.
+SHORT = {"postgresql-rows-asyncpg", "postgresql-schema-psycopg", "postgresql-database-sync", "sqlite-rows-sync"}
+SHORT |= {"sqlite-file-aiosqlite"}
+CHOSEN = [pytest.param(found, marks=[] if str(found) in SHORT else pytest.mark.soak, id=str(found)) for found in PLACES]
 
-@pytest.fixture(params=PLACES, ids=str)
+
+@pytest.fixture(params=CHOSEN)
 def place(request: pytest.FixtureRequest) -> Place:
     found: Place = request.param
     return found

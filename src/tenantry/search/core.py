@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     column,
+    exists,
     func,
     select,
 )
@@ -196,7 +197,8 @@ class Search(Generic[M]):
         return select(found.c.id, found.c.rank, func.count().over().label("hits")).subquery("hits")
 
     def _count(self, session: TenantSession, prefix: str, given: Mapping[str, Any]) -> int:
-        counted = select(func.count()).select_from(self._hits(prefix))
+        # Looked for in the table too: only there is it said of a tenant that it has left this place.
+        counted = select(func.count(), exists(select(self._key))).select_from(self._hits(prefix))
         return int(self._answers(session, counted, {name: given[name] for name in ("wanted", "most")})[0][0])
 
     def _answers(self, session: TenantSession, asked: Select[Any], given: Mapping[str, Any]) -> Sequence[Any]:
