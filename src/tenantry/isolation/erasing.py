@@ -11,6 +11,7 @@ from sqlalchemy import MetaData
 
 from tenantry.errors import SurprisingErase
 from tenantry.isolation.blueprints import Blueprint
+from tenantry.isolation.searching import is_of_search
 from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA, quote
 from tenantry.models import TENANT_COLUMN, Ownership, owned_tables
@@ -99,7 +100,9 @@ def check_schema(cursor: Any, schema: str, tenant: uuid.UUID, blueprint: Bluepri
     Raises: SurprisingErase, which names the rest.
     """
     known = {f"table {quote(name)}" for name in (*own_tables(blueprint.metadata), VERSION_TABLE)}
-    foreign = set(_answers(cursor, _INSIDE, schema)) - known
+    inside = set(_answers(cursor, _INSIDE, schema))
+    # Whether this process has made the search or not.
+    foreign = {thing for thing in inside - known if not is_of_search(thing.partition(" ")[2])}
     if foreign:
         # The models' own DDL may have made more than tables.
         foreign -= _made_by(cursor, blueprint)

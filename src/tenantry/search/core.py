@@ -11,6 +11,7 @@ from sqlalchemy import (
     REAL,
     ColumnElement,
     Enum,
+    Executable,
     Integer,
     Select,
     String,
@@ -201,7 +202,7 @@ class Search(Generic[M]):
         counted = select(func.count(), exists(select(self._key))).select_from(self._hits(prefix))
         return int(self._answers(session, counted, {name: given[name] for name in ("wanted", "most")})[0][0])
 
-    def _answers(self, session: TenantSession, asked: Select[Any], given: Mapping[str, Any]) -> Sequence[Any]:
+    def _answers(self, session: TenantSession, asked: Executable, given: Mapping[str, Any]) -> Sequence[Any]:
         try:
             return session.execute(asked, given).all()
         except DBAPIError as error:
