@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Table, inspect
-from sqlalchemy.orm import Mapper, Session
+from sqlalchemy.orm import Mapper
 
 from tenantry.errors import RowUnknown
 from tenantry.models import Ownership, owned_tables
@@ -64,16 +63,10 @@ class Maker:
         return found
 
 
-def _fits(column: Any, row: dict[str, Any], held: Sequence[str] | set[str]) -> bool:
+def _fits(column: Any, row: dict[str, Any], held: set[str]) -> bool:
     return column.name in row and column.name != "tenant_id" and column.name not in held
 
 
 def _value_of(row: object, column: str) -> Any:
     mapper: Mapper[Any] = inspect(type(row))
     return getattr(row, mapper.get_property_by_column(mapper.local_table.c[column]).key)
-
-
-def maker_of(session: Session) -> Maker:
-    """Returns what makes rows in a tenant's session."""
-    assert isinstance(session, TenantSession)  # noqa: S101  # the fixtures open no other
-    return Maker(session)

@@ -6,7 +6,7 @@ Each session joins one transaction of its tenant, in which its commits end savep
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -139,13 +139,9 @@ def _hold(route: Route, ends: ExitStack) -> Connection:
 async def _hold_async(route: Route, ends: AsyncExitStack) -> AsyncConnection:
     connection = await ends.enter_async_context(route.async_engine().connect())
     transaction = await connection.begin()
-    ends.push_async_callback(_call(transaction.rollback))
+    ends.push_async_callback(transaction.rollback)
     await connection.run_sync(enter, route.binding)
     return connection
-
-
-def _call(work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-    return work
 
 
 def _options(tenancy: Tenancy, route: Route) -> dict[str, Any]:
