@@ -35,6 +35,7 @@ from tenantry.packs.documents.repositories_graph import (
     TopicRepository,
 )
 from tenantry.packs.documents.services import Analysis, Content, Editing, Processing
+from tenantry.packs.documents.similarity import Similar, Similarity
 
 if TYPE_CHECKING:
     from tenantry.packs.documents.aio import (
@@ -113,6 +114,8 @@ __all__ = [
     "SecureDocumentRepository",
     "SecureTopicRepository",
     "SecurityManager",
+    "Similar",
+    "Similarity",
     "Summary",
     "SummaryRepository",
     "SummaryType",

@@ -1,5 +1,6 @@
 """The documents' HTTP routes: ``application(tenancy, [router(Documents(tenancy))], …)`` serves them."""
 
+import asyncio
 import uuid
 from typing import Annotated, Any
 
@@ -32,7 +33,7 @@ from tenantry.packs.documents.schemas import (
     VersionOut,
     VersionsOut,
 )
-from tenantry.web import get_tenant_context
+from tenantry.web import TenantContext, get_tenant_context
 from tenantry.web.routes import Limit, Offset, SearchText, may, reading_of, run, writing_of
 
 _GRAPH = (http_graph.topics, http_graph.links, http_graph.graph, http_graph.people)
@@ -42,7 +43,7 @@ def router(pack: Documents, *, prefix: str = "/api") -> APIRouter:
     """Returns the documents' routes: each asks for a permission, and for the tenant that the request is bound to."""
     # First who asks, then what they may: a request without a token is a 401.
     routes = APIRouter(prefix=prefix, tags=["documents"], dependencies=[Depends(get_tenant_context)])
-    for add in (_documents, _document, _versions, _processing, _related, *_GRAPH):
+    for add in (_documents, _document, _versions, _processing, _related, _similar, *_GRAPH):
         add(routes, pack)
     return routes
 
@@ -208,6 +209,24 @@ def _related(routes: APIRouter, pack: Documents) -> None:
             return {"items": items, "total": len(items), "limit": limit, "offset": 0}
 
         return DocumentsOut.model_validate(await run(db, work))
+
+
+def _similar(routes: APIRouter, pack: Documents) -> None:
+    similarity = pack.similarity
+    if similarity is None:
+        return
+
+    @routes.get(
+        "/documents/{document_id}/similar",
+        dependencies=may("documents:read"),
+        summary="Documents that mean something near, the nearest first",
+    )
+    async def similar(
+        document_id: uuid.UUID, context: Annotated[TenantContext, Depends(get_tenant_context)], limit: Limit = 10
+    ) -> DocumentsOut:
+        found = await asyncio.to_thread(similarity.like, context.tenant, document_id, limit=limit)
+        items = [each.document.to_dict() for each in found]
+        return DocumentsOut.model_validate({"items": items, "total": len(items), "limit": limit, "offset": 0})
 
 
 def _asker(session: TenantSession) -> uuid.UUID | None:

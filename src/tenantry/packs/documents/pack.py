@@ -17,8 +17,10 @@ from tenantry.packs.documents.models import Document, DocumentVersion
 from tenantry.packs.documents.repositories import DocumentRepository
 from tenantry.packs.documents.repositories_graph import GraphNodeRepository, TopicRepository
 from tenantry.packs.documents.services import Editing, Processing
+from tenantry.packs.documents.similarity import Similarity
 from tenantry.tenancy import Tenancy
 from tenantry.types import TenantKey
+from tenantry.vectors import Embedder
 
 if TYPE_CHECKING:
     from tenantry.fleet.sqitch import SqitchHistory
@@ -31,15 +33,26 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 class Documents:
     """Organisations' documents in one tenancy; make it right after that, before anything is opened.
 
-    *store* keeps what dear reads gave; without one every read goes to the database.
+    *store* keeps what dear reads gave; without one every read goes to the database. With an *embedder* documents are
+    found by what they mean, by ``similarity``; its tables are not in the pack's history.
+
+    Raises: as ``Audit``, ``Cache``, ``Similarity``.
     """
 
-    def __init__(self, tenancy: Tenancy, *, store: Store | None = None, audit: Audit | None = None) -> None:
+    def __init__(
+        self,
+        tenancy: Tenancy,
+        *,
+        store: Store | None = None,
+        audit: Audit | None = None,
+        embedder: Embedder | None = None,
+    ) -> None:
         self.tenancy = tenancy
         self.audit = audit or Audit(tenancy)
         self.cache = None if store is None else Cache(tenancy, store)
         self.processing = Processing(tenancy, audit=self.audit, cache=self.cache)
         self.editing = Editing(tenancy, audit=self.audit, cache=self.cache)
+        self.similarity = None if embedder is None else Similarity(tenancy, embedder)
 
     def __repr__(self) -> str:
         return f"Documents({self.tenancy!r})"
