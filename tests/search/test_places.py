@@ -139,7 +139,8 @@ def test_a_schema_with_a_search_is_erased_without_ado(house: House) -> None:
     # By a process, too, that made none.
     noted = house.page.__table__.info.pop(SEARCH)
     try:
-        house.tenancy.tenants.erase("short-lived", confirm="short-lived")
+        with closing(Tenancy(house.url, models=house.base, config=house.config)) as other:
+            other.tenants.erase("short-lived", confirm="short-lived")
     finally:
         house.page.__table__.info[SEARCH] = noted
 
