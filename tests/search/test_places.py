@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -23,6 +24,9 @@ from tenantry.models import TenantOwned
 from tenantry.move import Move
 from tenantry.search import Search
 from tenantry.settings import Config
+
+from .library import CONFIG, Room
+from .library import Base as Library
 
 EXTENSIONS = ("btree_gin", "pg_trgm")
 PLACES: list[dict[str, str]] = [
@@ -190,3 +194,19 @@ def test_migrations_and_searches_leave_each_other_alone(postgres: Any, tmp_path:
                 assert len(search.query(session, "owls")) == 1
         assert "D509" not in {found.code for found in examine(tenancy).findings}
         tenancy.close()
+
+
+def test_an_installation_does_not_wait_for_the_columns_of_a_search(postgres: Any) -> None:
+    with (
+        postgres.lend_database() as url,
+        closing(Tenancy(url, models=Library, config=replace(CONFIG, demote=True))) as tenancy,
+    ):
+        Room(tenancy)
+        tenancy.install(create_tables=True)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ALTER TABLE papers DROP COLUMN tenantry_search, DROP COLUMN content")
+            tenancy.install()
+            assert [found.object for found in examine(tenancy).findings if found.code == "D509"] == ["public.papers"]
+            connection.execute("ALTER TABLE papers ADD COLUMN content varchar")
+        tenancy.install()
+        assert [found for found in examine(tenancy).findings if found.code == "D509"] == []

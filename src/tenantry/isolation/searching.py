@@ -124,8 +124,12 @@ def definers(table: Table, config: Config) -> list[Definer]:
 
 
 def search_statements(table: Table, config: Config) -> list[str]:
-    """Returns what has a table of the search path's first schema searched, whatever stood there; none for another."""
-    if plan_of(table) is None:
+    """Returns what has a table of the search path's first schema searched, whatever stood there; none for another.
+
+    It does nothing where a column is yet to come by a migration.
+    """
+    plan = plan_of(table)
+    if plan is None:
         return []
     steps = [
         f"IF {_comment(table)} IS DISTINCT FROM '{digest(table, config)}' THEN "
@@ -137,7 +141,7 @@ def search_statements(table: Table, config: Config) -> list[str]:
     ]
     return [
         "DO $search$ DECLARE home text := '\"' || replace(current_schema(), '\"', '\"\"') || '\"'; "
-        f"BEGIN {' '.join(steps)} END $search$"
+        f"BEGIN IF {_stand(table, plan)} THEN {' '.join(steps)} END IF; END $search$"
     ]
 
 
@@ -231,6 +235,15 @@ def _comment(table: Table) -> str:
     return (
         f"(SELECT col_description(a.attrelid, a.attnum) FROM pg_attribute a WHERE a.attname = '{COLUMN}' "
         f"AND NOT a.attisdropped AND a.attrelid = to_regclass(home || {_literal('.' + quoted(table.name))}))"
+    )
+
+
+def _stand(table: Table, plan: SearchPlan) -> str:
+    names = {*plan.columns, plan.similar}
+    return (
+        f"(SELECT count(*) = {len(names)} FROM pg_attribute a WHERE NOT a.attisdropped "
+        f"AND a.attname IN ({', '.join(map(_literal, sorted(names)))}) "
+        f"AND a.attrelid = to_regclass(home || {_literal('.' + quoted(table.name))}))"
     )
 
 
