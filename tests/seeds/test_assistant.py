@@ -270,6 +270,7 @@ def test_a_requests_company_is_meant_where_nobody_names_a_database(installed: Pa
         carry(None)
 
 
+@pytest.mark.ledger("S3-001")
 def test_tasks_do_not_see_each_others_context(installed: Path) -> None:
     async def name(number: int) -> str:
         set_database_context(f"company_{number}")
@@ -674,5 +675,6 @@ def test_the_page_leads_on_to_pages_that_are_there(installed: Path) -> None:
         assert [link for link in links if not (found.parent / link).exists()] == []
 
 
+@pytest.mark.ledger("S3-001")
 def test_every_block_has_its_outcome() -> None:
     assert set(outcomes(SEED)) == set(BLOCKS[SEED])

@@ -215,6 +215,7 @@ def test_line_398_the_environment() -> None:
             PostgresConnectionConfig.from_env({**dict(pairs), **wrong})
 
 
+@pytest.mark.ledger("S2-085")
 def test_the_pool(manager: DatabaseManager) -> None:
     pool = PostgresPoolConfig()
     assert (pool.pool_size, pool.max_overflow, pool.pool_timeout, pool.pool_recycle) == (5, 5, 30, 1800)
@@ -365,6 +366,7 @@ def test_the_schema_page_is_what_the_models_say() -> None:
     assert written("tenantry.packs.documents", "DocumentsBase", "Documents") == page
 
 
+@pytest.mark.ledger("S2-085")
 def test_the_application_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENANTRY_URL", f"sqlite:///{tmp_path}/data")
     monkeypatch.setenv("DOCUMENTS_TOKEN_KEY", secrets.token_hex(32))

@@ -189,6 +189,7 @@ def test_114_the_environment(tmp_path: Path) -> None:
         tenancy_from_env(HelpdeskBase, chosen)
 
 
+@pytest.mark.ledger("S0-014")
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

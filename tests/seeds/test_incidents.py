@@ -127,6 +127,7 @@ def methods(line: int) -> Any:
     return type("Printed", (), {"__init__": lambda self, session: setattr(self, "session", session), **own})
 
 
+@pytest.mark.ledger("S4-045")
 def test_018_the_layers_stand_on_one_another() -> None:
     layers = [line.split(" (")[0].lower() for line in BLOCKS[SEED][18].text.splitlines() if "(" in line]
     assert layers == ["services", "repositories", "models", "database"]
@@ -178,6 +179,7 @@ KINDS = {JSONDocument: dict, Moment: datetime.datetime}
 MODELS = {86: "Tenant", 94: "Workflow", 102: "Vendor", 111: "Event", 122: "Incident", 134: "Decision", 145: "Action"}
 
 
+@pytest.mark.ledger("S4-045")
 @pytest.mark.parametrize("line", [*MODELS, 156])
 def test_086_094_102_111_122_134_145_156_the_models_have_what_is_printed(line: int) -> None:
     name = {**MODELS, 156: "KillSwitch"}[line]

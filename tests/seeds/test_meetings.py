@@ -333,6 +333,7 @@ def test_644_a_rollback_leaves_nothing(pack: Meetings, capsys: pytest.CaptureFix
         pack.tenancy.tenants.get(("slack_team", "T_TEST_001"))
 
 
+@pytest.mark.ledger("S1-062")
 def test_get_db_as_a_dependency(pack: Meetings, tenant_id: uuid.UUID) -> None:
     app = by_team(pack)
 
@@ -347,6 +348,7 @@ def test_get_db_as_a_dependency(pack: Meetings, tenant_id: uuid.UUID) -> None:
         assert db.query(User).count() == 2
 
 
+@pytest.mark.ledger("S1-062")
 @pytest.mark.parametrize("line", [22, 37, 52, 78, 100, 113, 407, 420, 494, 507, 549, 627])
 def test_22_37_52_78_100_113_407_420_494_507_549_627_shell_blocks_are_shell(line: int) -> None:
     subprocess.run(["bash", "-n"], input=BLOCKS["001"][line].text, text=True, check=True, timeout=20)

@@ -14,12 +14,14 @@ ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "assistant"
 
 
+@pytest.mark.ledger("S3-052")
 def test_the_schema_page_says_what_the_models_say() -> None:
     written = runpy.run_path(str(ROOT / "tools" / "schema.py"))["written"]
     page = EXAMPLE.joinpath("DATABASE_SCHEMA.md").read_text(encoding="utf-8")
     assert written("tenantry.packs.assistant", "AssistantBase", "Assistant") == page
 
 
+@pytest.mark.ledger("S3-052")
 def test_the_example_makes_its_databases_and_serves_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,6 +105,7 @@ def test_without_a_company_there_is_nothing_of_one(people: dict[str, Client]) ->
     assert people["root"].ask("GET", "/me")["company_id"] is None
 
 
+@pytest.mark.ledger("S3-051")
 def test_bodies_name_no_company(people: dict[str, Client]) -> None:
     for extra in ({"company_id": 2}, {"tenant_id": str(uuid.uuid4())}, {"uploaded_by_id": 1}, {"id": 9}):
         people["ann1"].ask("POST", "/documents", 422, json={**DOCUMENT, **extra})
@@ -182,6 +183,7 @@ def test_a_conversation_from_question_to_cost(people: dict[str, Client]) -> None
     bob.ask("GET", path, 404)
 
 
+@pytest.mark.ledger("S3-051")
 def test_reports_and_the_profile(people: dict[str, Client]) -> None:
     ann, bob, vic = people["ann1"], people["bob1"], people["vic1"]
     given = {"report_type": "mix", "report_data": {"wind": 0.4}, "tags": ["q3"]}
@@ -199,6 +201,7 @@ def test_reports_and_the_profile(people: dict[str, Client]) -> None:
     assert vic.ask("GET", "/profile")["location"] == "Pune"
 
 
+@pytest.mark.ledger("S3-051")
 def test_a_company_looks_after_its_own_users(people: dict[str, Client], http: TestClient) -> None:
     ann = people["ann1"]
     new = {"username": "Eve1", "email": "eve@x.example", "password": PASSWORD, "role": "viewer"}
@@ -220,6 +223,7 @@ def test_a_company_looks_after_its_own_users(people: dict[str, Client], http: Te
     ann.ask("PATCH", "/users/ann1", 403, json={"role": "super_admin"})
 
 
+@pytest.mark.ledger("S3-051")
 def test_log_ins_come_and_go(people: dict[str, Client], http: TestClient) -> None:
     nobody = people["nobody"]
     nobody.ask("POST", "/auth/login", 401, json={"username": "vic2", "password": "wrong"})
@@ -259,6 +263,7 @@ def test_the_platform_makes_closes_and_looks_into_companies(people: dict[str, Cl
     assert root.bytes("POST", "/admin/companies/99/look", 404, json={"reason": "x"})
 
 
+@pytest.mark.ledger("S3-051")
 def test_the_description_says_where_no_token_is_needed(http: TestClient) -> None:
     told = Client(http).ask("GET", "/openapi.json")
     assert {path for path in told["paths"] if told["paths"][path].get("post", {}).get("security") == []} == set(PUBLIC)

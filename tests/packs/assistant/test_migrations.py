@@ -37,6 +37,7 @@ def test_the_history_makes_what_the_models_say(tenancy: Tenancy) -> None:
         assert session.info["tenant"].name == "Acme"
 
 
+@pytest.mark.ledger("S3-042")
 @pytest.mark.soak
 def test_the_history_goes_down_and_up_again(tenancy: Tenancy) -> None:
     pack = made(tenancy)

@@ -254,6 +254,7 @@ def test_rows_are_numbered_from_one_in_each_company(desk: Desk) -> None:
     assert all(type(number) is int for number in users)
 
 
+@pytest.mark.ledger("S3-001")
 def test_the_linter_finds_nothing(ground: Ground) -> None:
     assert lint(AssistantBase.metadata) == []
 
@@ -441,6 +442,7 @@ def test_logs_and_usage_stay_as_they_were_written(desk: Desk) -> None:
     assert ("user_id", "created_at") in keys(TokenUsage)
 
 
+@pytest.mark.ledger("S3-001")
 def test_costs_are_summed_exactly(desk: Desk) -> None:
     def work(session: Session) -> None:
         session.add_all(TokenUsage(prompt_tokens=1, estimated_cost=Decimal("0.1")) for _ in range(10))
@@ -522,6 +524,7 @@ def test_a_companys_session_does_not_reach_the_primary(ground: Ground, place: Pl
         session.execute(text("select * from documents")).all()
 
 
+@pytest.mark.ledger("S3-001")
 def test_rows_of_another_company_are_refused_whatever_number_they_carry(desk: Desk) -> None:
     def work(session: Session) -> None:
         session.add(Conversation(title="x", company_id=desk.place.company("rival")))
@@ -531,6 +534,7 @@ def test_rows_of_another_company_are_refused_whatever_number_they_carry(desk: De
     desk.run(work)
 
 
+@pytest.mark.ledger("S3-001")
 def test_bulk_rows_get_their_companys_number_and_their_total(desk: Desk) -> None:
     def work(session: Session) -> None:
         tenant = session.info["tenant"].id

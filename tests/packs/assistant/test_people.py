@@ -195,6 +195,7 @@ def test_the_first_administrator_is_made_once(ground: Ground, pack: Assistant) -
         session.rollback()
 
 
+@pytest.mark.ledger("S3-020")
 def test_a_password_that_was_made_up_is_good_for_choosing_another(pack: Assistant) -> None:
     once = uuid.uuid4().hex
     pack.on_platform(
@@ -207,6 +208,7 @@ def test_a_password_that_was_made_up_is_good_for_choosing_another(pack: Assistan
     pack.on_platform(lambda session: session.delete(pack.users.get(session, "new1")))
 
 
+@pytest.mark.ledger("S3-020")
 def test_users_that_cannot_be(pack: Assistant) -> None:
     def made(**given: Any) -> None:
         told = {"email": "e@x", "password": PASSWORD, "role": "viewer", "company_id": 1, **given}
@@ -248,6 +250,7 @@ def test_a_super_admin_looks_into_a_company_on_the_record(ground: Ground, place:
         pass
 
 
+@pytest.mark.ledger("S3-020")
 def test_a_look_can_be_awaited(ground: Ground) -> None:
     place = Place("sqlite-file", "aiosqlite")
     pack, admin = ground.pack(place), ground.admin(place)
@@ -280,6 +283,7 @@ def test_companies_are_made_once_and_found_by_their_numbers(ground: Ground, pack
     pack.on_platform(lambda session: session.delete(_company(session, made.id)))
 
 
+@pytest.mark.ledger("S3-020")
 def test_what_the_primary_knows_of_a_company_is_forgotten_with_it(pack: Assistant) -> None:
     made = pack.companies.create("Going")
     assert made.tenant is not None
@@ -305,6 +309,7 @@ def _forget_tenant(session: Session, number: int) -> None:
     _company(session, number).tenant = None
 
 
+@pytest.mark.ledger("S3-020")
 def test_users_of_rows_come_from_the_primary_in_one_statement(ground: Ground, pack: Assistant) -> None:
     ann, theirs = user(pack, "ann1"), user(pack, "ann2")
     with opened(ground, FILE) as desk:
@@ -320,6 +325,7 @@ def test_users_of_rows_come_from_the_primary_in_one_statement(ground: Ground, pa
         assert pack.users_of([]) == {}
 
 
+@pytest.mark.ledger("S3-020")
 @pytest.mark.parametrize("place", SYNC, ids=str)
 def test_a_document_for_everybody_stands_once_and_is_withdrawn_once(ground: Ground, place: Place) -> None:
     pack = ground.pack(place)

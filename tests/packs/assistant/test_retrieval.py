@@ -79,6 +79,7 @@ def test_the_nearest_chunks_that_a_user_may_read(pack: Assistant) -> None:
         assert retrieval.search(db, "wind", user_id=ANN) == []
 
 
+@pytest.mark.ledger("S3-026")
 def test_a_document_that_goes_takes_its_vectors_along(pack: Assistant) -> None:
     retrieval = pack.retrieval
     assert retrieval is not None
@@ -103,6 +104,7 @@ def kept(pack: Assistant) -> int:
         return db.scalar(select(func.count()).select_from(vectors)) or 0
 
 
+@pytest.mark.ledger("S3-026")
 def test_a_question_over_http(pack: Assistant) -> None:
     access, retrieval = pack.access, pack.retrieval
     assert retrieval is not None

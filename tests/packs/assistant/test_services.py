@@ -138,11 +138,13 @@ def test_prices_are_the_documents_and_the_applications() -> None:
     assert meter.cost(Call("openai", "other", 1, 1, cost=Decimal("0.5"))) == Decimal("0.5")
 
 
+@pytest.mark.ledger("S3-033")
 def test_counts_that_are_none_are_refused(desk: Desk, talk: int) -> None:
     with pytest.raises(InvalidUsage):
         desk.call(desk.pack.chats.answer, talk, Answer("a", call=Call("custom", "m", -1, 0)))
 
 
+@pytest.mark.ledger("S3-033")
 def test_a_conversation_over_documents_that_its_user_may_read(desk: Desk) -> None:
     def ids(session: Session) -> dict[str, int]:
         return {row.filename: row.id for row in session.execute(select(Document.filename, Document.id))}
@@ -155,6 +157,7 @@ def test_a_conversation_over_documents_that_its_user_may_read(desk: Desk) -> Non
         desk.call(desk.pack.chats.start, user_id=BOB, selected_document_ids=chosen)
 
 
+@pytest.mark.ledger("S3-033")
 def test_what_a_user_may_read_is_theirs_the_companys_and_everybodys(desk: Desk) -> None:
     documents = desk.repository("DocumentRepository")
     shelf = documents.readable(ANN)
@@ -196,6 +199,7 @@ def test_parts_are_loaded_with_the_whole_by_one_more_statement(desk: Desk, pendi
     assert len([each for each in statements if each.startswith("SELECT")]) == 4
 
 
+@pytest.mark.ledger("S3-033")
 def test_reports_and_the_profile(desk: Desk) -> None:
     reports = desk.repository("SavedReportRepository")
     saved = desk.call(
@@ -217,6 +221,7 @@ def test_reports_and_the_profile(desk: Desk) -> None:
     assert (second.industry, second.target_year, second.energy_mix_weight) == ("Manufacturing", 2035, 0.5)
 
 
+@pytest.mark.ledger("S3-033")
 def test_search_and_lists_of_one_user(desk: Desk, talk: int) -> None:
     messages = desk.repository("MessageRepository")
     assert [each.conversation_id for each in messages.search_messages("HELLO")] == [talk]
@@ -226,6 +231,7 @@ def test_search_and_lists_of_one_user(desk: Desk, talk: int) -> None:
     assert conversations.of_user(BOB) == []
 
 
+@pytest.mark.ledger("S3-033")
 def test_a_step_of_another_companys_rows_is_a_missing_one(desk: Desk, talk: int) -> None:
     def forged(session: Session) -> None:
         session.add(AgentLog(agent_type="a", message_id=1))

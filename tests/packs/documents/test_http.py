@@ -139,6 +139,7 @@ def test_topics_and_lines(office: Office) -> None:
         GraphRelationshipRepository(session).delete(drawn["id"])
 
 
+@pytest.mark.ledger("S2-050")
 def test_users(office: Office) -> None:
     ann, viewer = office.client(), office.client(role="viewer")
     bob = ann("POST", "/users", 201, json={"email": "Bob@acme.example", "role": "viewer"})
@@ -182,6 +183,7 @@ def test_who_may_what(office: Office) -> None:
     office.client(who="nobody@acme.example")("POST", "/documents", 422, json={"title": "x"})
 
 
+@pytest.mark.ledger("S2-050")
 @pytest.mark.parametrize(
     "body",
     [
@@ -200,6 +202,7 @@ def test_what_a_body_may_not_say(office: Office, body: dict[str, Any]) -> None:
     office.client()("POST", "/documents", 422, json=body)
 
 
+@pytest.mark.ledger("S2-050")
 def test_its_description_has_examples(office: Office) -> None:
     described = office.http.get("/openapi.json").json()
     assert described["components"]["schemas"]["DocumentIn"]["examples"][0]["title"] == "Charter"

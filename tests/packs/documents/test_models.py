@@ -95,6 +95,7 @@ def indexed(name: str) -> set[tuple[str, ...]]:
     return {tuple(column.name for column in columns if column.name != "tenant_id") for columns in lists}
 
 
+@pytest.mark.ledger("S2-001")
 def test_the_linter_finds_nothing() -> None:
     assert lint(DocumentsBase.metadata) == []
 
@@ -286,6 +287,7 @@ def test_every_row_belongs_to_an_organisation(ground: Ground) -> None:
         assert not table(name).c.tenant_id.nullable
 
 
+@pytest.mark.ledger("S2-001")
 def test_rows_as_dictionaries_are_json(desk: Desk) -> None:
     def work(session: Session) -> None:
         for model in MODELS.values():
@@ -314,6 +316,7 @@ def test_the_neighbour_has_the_same_titles_and_its_own_rows(ground: Ground, desk
     desk.run(work)
 
 
+@pytest.mark.ledger("S2-001")
 def test_a_document_goes_its_way_and_no_other() -> None:
     assert PROCESSING.after("draft") == ["archived", "processing"]
     assert PROCESSING.after("processing") == ["draft", "published"]

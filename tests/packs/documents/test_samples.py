@@ -53,6 +53,7 @@ def test_generated_ones_are_the_same_each_time_and_loaded_once(tenancy: Tenancy)
         assert_whole(session)
 
 
+@pytest.mark.ledger("S2-012")
 def test_where_there_are_no_files_there_are_none(tmp_path: Path) -> None:
     assert samples.read(tmp_path) == []
 
@@ -123,6 +124,7 @@ def test_what_the_files_say(tenancy: Tenancy, tmp_path: Path) -> None:
         assert_whole(session)
 
 
+@pytest.mark.ledger("S2-012")
 def test_real_ones_where_there_are_some() -> None:
     found = samples.read(DATA) if DATA.is_dir() else []
     proposals = [sample for sample in found if sample.slug.startswith("peps-")]

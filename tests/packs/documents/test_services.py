@@ -180,6 +180,7 @@ def test_what_people_do_is_on_the_record(at: tuple[Documents, str]) -> None:
     assert pack.audit.verify(slug) == []
 
 
+@pytest.mark.ledger("S2-043")
 def test_what_was_deleted_long_ago_goes_for_good(at: tuple[Documents, str]) -> None:
     pack, slug = at
     key, kept = drafted(pack, slug), drafted(pack, slug)
@@ -227,6 +228,7 @@ def test_processing_awaited(ground: Ground, place: Place) -> None:
     assert ground.runner.run(look()) == "published"
 
 
+@pytest.mark.ledger("S2-043")
 def test_a_person_is_forgotten_once_the_documents_are_handed_over(tmp_path: Path) -> None:
     """The versions stay as they were written, and name nobody who is there."""
     tenancy = Tenancy(f"sqlite:///{tmp_path}/data", models=DocumentsBase)

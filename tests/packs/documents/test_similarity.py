@@ -86,12 +86,14 @@ def test_the_nearest_of_the_same_organisation_are_found(pack: Any) -> None:
     assert titles(pack.similarity.about(pack.sides["rival"], "quiz", limit=1)) == ["quiz"]
 
 
+@pytest.mark.ledger("S2-038")
 def test_a_neighbours_document_is_not_there(pack: Any) -> None:
     for key in (key_of(pack, "quiz", "rival"), uuid.uuid4()):
         with pytest.raises(RecordNotFound):
             pack.similarity.like(pack.sides["acme"], key)
 
 
+@pytest.mark.ledger("S2-038")
 def test_what_is_hidden_is_not_found(pack: Any) -> None:
     side = pack.sides["rival"]
     with pack.tenancy.transaction(side) as db:
@@ -102,6 +104,7 @@ def test_what_is_hidden_is_not_found(pack: Any) -> None:
         Relay(pack.similarity.outbox).sweep()
 
 
+@pytest.mark.ledger("S2-038")
 def test_over_http(pack: Any) -> None:
     key = TokenKey("test", secrets.token_bytes(32))
     tokens = Tokens([key], issuer="https://id.example", audience="documents", roles=ROLES)

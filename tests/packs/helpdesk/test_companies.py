@@ -179,6 +179,7 @@ def test_bare_repositories_page_stream_and_follow_the_session_that_they_are_give
         assert [ticket.subject for ticket in TicketRepository(session).get_recent_tickets()] == ["of wedosoft"]
 
 
+@pytest.mark.ledger("S0-047")
 @pytest.mark.usefixtures("in_request")
 def test_a_stream_stays_with_the_requests_company() -> None:
     async def read() -> list[Ticket]:
@@ -188,6 +189,7 @@ def test_a_stream_stays_with_the_requests_company() -> None:
         awaited(read())
 
 
+@pytest.mark.ledger("S0-047")
 @pytest.mark.usefixtures("tenancy")
 def test_without_a_company_nobodys_rows_are_read() -> None:
     with pytest.raises(TenantRequired):
@@ -200,6 +202,7 @@ def test_without_a_company_nobodys_rows_are_read() -> None:
         awaited(store_integrated_object_with_migration({"original_id": "1"}, use_legacy=True))
 
 
+@pytest.mark.ledger("S0-047")
 @pytest.mark.usefixtures("tenancy")
 def test_an_object_is_stored_by_number_and_never_across_companies() -> None:
     repository = IntegratedObjectRepository(*WEDOSOFT)
@@ -212,6 +215,7 @@ def test_an_object_is_stored_by_number_and_never_across_companies() -> None:
         assert session.query(IntegratedObject).all() == []
 
 
+@pytest.mark.ledger("S0-047")
 @pytest.mark.usefixtures("tenancy")
 def test_managers_are_the_same_each_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SQLITE_DATA_DIR", str(tmp_path))

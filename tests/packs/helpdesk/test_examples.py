@@ -89,6 +89,7 @@ def test_the_way_of_working_has_six_steps_and_its_commands_exist() -> None:
         assert shown.exit_code == 0, words
 
 
+@pytest.mark.ledger("S0-094")
 def test_the_schema_page_says_what_the_models_say() -> None:
     written = runpy.run_path(str(EXAMPLES.parents[1] / "tools" / "schema.py"))["written"]
     page = EXAMPLES.joinpath("DATABASE_SCHEMA.md").read_text(encoding="utf-8")

@@ -96,6 +96,7 @@ def test_tickets_are_opened_and_listed(served: Served) -> None:
     assert served.ask("GET", "/tickets", params={"q": "%"}).json()["total"] == 0
 
 
+@pytest.mark.ledger("S0-089")
 def test_a_ticket_goes_through_its_life(served: Served) -> None:
     number = served.open("Printer")
     path = f"/tickets/{number}"
@@ -126,6 +127,7 @@ def test_a_ticket_goes_through_its_life(served: Served) -> None:
     assert served.ask("GET", path).status_code == 200
 
 
+@pytest.mark.ledger("S0-089")
 def test_articles_and_people(served: Served) -> None:
     made = served.ask("POST", "/articles", json={"title": "How", "description": "So"}).json()["article"]
     path = f"/articles/{made['article_id']}"
@@ -138,6 +140,7 @@ def test_articles_and_people(served: Served) -> None:
     assert [agent["name"] for agent in served.ask("GET", "/agents").json()["agents"]] == ["Agent of wedosoft"]
 
 
+@pytest.mark.ledger("S0-089")
 @pytest.mark.parametrize(
     "body",
     [
@@ -169,6 +172,7 @@ def test_what_a_body_may_not_say(served: Served, body: dict[str, Any]) -> None:
     assert served.ask("GET", "/tickets").json()["total"] == before
 
 
+@pytest.mark.ledger("S0-089")
 @pytest.mark.parametrize("text", ["%00", "..%2F..", "'", "9" * 400, "%ED%A0%80", "' OR 1=1 --"])
 def test_what_a_path_or_a_query_may_say_finds_nothing(served: Served, text: str) -> None:
     for path in ("/tickets/{}", "/tickets/{}/conversations", "/articles/{}"):
@@ -178,12 +182,14 @@ def test_what_a_path_or_a_query_may_say_finds_nothing(served: Served, text: str)
         assert answer.status_code == 422 or answer.json()["total"] == 0, path
 
 
+@pytest.mark.ledger("S0-089")
 def test_a_number_is_taken_once_in_a_company(served: Served) -> None:
     served.open("mine", ticket_id="n-1")
     served.open("theirs", side="rival", ticket_id="n-1")
     assert served.ask("POST", "/tickets", json={"subject": "x", "ticket_id": "n-1"}).status_code == 409
 
 
+@pytest.mark.ledger("S0-089")
 def test_the_neighbours_rows_are_as_good_as_missing(served: Served) -> None:
     theirs, missing = served.open("theirs", side="rival"), "no-such-ticket"
     requests = [
@@ -207,6 +213,7 @@ def test_the_neighbours_rows_are_as_good_as_missing(served: Served) -> None:
     assert served.ask("GET", f"/tickets/{theirs}", side="rival").json()["ticket"]["status"] == "open"
 
 
+@pytest.mark.ledger("S0-089")
 def test_who_may(served: Served) -> None:
     assert served.ask("GET", "/tickets", role="viewer").status_code == 200
     assert served.ask("POST", "/tickets", role="viewer", json={"subject": "x"}).status_code == 403
@@ -215,6 +222,7 @@ def test_who_may(served: Served) -> None:
     assert served.client.get("/api/tickets").status_code == 401
 
 
+@pytest.mark.ledger("S0-089")
 def test_the_description_has_examples_and_every_route_a_permission(served: Served) -> None:
     described = served.client.get("/openapi.json").json()
     ticket = described["components"]["schemas"]["TicketIn"]

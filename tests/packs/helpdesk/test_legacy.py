@@ -53,6 +53,7 @@ def test_the_store_keeps_what_it_is_given(store: LegacyStore) -> None:
     assert store.get("1") is None
 
 
+@pytest.mark.ledger("S0-007")
 def test_the_store_is_one_companys(store: LegacyStore, tmp_path: Path) -> None:
     store.store({"original_id": "1", "title": "A"})
     for other in (LegacyStore.of(tmp_path, "rival", "freshdesk"), LegacyStore.of(tmp_path, "wedosoft", "zendesk")):
@@ -70,6 +71,7 @@ def test_the_store_is_one_companys(store: LegacyStore, tmp_path: Path) -> None:
     assert "wedosoft" not in str(store.path.relative_to(tmp_path))
 
 
+@pytest.mark.ledger("S0-007")
 def test_names_stand_for_themselves(tmp_path: Path) -> None:
     nasty = LegacyStore.of(tmp_path, "../x'; DROP TABLE integrated_objects; --", "a/b")
     nasty.store({"original_id": "' OR 1=1 --", "title": "x"})
@@ -80,6 +82,7 @@ def test_names_stand_for_themselves(tmp_path: Path) -> None:
     connection.close()
 
 
+@pytest.mark.ledger("S0-007")
 def test_the_way_into_the_models(desk: Desk, store: LegacyStore) -> None:
     migration = LegacyMigration(store)
     for number in range(7):

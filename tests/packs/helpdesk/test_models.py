@@ -29,6 +29,7 @@ def count(session: Session, model: Any) -> int:
     return session.scalar(select(func.count()).select_from(model)) or 0
 
 
+@pytest.mark.ledger("S0-003")
 def test_the_linter_finds_nothing() -> None:
     assert lint(HelpdeskBase.metadata) == []
 
@@ -82,6 +83,7 @@ def test_the_platform_comes_from_the_company_unless_given(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-003")
 @pytest.mark.parametrize("cell", often_cells())
 def test_a_company_made_with_its_tickets_gives_them_its_platform(ground: Ground, cell: str) -> None:
     slug, tenancy = f"fresh-{cell}", ground.tenancy(Place(cell, "sync"))
@@ -106,6 +108,7 @@ def test_rows_as_dictionaries_are_json(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-003")
 def test_times_are_aware_and_both_set(desk: Desk) -> None:
     def work(session: Session) -> None:
         ticket = Ticket(subject="when")
@@ -117,6 +120,7 @@ def test_times_are_aware_and_both_set(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-003")
 @pytest.mark.parametrize(
     "row",
     [
@@ -184,6 +188,7 @@ def test_a_conversation_takes_ticket_and_platform_from_the_ticket(desk: Desk) ->
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-003")
 def test_a_ticket_takes_its_conversations_along(desk: Desk) -> None:
     def work(session: Session) -> None:
         session.delete(session.scalars(select(Ticket).filter_by(ticket_id="t-1")).one())
@@ -193,6 +198,7 @@ def test_a_ticket_takes_its_conversations_along(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-003")
 def test_a_ticket_outlives_its_agent(desk: Desk) -> None:
     def work(session: Session) -> None:
         session.delete(session.scalars(select(Agent).filter_by(agent_id="agent_1")).one())
@@ -203,6 +209,7 @@ def test_a_ticket_outlives_its_agent(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-003")
 def test_the_company_takes_everything_along_and_nothing_of_the_neighbour(ground: Ground, desk: Desk) -> None:
     def work(session: Session) -> None:
         session.delete(session.scalars(select(Company)).one())
@@ -216,6 +223,7 @@ def test_the_company_takes_everything_along_and_nothing_of_the_neighbour(ground:
             assert rival.run(lambda session: count(session, Ticket)) == 5
 
 
+@pytest.mark.ledger("S0-003")
 def test_documents_notice_changes_inside(desk: Desk) -> None:
     def work(session: Session) -> None:
         ticket = session.scalars(select(Ticket).filter_by(ticket_id="t-1")).one()

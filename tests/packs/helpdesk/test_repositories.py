@@ -66,6 +66,7 @@ def test_search_text_stands_for_itself(tickets: Any) -> None:
     assert numbers(tickets.search_tickets("' OR 1=1 --")) == []
 
 
+@pytest.mark.ledger("S0-010")
 def test_search_refuses_filters_that_no_ticket_has(tickets: Any) -> None:
     with pytest.raises(UnknownField, match="no field 'colour'"):
         tickets.search_tickets("login", {"colour": "red"})
@@ -90,11 +91,13 @@ def test_create_ticket_fills_in_what_is_missing(desk: Desk, tickets: Any) -> Non
     assert tickets.create_ticket({"subject": "Another"}).ticket_id != made.ticket_id
 
 
+@pytest.mark.ledger("S0-010")
 def test_create_ticket_refuses_fields_that_no_ticket_has(tickets: Any) -> None:
     with pytest.raises(UnknownField, match="no field 'colour'"):
         tickets.create_ticket({"subject": "Painting", "colour": "red"})
 
 
+@pytest.mark.ledger("S0-010")
 def test_conversations_of_a_ticket_in_the_order_they_were_said(conversations: Any) -> None:
     found = conversations.get_by_ticket("t-1")
     assert [one.conversation_id for one in found] == ["c-1", "c-2", "c-3"]
@@ -102,17 +105,20 @@ def test_conversations_of_a_ticket_in_the_order_they_were_said(conversations: An
     assert conversations.get_by_ticket("t-5") == []
 
 
+@pytest.mark.ledger("S0-010")
 def test_the_latest_conversation(conversations: Any) -> None:
     assert conversations.get_latest_conversation("t-1").conversation_id == "c-3"
     assert conversations.get_latest_conversation("t-5") is None
 
 
+@pytest.mark.ledger("S0-010")
 def test_search_in_conversations(conversations: Any) -> None:
     assert [one.conversation_id for one in conversations.search_conversations("100")] == ["c-4", "c-3"]
     assert [one.conversation_id for one in conversations.search_conversations("100%")] == ["c-3"]
     assert [one.conversation_id for one in conversations.search_conversations("100", limit=1)] == ["c-4"]
 
 
+@pytest.mark.ledger("S0-010")
 def test_agents_and_the_company(desk: Desk) -> None:
     agents, companies = desk.repository("AgentRepository"), desk.repository("CompanyRepository")
     assert agents.get_by_agent_id("agent_1").name == "agent_1 of wedosoft"

@@ -54,6 +54,7 @@ def test_the_life_of_a_ticket(desk: Desk, helpdesk: Helpdesk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-056")
 def test_what_is_said_moves_a_ticket(desk: Desk, helpdesk: Helpdesk) -> None:
     def work(session: Any) -> None:
         ticket = session.scalars(select(Ticket).filter_by(ticket_id="t-4")).one()
@@ -72,6 +73,7 @@ def test_what_is_said_moves_a_ticket(desk: Desk, helpdesk: Helpdesk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-056")
 def test_tags_are_words_of_the_company(desk: Desk, helpdesk: Helpdesk) -> None:
     def work(session: Any) -> None:
         helpdesk.tickets.tag(session, "t-1", "red", "new", "red")
@@ -83,6 +85,7 @@ def test_tags_are_words_of_the_company(desk: Desk, helpdesk: Helpdesk) -> None:
     assert [ticket.ticket_id for ticket in found] == ["t-2", "t-1"]
 
 
+@pytest.mark.ledger("S0-056")
 def test_a_hidden_ticket_takes_its_conversations_along_and_brings_them_back(desk: Desk, helpdesk: Helpdesk) -> None:
     def work(session: Any) -> None:
         helpdesk.tickets.delete(session, "t-1")
@@ -96,6 +99,7 @@ def test_a_hidden_ticket_takes_its_conversations_along_and_brings_them_back(desk
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-056")
 def test_the_life_of_an_article(desk: Desk, helpdesk: Helpdesk) -> None:
     def work(session: Any) -> None:
         article = Article(article_id="a-1", title="How", description="So")
@@ -120,6 +124,7 @@ def test_the_life_of_an_article(desk: Desk, helpdesk: Helpdesk) -> None:
     ]
 
 
+@pytest.mark.ledger("S0-056")
 def test_a_synchronisation_goes_on_where_it_stopped(desk: Desk, helpdesk: Helpdesk) -> None:
     def work(session: Any) -> None:
         jobs = helpdesk.sync_jobs
@@ -140,6 +145,7 @@ def test_a_synchronisation_goes_on_where_it_stopped(desk: Desk, helpdesk: Helpde
     assert desk.repository("SyncJobRepository").get_unfinished() == []
 
 
+@pytest.mark.ledger("S0-056")
 def test_an_object_is_written_once_and_its_change_is_told_each_time(desk: Desk, helpdesk: Helpdesk) -> None:
     def work(session: Any) -> None:
         ticket = session.scalars(select(Ticket).filter_by(ticket_id="t-1")).one()
@@ -162,6 +168,7 @@ def test_an_object_is_written_once_and_its_change_is_told_each_time(desk: Desk, 
     assert len(desk.repository("ProcessingLogRepository").get_by_object("wedosoft_freshdesk_t-1")) == 1
 
 
+@pytest.mark.ledger("S0-056")
 def test_settings_are_read_by_name(desk: Desk) -> None:
     settings = desk.repository("TenantSettingRepository")
     assert settings.get_value("language", "en") == "en"
@@ -170,6 +177,7 @@ def test_settings_are_read_by_name(desk: Desk) -> None:
     assert settings.get_value("language") == "fr"
 
 
+@pytest.mark.ledger("S0-056")
 @pytest.mark.parametrize("cell", often_cells())
 def test_each_step_is_on_the_record(ground: Ground, cell: str) -> None:
     helpdesk, slug = ground.pack(Place(cell, "sync")), f"recorded-{cell}"
@@ -194,6 +202,7 @@ RACES = [
 ]
 
 
+@pytest.mark.ledger("S0-056")
 @pytest.mark.parametrize("cell", RACES)
 def test_two_who_store_the_same_object_at_once_both_succeed(ground: Ground, cell: str) -> None:
     helpdesk, slug = ground.pack(Place(cell, "sync")), f"raced-{cell}"

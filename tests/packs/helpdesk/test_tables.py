@@ -159,6 +159,7 @@ def test_an_object_gets_the_id_that_its_company_platform_and_number_make(desk: D
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-057")
 def test_no_two_objects_have_one_id() -> None:
     assert integrated_id("wedosoft", "freshdesk", "a_1") == "wedosoft_freshdesk_a_1"
     parts = ["a", "a_b", "b", "b_c", "a%5Fb", "c", "_", "article:1", "1"]
@@ -175,6 +176,7 @@ def test_no_two_objects_have_one_id() -> None:
     assert long != integrated_id("a" * 255, "b" * 50, "d" * 100)
 
 
+@pytest.mark.ledger("S0-057")
 def test_a_log_stays_as_it_was_written(desk: Desk) -> None:
     def work(session: Session) -> None:
         line = ProcessingLog(object_type="ticket", object_id="1", step="embed", status="done")
@@ -188,6 +190,7 @@ def test_a_log_stays_as_it_was_written(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-057")
 def test_a_setting_leads_to_a_secret_and_never_holds_one(desk: Desk) -> None:
     def work(session: Session) -> None:
         session.add(TenantSetting(key="api", value="env:FRESHDESK_KEY", is_secret_ref=True))
@@ -203,6 +206,7 @@ def test_a_setting_leads_to_a_secret_and_never_holds_one(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S0-057")
 @pytest.mark.parametrize(
     "row",
     [

@@ -63,6 +63,7 @@ def test_an_event_and_its_incident_are_committed_together(units: Units) -> None:
     )
 
 
+@pytest.mark.ledger("S4-035")
 def test_what_fails_on_the_way_leaves_nothing(units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
     told = failed(units)
 
@@ -75,11 +76,13 @@ def test_what_fails_on_the_way_leaves_nothing(units: Units, monkeypatch: pytest.
     assert rows_of(units, Event, idempotency_key=told["idempotency_key"]) == []
 
 
+@pytest.mark.ledger("S4-035")
 def test_an_event_that_tells_of_no_failure_raises_nothing(desk: Desk) -> None:
     found = desk.flow().ingest(desk.told(event_type="payment.captured", payload={"amount": 1}))
     assert (found.new, found.incident) == (True, None)
 
 
+@pytest.mark.ledger("S4-035")
 def test_from_the_event_to_the_outcome(units: Units) -> None:
     incident = units.ingest(failed(units)).incident
     decision = units.decide(incident.id, **DECIDED)
@@ -103,6 +106,7 @@ def test_from_the_event_to_the_outcome(units: Units) -> None:
     assert done.started_at <= done.finished_at
 
 
+@pytest.mark.ledger("S4-035")
 def test_it_is_on_the_record(units: Units) -> None:
     incident = units.ingest(failed(units)).incident
     units.decide(incident.id, **DECIDED)
@@ -121,6 +125,7 @@ def test_it_is_on_the_record(units: Units) -> None:
         assert {entry.correlation_id for entry in found} == {incident.correlation_id}
 
 
+@pytest.mark.ledger("S4-035")
 def test_steps_that_may_not_follow_are_refused(desk: Desk) -> None:
     steps, billing = desk.flow(), desk.told()
     row = steps.ingest(billing).incident
@@ -145,6 +150,7 @@ def test_steps_that_may_not_follow_are_refused(desk: Desk) -> None:
         steps.plan(row.id, action_type="dance")
 
 
+@pytest.mark.ledger("S4-035")
 def test_what_is_not_there_is_not_found(desk: Desk) -> None:
     steps, missing = desk.flow(), uuid.uuid4()
     row, other = steps.ingest(desk.told()).incident, steps.ingest(desk.told(event_type="mail.failed")).incident
@@ -162,6 +168,7 @@ def test_what_is_not_there_is_not_found(desk: Desk) -> None:
             ask()
 
 
+@pytest.mark.ledger("S4-035")
 def test_the_neighbours_rows_are_not_found(ground: Ground, place: Place) -> None:
     theirs = Units(ground, place, "rival")
     with opened(ground, place, "rival") as rival:
@@ -200,6 +207,7 @@ def test_what_is_stopped_takes_no_events_and_starts_nothing(desk: Desk) -> None:
         steps.ingest(desk.told(workflow_id=desk.repository("Workflow").get_by_name("old").id))
 
 
+@pytest.mark.ledger("S4-035")
 def test_the_steps_can_look_for_failures_in_another_way(ground: Ground, place: Place) -> None:
     odd = pack.Incidents(ground.pack(place).tenancy, detects=lambda kind, payload: payload.get("odd", False))
     with opened(ground, place) as desk:
@@ -215,6 +223,7 @@ def test_services_go_through_repositories() -> None:
         assert not [word for word in ("session.execute", "session.scalars", "session.query", "text(") if word in text]
 
 
+@pytest.mark.ledger("S4-035")
 def test_both_doors_have_the_same_steps() -> None:
     steps = {name for name in vars(flow.Flow) if not name.startswith("_")} - {"aio"}
     assert steps <= set(vars(flow_aio.AsyncFlow))
@@ -222,6 +231,7 @@ def test_both_doors_have_the_same_steps() -> None:
     assert steps <= set(vars(pack_aio.AsyncIncidents))
 
 
+@pytest.mark.ledger("S4-035")
 def test_the_models_lead_to_one_another(desk: Desk) -> None:
     steps = desk.flow()
     row = steps.ingest(desk.told()).incident
@@ -240,6 +250,7 @@ def test_the_models_lead_to_one_another(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S4-035")
 @pytest.mark.parametrize("cell", ["postgresql-rows", "sqlite-file"])
 def test_of_two_who_start_an_action_one_may_go_on(ground: Ground, cell: str) -> None:
     units = Units(ground, Place(cell, "sync"))
@@ -255,6 +266,7 @@ def test_of_two_who_start_an_action_one_may_go_on(ground: Ground, cell: str) -> 
         assert sorted(pool.map(start, range(4))) == ["IN_PROGRESS", *["too late"] * 3]
 
 
+@pytest.mark.ledger("S4-035")
 def test_a_tenancy_that_nobody_holds_goes_with_its_behaviours(tmp_path: Path) -> None:
     made = pack.Incidents(Tenancy(f"sqlite:///{tmp_path}", models=IncidentsBase))
     assert pack.Incidents(made.tenancy).audit is made.audit

@@ -69,6 +69,7 @@ def api(request: pytest.FixtureRequest, ground: Ground) -> Iterator[Api]:
         yield Api(ground, request.param, stack)
 
 
+@pytest.mark.ledger("S4-031")
 def test_from_the_event_to_the_outcome(api: Api) -> None:
     workflow = api.workflow()
     told = event(workflow)
@@ -100,12 +101,14 @@ def test_from_the_event_to_the_outcome(api: Api) -> None:
     assert [each["id"] for each in api("GET", f"{path}/decisions").json()["items"]] == [decided.json()["id"]]
 
 
+@pytest.mark.ledger("S4-031")
 def test_steps_of_an_incident(api: Api) -> None:
     incident = api.incident(api.workflow())
     for step, status in (("analyse", "ANALYZING"), ("ignore", "IGNORED"), ("resolve", "RESOLVED")):
         assert api("POST", f"/incidents/{incident}/{step}").json()["status"] == status
 
 
+@pytest.mark.ledger("S4-031")
 def test_lists_say_how_long_the_whole_is(api: Api) -> None:
     workflow = api.workflow()
     for minute in range(3):
@@ -123,6 +126,7 @@ def test_lists_say_how_long_the_whole_is(api: Api) -> None:
         assert api("GET", "/incidents", params=wrong).status_code == 422
 
 
+@pytest.mark.ledger("S4-031")
 def test_workflows_are_changed_and_taken_out_of_use(api: Api) -> None:
     workflow = api.workflow()
     changed = api("PATCH", f"/workflows/{workflow}", json={"is_active": False, "description": "old"})
@@ -134,6 +138,7 @@ def test_workflows_are_changed_and_taken_out_of_use(api: Api) -> None:
     assert workflow in [each["id"] for each in api("GET", "/workflows", params={"is_active": False}).json()["items"]]
 
 
+@pytest.mark.ledger("S4-031")
 def test_kill_switches_stop_and_let_go_on(api: Api) -> None:
     workflow = api.workflow()
     thrown = api("POST", "/kill-switches", role="responder", json={"reason": "loops", "workflow_id": workflow})
@@ -148,6 +153,7 @@ def test_kill_switches_stop_and_let_go_on(api: Api) -> None:
     assert api("POST", "/events", json=event(workflow)).status_code == 201
 
 
+@pytest.mark.ledger("S4-031")
 def test_a_key_that_came_with_something_else_is_refused(api: Api) -> None:
     told = event(api.workflow())
     api("POST", "/events", json=told)
@@ -155,6 +161,7 @@ def test_a_key_that_came_with_something_else_is_refused(api: Api) -> None:
     assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
 
 
+@pytest.mark.ledger("S4-031")
 def test_a_neighbours_row_is_one_that_is_not_there(api: Api) -> None:
     workflow = api.workflow("rival")
     incident, missing = api.incident(workflow, "rival"), str(uuid.uuid4())
@@ -187,6 +194,7 @@ def test_a_neighbours_row_is_one_that_is_not_there(api: Api) -> None:
     assert api("GET", "/events", params={"workflow_id": workflow}).json()["total"] == 0
 
 
+@pytest.mark.ledger("S4-031")
 def test_no_body_chooses_the_tenant_or_what_is_kept(api: Api) -> None:
     workflow, other = api.workflow(), str(uuid.uuid4())
     for name, value in (("tenant_id", other), ("id", other), ("created_at", "2020-01-01T00:00:00Z"), ("colour", 1)):
@@ -198,6 +206,7 @@ def test_no_body_chooses_the_tenant_or_what_is_kept(api: Api) -> None:
     assert api("POST", "/events", json=event(workflow, event_type="a\x00b")).status_code in (201, 422)
 
 
+@pytest.mark.ledger("S4-031")
 def test_each_route_asks_for_its_permission(api: Api) -> None:
     asked = {"viewer": "GET", "reporter": None}
     for path, operations in api.app.openapi()["paths"].items():
@@ -214,12 +223,14 @@ def test_each_route_asks_for_its_permission(api: Api) -> None:
             assert api.client.request(method, url).status_code == 401
 
 
+@pytest.mark.ledger("S4-031")
 def test_a_vendor_is_shown_as_it_stands_for_the_asker(api: Api) -> None:
     found = api("GET", "/vendors/payments", role="viewer").json()
     assert (found["state"], found["rate_limit_per_minute"]) == ("closed", 30)
     assert api("GET", "/vendors/unheard-of").status_code == 404
 
 
+@pytest.mark.ledger("S4-031")
 def test_the_description_has_examples(api: Api) -> None:
     schemas = api.app.openapi()["components"]["schemas"]
     bodies = [name for name in schemas if name.endswith("In") and name not in ("ReleaseIn",)]

@@ -56,6 +56,7 @@ def _on_postgresql(tenancy: Tenancy) -> bool:
     return "postgresql" in repr(tenancy.servers.main).lower()
 
 
+@pytest.mark.ledger("S4-042")
 def test_each_revision_can_be_taken_back_and_says_what_it_is() -> None:
     for path in Path(MIGRATIONS, "versions").glob("*.py"):
         text = path.read_text(encoding="utf-8")

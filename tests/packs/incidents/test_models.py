@@ -183,6 +183,7 @@ def test_the_words() -> None:
     assert [state.value for state in CircuitState] == ["closed", "open", "half_open"]
 
 
+@pytest.mark.ledger("S4-001")
 def test_the_linter_finds_nothing() -> None:
     assert lint(IncidentsBase.metadata) == []
 
@@ -223,6 +224,7 @@ def test_what_is_there_once_is_told_apart_from_the_neighbours(desk: Desk) -> Non
     refused(desk, KillSwitch(reason="one, again", workflow_id=billing.id))
 
 
+@pytest.mark.ledger("S4-001")
 def test_what_no_row_may_hold(desk: Desk) -> None:
     known = incident(desk)
     for row in (
@@ -259,6 +261,7 @@ def incident(desk: Desk) -> uuid.UUID:
     return desk.run(lambda session: session.scalars(select(Incident.id).filter_by(signature="s-1")).one())
 
 
+@pytest.mark.ledger("S4-001")
 def test_statuses_begin_at_the_beginning() -> None:
     with pytest.raises(IllegalStep):
         Incident(signature="x", title="x", status="RESOLVED")
@@ -285,6 +288,7 @@ def test_what_no_vendor_may_hold(ground: Ground, cell: str, values: dict[str, An
             session.flush()
 
 
+@pytest.mark.ledger("S4-001")
 def test_a_vendor_begins_closed(ground: Ground) -> None:
     with ground.packs["psycopg"].tenancy.platform() as session:
         made = Vendor(name="x")
@@ -295,6 +299,7 @@ def test_a_vendor_begins_closed(ground: Ground) -> None:
         assert (counts, made.recovery_timeout_s, made.half_open_max_calls) == ((0, 60, 5), 60, 1)
 
 
+@pytest.mark.ledger("S4-001")
 def test_no_tenant_sees_a_vendor(desk: Desk) -> None:
     def work(session: Session) -> None:
         with pytest.raises(Exception, match=r"(?i)permission|no such table|not exist|denied|prohibited"):
@@ -323,6 +328,7 @@ def test_what_rows_begin_with(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S4-001")
 def test_a_row_keeps_the_correlation_of_its_request(desk: Desk) -> None:
     def work(session: Session) -> None:
         session.info["correlation_id"] = "request-4711"
@@ -366,6 +372,7 @@ def test_events_and_decisions_stay_as_they_were_written(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S4-001")
 def test_a_naive_time_of_an_event_is_utc(desk: Desk) -> None:
     def work(session: Session) -> None:
         row = Event(
@@ -382,6 +389,7 @@ def test_a_naive_time_of_an_event_is_utc(desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S4-001")
 def test_a_row_of_the_neighbours_is_refused(ground: Ground, desk: Desk) -> None:
     if desk.place.cell.startswith("sqlite"):
         # One writer at a time: theirs is only read.
@@ -398,6 +406,7 @@ def test_a_row_of_the_neighbours_is_refused(ground: Ground, desk: Desk) -> None:
     desk.run(work)
 
 
+@pytest.mark.ledger("S4-001")
 def test_a_workflow_takes_its_switch_along_and_leaves_its_incidents(desk: Desk) -> None:
     def work(session: Session) -> None:
         gone = Workflow(name="gone")

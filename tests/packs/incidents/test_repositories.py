@@ -70,6 +70,7 @@ def test_every_repository_gets_creates_updates_and_deletes(desk: Desk) -> None:
         workflows.create({"name": "x", "colour": "red"})
 
 
+@pytest.mark.ledger("S4-023")
 def test_a_row_of_the_neighbours_is_not_there(ground: Ground, desk: Desk) -> None:
     desk.run(lambda session: session.rollback())
     with opened(ground, desk.place, "rival") as rival:
@@ -123,6 +124,7 @@ def test_events_by_key_by_time_and_counted(desk: Desk, events: Any) -> None:
     assert [row.id for row in events.get_by_correlation(found.correlation_id)] == [found.id]
 
 
+@pytest.mark.ledger("S4-023")
 def test_an_event_is_written_once_for_its_key(desk: Desk, events: Any) -> None:
     told = desk.told(idempotency_key="once")
     made, new = events.record(told)
@@ -134,6 +136,7 @@ def test_an_event_is_written_once_for_its_key(desk: Desk, events: Any) -> None:
     assert events.record(desk.told(idempotency_key="created")) == (created, False)
 
 
+@pytest.mark.ledger("S4-023")
 def test_a_key_that_was_used_is_refused_by_create(desk: Desk, events: Any) -> None:
     with pytest.raises(IntegrityError):
         events.create(desk.told(idempotency_key="k-1"))
@@ -193,6 +196,7 @@ def test_incidents_by_page_and_status(desk: Desk, incidents: Any) -> None:
         incidents.get_incidents_by_status(None, "LOST")
 
 
+@pytest.mark.ledger("S4-023")
 def test_what_was_decided_and_done_about_an_incident(desk: Desk, incidents: Any) -> None:
     row, decisions, actions = incidents.get_by_signature("s-1"), desk.repository("Decision"), desk.repository("Action")
     told = {"incident_id": row.id, "decision_type": "retry", "reasoning": "x", "ai_model": "m", "confidence_score": 1.0}
@@ -241,6 +245,7 @@ def test_a_switch_stops_a_workflow_or_the_whole_tenant(desk: Desk) -> None:
     assert (thrown is kept, thrown.is_active, switches.is_active(None, other.id)) == (True, True, True)
 
 
+@pytest.mark.ledger("S4-023")
 @pytest.mark.parametrize("cell", ["postgresql-rows", "postgresql-database", "sqlite-file"])
 def test_of_many_events_at_once_one_incident_rises(ground: Ground, cell: str) -> None:
     tenancy = ground.pack(Place(cell, "sync")).tenancy
@@ -322,6 +327,7 @@ class FolderRepository(BaseRepository[Folder]):
     """Of another application."""
 
 
+@pytest.mark.ledger("S4-023")
 def test_the_base_serves_other_models_and_stamps_where_it_can(tmp_path: Any) -> None:
     tenancy = Tenancy(f"sqlite:///{tmp_path}", models=Base)
     tenancy.install(create_tables=True)
@@ -344,6 +350,7 @@ def test_the_base_serves_other_models_and_stamps_where_it_can(tmp_path: Any) -> 
     tenancy.close()
 
 
+@pytest.mark.ledger("S4-023")
 def test_a_session_of_nobody_records_nothing() -> None:
     from tenantry.packs.incidents.rows import EventRows
 
@@ -351,6 +358,7 @@ def test_a_session_of_nobody_records_nothing() -> None:
         EventRows(session).record({"idempotency_key": "k"})
 
 
+@pytest.mark.ledger("S4-023")
 def test_what_tells_failures_apart() -> None:
     workflow = uuid.uuid4()
     assert is_failure("payment.failed", {})

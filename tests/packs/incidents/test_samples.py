@@ -58,6 +58,7 @@ def tenancy(tmp_path: Path) -> Iterator[Tenancy]:
     found.close()
 
 
+@pytest.mark.ledger("S4-045")
 def test_made_up_rows_are_the_same_each_time_and_loaded_once(tenancy: Tenancy) -> None:
     first, second = generated(tenants=2, rows=60), generated(tenants=2, rows=60)
     assert [sample.rows for sample in first] == [sample.rows for sample in second]
@@ -72,6 +73,7 @@ def test_made_up_rows_are_the_same_each_time_and_loaded_once(tenancy: Tenancy) -
             assert {action.incident_id for action in row.actions} <= {row.id}
 
 
+@pytest.mark.ledger("S4-045")
 def test_a_sample_stands_where_the_flow_goes_on(tenancy: Tenancy) -> None:
     (sample,) = generated(tenants=1, rows=60)
     load(tenancy, sample)
@@ -88,6 +90,7 @@ def test_a_sample_stands_where_the_flow_goes_on(tenancy: Tenancy) -> None:
     assert event["workflow_id"] == incident["workflow_id"]
 
 
+@pytest.mark.ledger("S4-045")
 def test_event_logs_become_workflows_events_and_incidents(tenancy: Tenancy, tmp_path: Path) -> None:
     (tmp_path / "workflow").mkdir()
     assert read(tmp_path) == []
@@ -118,6 +121,7 @@ def test_the_page_tells_of_architecture_and_testing() -> None:
     assert {"## Architecture", "## Testing", "## When something is wrong"} <= set(page.splitlines())
 
 
+@pytest.mark.ledger("S4-045")
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("TENANTRY_URL", f"sqlite:///{tmp_path}/data")
 
@@ -143,6 +147,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     served["tenancy"].close()
 
 
+@pytest.mark.ledger("S4-045")
 def test_the_schema_page_says_what_the_models_say() -> None:
     written = runpy.run_path(str(EXAMPLES.parents[1] / "tools" / "schema.py"))["written"]
     page = EXAMPLES.joinpath("DATABASE_SCHEMA.md").read_text(encoding="utf-8")

@@ -110,6 +110,7 @@ def test_a_tenant_calls_so_often_a_minute_and_no_more(ground: Ground, place: Pla
     }
 
 
+@pytest.mark.ledger("S4-011")
 def test_who_is_not_to_be_called_is_not(ground: Ground, place: Place) -> None:
     calls = Calls(ground, place)
     calls.change(is_active=False)
@@ -120,6 +121,7 @@ def test_who_is_not_to_be_called_is_not(ground: Ground, place: Place) -> None:
         calls.call()
 
 
+@pytest.mark.ledger("S4-011")
 def test_an_action_ends_by_what_comes_of_its_call(ground: Ground, place: Place) -> None:
     calls, units = Calls(ground, place), Units(ground, place)
     pack, slug = calls.pack, units.slug
@@ -151,11 +153,13 @@ def test_an_action_ends_by_what_comes_of_its_call(ground: Ground, place: Place) 
         ]
 
 
+@pytest.mark.ledger("S4-011")
 def test_vendors_are_prepared_once(ground: Ground) -> None:
     for name in ("sqlite", "psycopg"):
         assert ground.packs[name].prepare() == 0
 
 
+@pytest.mark.ledger("S4-011")
 def test_the_platform_reads_vendors_by_name(ground: Ground) -> None:
     async def names(place: Place) -> list[str]:
         async with ground.pack(place).tenancy.aio.platform() as session:
@@ -169,6 +173,7 @@ def test_the_platform_reads_vendors_by_name(ground: Ground) -> None:
         assert {"language-model", "notifications", "payments"} <= set(found)
 
 
+@pytest.mark.ledger("S4-011")
 @pytest.mark.parametrize("cell", ["postgresql-rows", "sqlite-file"])
 def test_no_failure_of_many_at_once_is_lost(ground: Ground, cell: str) -> None:
     calls = Calls(ground, Place(cell, "sync"), failure_threshold=100)

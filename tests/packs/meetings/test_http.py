@@ -72,6 +72,7 @@ def _serving(url: str, isolation: str) -> Iterator[Served]:
     tenancy.close()
 
 
+@pytest.mark.ledger("S1-001")
 def test_the_workspace_and_its_numbers(served: Served) -> None:
     found = served.ask("GET", "/workspace", side="rival").json()
     assert (found["slack_team_id"], found["plan_tier"]) == ("TRIVAL", "pro")
@@ -86,6 +87,7 @@ def test_the_workspace_and_its_numbers(served: Served) -> None:
     assert changed.json()["plan_tier"] == "enterprise"
 
 
+@pytest.mark.ledger("S1-001")
 def test_users_come_change_and_go(served: Served) -> None:
     user = served.made("/users", {"slack_user_id": "U1", "slack_email": "u1@acme.example"})
     assert served.ask("POST", "/users", json={"slack_user_id": "U1"}).status_code == 409
@@ -117,6 +119,7 @@ def test_credentials_neither_come_in_nor_go_out(served: Served) -> None:
     assert served.ask("DELETE", f"/connections/{made['id']}").status_code == 204
 
 
+@pytest.mark.ledger("S1-001")
 def test_a_meeting_goes_its_way(served: Served) -> None:
     connection = served.made("/connections", {"provider_type": "hubspot"})
     told = {"fathom_meeting_id": "f-7", "title": "100% sure", "participants": [{"name": "Bo", "email": "bo@x.example"}]}
@@ -144,6 +147,7 @@ def test_a_meeting_goes_its_way(served: Served) -> None:
     assert served.ask("DELETE", f"/connections/{connection['id']}").status_code == 204
 
 
+@pytest.mark.ledger("S1-001")
 def test_lists_count_all_and_show_a_part(served: Served) -> None:
     for number in range(3):
         served.meeting(f"listed {number}")
@@ -154,6 +158,7 @@ def test_lists_count_all_and_show_a_part(served: Served) -> None:
         assert served.ask("GET", f"/meetings?{wrong}").status_code == 422
 
 
+@pytest.mark.ledger("S1-001")
 def test_accounts_are_learnt_found_and_confirmed(served: Served) -> None:
     assert served.ask("POST", "/accounts", json={"email": "a@b.example", "crm_account_id": "1"}).status_code == 409
     connection = served.made("/connections", {"provider_type": "hubspot"})
@@ -184,6 +189,7 @@ def test_what_is_the_neighbours_is_not_there(served: Served) -> None:
     assert stolen.status_code == 409
 
 
+@pytest.mark.ledger("S1-001")
 def test_roles_may_what_they_may(served: Served) -> None:
     assert served.client.get("/api/meetings").status_code == 401
     assert served.ask("GET", "/meetings", role="viewer").status_code == 200
@@ -209,6 +215,7 @@ def test_the_audit_says_who_did_what(served: Served) -> None:
     served.ask("DELETE", f"/connections/{connection['id']}")
 
 
+@pytest.mark.ledger("S1-001")
 @pytest.mark.parametrize("body", [[], "x", {"title": 7}, {"title": "\x00"}, {"titel": "x"}, {"duration_seconds": -1}])
 def test_bodies_of_the_wrong_form(served: Served, body: Any) -> None:
     answer = served.ask("POST", "/meetings", json=body)
@@ -217,6 +224,7 @@ def test_bodies_of_the_wrong_form(served: Served, body: Any) -> None:
     assert answer.json()["code"] == "invalid"
 
 
+@pytest.mark.ledger("S1-001")
 def test_it_is_described_with_examples(served: Served) -> None:
     described = served.client.get("/openapi.json").json()
     bodies = {name: schema for name, schema in described["components"]["schemas"].items() if name.endswith("In")}

@@ -40,6 +40,7 @@ def test_homes_that_were_migrated_and_homes_that_were_made_are_alike(pack: Meeti
     assert_alike(pack, ["schema" if pack.tenancy.servers.main.kind == "postgresql" else "database"])
 
 
+@pytest.mark.ledger("S1-057")
 @pytest.mark.soak
 def test_so_are_homes_of_all_kinds(pack: Meetings) -> None:
     assert_alike(pack, ["schema", "database"] if pack.tenancy.servers.main.kind == "postgresql" else ["database"])

@@ -68,6 +68,7 @@ def count(session: TenantSession, model: Any) -> int:
     return session.scalar(select(func.count()).select_from(model)) or 0
 
 
+@pytest.mark.ledger("S1-001")
 def test_the_linter_finds_nothing() -> None:
     assert lint(MeetingsBase.metadata) == []
 
@@ -160,6 +161,7 @@ def test_a_row_that_names_its_parents_is_in_their_collections(room: Room) -> Non
     room.run(work)
 
 
+@pytest.mark.ledger("S1-001")
 def test_defaults(room: Room) -> None:
     def work(session: TenantSession) -> None:
         meeting, user = MeetingSession(), User(slack_user_id="U9")
@@ -201,6 +203,7 @@ REFUSED: dict[str, Callable[[CRMConnection], Any]] = {
 }
 
 
+@pytest.mark.ledger("S1-001")
 def test_what_no_row_may_hold(room: Room) -> None:
     def work(session: TenantSession) -> None:
         connection = connection_of(session)
@@ -241,6 +244,7 @@ def test_a_deleted_workspace_is_marked_with_all_that_is_its_own_and_comes_back(r
     room.run(work)
 
 
+@pytest.mark.ledger("S1-001")
 def test_who_left_makes_room_for_another_with_the_same_name(room: Room) -> None:
     def work(session: TenantSession) -> None:
         session.query(User).one().soft_delete()
@@ -252,6 +256,7 @@ def test_who_left_makes_room_for_another_with_the_same_name(room: Room) -> None:
     room.run(work)
 
 
+@pytest.mark.ledger("S1-001")
 def test_a_workspace_takes_everything_along_and_the_hidden_too(room: Room) -> None:
     def work(session: TenantSession) -> None:
         session.query(MeetingSession).one().soft_delete()
@@ -265,6 +270,7 @@ def test_a_workspace_takes_everything_along_and_the_hidden_too(room: Room) -> No
     room.run(work)
 
 
+@pytest.mark.ledger("S1-001")
 def test_a_meeting_outlives_its_user_and_its_connection(room: Room) -> None:
     def work(session: TenantSession) -> None:
         meeting, user, connection = (
@@ -284,6 +290,7 @@ def test_a_meeting_outlives_its_user_and_its_connection(room: Room) -> None:
     room.run(work)
 
 
+@pytest.mark.ledger("S1-001")
 def test_the_neighbour_has_the_same_people_and_its_own_rows(ground: Ground, room: Room) -> None:
     with opened(ground, room.place, "rival") as rival:
         theirs = rival.run(lambda session: session.query(User).one())
@@ -318,6 +325,7 @@ def test_nobody_changes_what_the_audit_says(room: Room) -> None:
     room.run(work)
 
 
+@pytest.mark.ledger("S1-001")
 def test_a_step_that_may_not_follow_is_refused_at_the_assignment(room: Room) -> None:
     def work(session: TenantSession) -> None:
         meeting = session.query(MeetingSession).one()
@@ -327,6 +335,7 @@ def test_a_step_that_may_not_follow_is_refused_at_the_assignment(room: Room) -> 
     room.run(work)
 
 
+@pytest.mark.ledger("S1-001")
 @pytest.mark.parametrize(
     ("text", "domain"),
     [

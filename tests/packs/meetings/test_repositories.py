@@ -55,6 +55,7 @@ def many(room: Room) -> Room:
     return room
 
 
+@pytest.mark.ledger("S1-062")
 def test_the_workspace(room: Room) -> None:
     workspaces = room.repository("TenantRepository")
     own = workspaces.get_own()
@@ -65,6 +66,7 @@ def test_the_workspace(room: Room) -> None:
     assert workspaces.stats(now=NOW + datetime.timedelta(days=31))["meetings_this_month"] == 0
 
 
+@pytest.mark.ledger("S1-062")
 def test_users_by_their_names(room: Room) -> None:
     users = room.repository("UserRepository")
     assert users.get_by_slack_user_id("U1").slack_email == "ann@acme.example"
@@ -76,6 +78,7 @@ def test_users_by_their_names(room: Room) -> None:
     assert [user.slack_user_id for user in users.get_active(role="member")] == ["U2"]
 
 
+@pytest.mark.ledger("S1-062")
 def test_connections(room: Room) -> None:
     connections = room.repository("CRMConnectionRepository")
     first = connections.get_default()
@@ -108,6 +111,7 @@ def test_meetings_latest_first_and_without_the_hidden(many: Room) -> None:
     assert meetings.get_user_sessions(uuid.uuid4()) == []
 
 
+@pytest.mark.ledger("S1-062")
 def test_meetings_by_name_and_state(many: Room) -> None:
     meetings = many.repository("MeetingSessionRepository")
     assert meetings.get_by_fathom_id("f-1").title == "Kick-off of acme"
@@ -118,6 +122,7 @@ def test_meetings_by_name_and_state(many: Room) -> None:
     assert titles(meetings.get_unsynced()) == ["Long ago", "100% of the budget", "Demo for Globex"]
 
 
+@pytest.mark.ledger("S1-062")
 def test_search_takes_text_as_it_stands(many: Room) -> None:
     meetings = many.repository("MeetingSessionRepository")
     assert titles(meetings.search("GLOBEX")) == ["Demo for Globex"]
@@ -140,6 +145,7 @@ def test_accounts_by_domain(room: Room) -> None:
     assert [each.email_domain for each in accounts.get_unverified(limit=1)] == ["x.example"]
 
 
+@pytest.mark.ledger("S1-062")
 def test_what_was_done_and_how_far_limits_are_used(ground: Ground, room: Room) -> None:
     # First, since SQLite has one writer at a time.
     with opened(ground, Place(room.place.cell, "sync"), "rival") as rival:
@@ -162,6 +168,7 @@ def test_what_was_done_and_how_far_limits_are_used(ground: Ground, room: Room) -
     assert room.repository("APIRateLimitRepository").get_by_resource("imports") == []
 
 
+@pytest.mark.ledger("S1-062")
 def test_fields_that_no_meeting_has_are_refused(room: Room) -> None:
     with pytest.raises(UnknownField, match="no field 'colour'"):
         room.repository("MeetingSessionRepository").create(title="x", colour="red")

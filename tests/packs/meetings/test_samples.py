@@ -63,6 +63,7 @@ def pack(request: pytest.FixtureRequest, postgres: Any, tmp_path: Path) -> Itera
         made.tenancy.close()
 
 
+@pytest.mark.ledger("S1-062")
 def test_generated_workspaces_are_loaded_once(pack: Meetings) -> None:
     samples = generated(tenants=3, rows=12)
     assert [sample.slug for sample in samples] == ["alder-software", "birch-logistics", "cedar-foods"]
@@ -83,6 +84,7 @@ def test_generated_workspaces_are_loaded_once(pack: Meetings) -> None:
     assert len({sample.slug for sample in generated(tenants=25, rows=0)}) == 25
 
 
+@pytest.mark.ledger("S1-062")
 def test_real_files_become_workspaces(pack: Meetings, tmp_path: Path) -> None:
     folder = tmp_path / "real" / "crm"
     folder.mkdir(parents=True)

@@ -97,6 +97,7 @@ def test_a_meeting_goes_from_its_recording_to_its_findings(room: Room) -> None:
             step(meeting.id)
 
 
+@pytest.mark.ledger("S1-019")
 def test_a_meeting_that_failed_says_why_and_is_tried_again(room: Room) -> None:
     processing, meeting = room.service("processing"), the_meeting(room)
     processing.start(meeting.id)
@@ -107,12 +108,14 @@ def test_a_meeting_that_failed_says_why_and_is_tried_again(room: Room) -> None:
     assert processing.start(meeting.id).processing_error is None
 
 
+@pytest.mark.ledger("S1-019")
 def test_fathom_may_tell_of_a_meeting_twice(room: Room) -> None:
     processing, known = room.service("processing"), the_meeting(room)
     assert processing.receive({"fathom_meeting_id": "f-1", "title": "other"}).id == known.id
     assert processing.receive(fathom_meeting_id="f-2").id != known.id
 
 
+@pytest.mark.ledger("S1-019")
 def test_of_two_who_tell_at_once_one_makes_the_meeting(ground: Ground) -> None:
     place = Place("postgresql-rows", "sync")
     processing, told = ground.pack(place).processing, threading.Barrier(2, timeout=30)
@@ -129,11 +132,13 @@ def test_of_two_who_tell_at_once_one_makes_the_meeting(ground: Ground) -> None:
         assert len(made) == 1
 
 
+@pytest.mark.ledger("S1-019")
 def test_a_meeting_of_a_user_who_is_not_there(room: Room) -> None:
     with pytest.raises(IntegrityError):
         room.service("processing").receive(fathom_meeting_id="f-8", user_id=uuid.uuid4())
 
 
+@pytest.mark.ledger("S1-019")
 def test_what_is_elsewhere_is_not_found(ground: Ground, room: Room) -> None:
     with opened(ground, room.place, "rival") as rival:
         theirs = the_meeting(rival).id
@@ -142,6 +147,7 @@ def test_what_is_elsewhere_is_not_found(ground: Ground, room: Room) -> None:
             room.service("processing").start(key)
 
 
+@pytest.mark.ledger("S1-019")
 def test_without_a_subscription_nothing_is_processed(room: Room) -> None:
     workspaces, meeting = room.service("workspaces"), the_meeting(room)
     workspaces.change_subscription("suspended")
@@ -153,6 +159,7 @@ def test_without_a_subscription_nothing_is_processed(room: Room) -> None:
     room.service("processing").start(meeting.id)
 
 
+@pytest.mark.ledger("S1-019")
 @pytest.mark.parametrize("place", COMMITTED, ids=str)
 def test_a_plan_allows_so_many_meetings_a_day(ground: Ground, place: Place) -> None:
     with fresh(ground, place) as tenant:
@@ -168,6 +175,7 @@ def test_a_plan_allows_so_many_meetings_a_day(ground: Ground, place: Place) -> N
             processing.start(session, processing.receive(session).id)
 
 
+@pytest.mark.ledger("S1-019")
 @pytest.mark.parametrize("place", COMMITTED, ids=str)
 def test_a_plan_has_so_many_seats_and_connections(ground: Ground, place: Place) -> None:
     with fresh(ground, place) as tenant:
@@ -184,6 +192,7 @@ def test_a_plan_has_so_many_seats_and_connections(ground: Ground, place: Place) 
         assert pack.prepare().failed == {}
 
 
+@pytest.mark.ledger("S1-019")
 def test_a_workspace_is_installed_once(ground: Ground, place: Place) -> None:
     pack, team = ground.pack(place), team_of("acme", place)
     again = pack.workspaces.install(team, "Another name", plan_tier="free")
@@ -196,6 +205,7 @@ def test_a_workspace_is_installed_once(ground: Ground, place: Place) -> None:
         assert ground.runner.run(pack.aio.workspaces.install(team, "Another name")) == again
 
 
+@pytest.mark.ledger("S1-019")
 def test_a_workspace_may_have_to_wait_for_its_place(ground: Ground) -> None:
     owner = ground.pack(Place("postgresql-schema", "sync"))
     # A login that may make no schema.
@@ -213,6 +223,7 @@ def test_a_workspace_may_have_to_wait_for_its_place(ground: Ground) -> None:
     owner.tenancy.tenants.erase(waiting.id, confirm=waiting.slug)
 
 
+@pytest.mark.ledger("S1-019")
 def test_the_audit_needs_the_meetings_of_the_tenancy(tmp_path: Path) -> None:
     tenancy = Tenancy(f"sqlite:///{tmp_path}", models=MeetingsBase)
     tenancy.install(create_tables=True)
@@ -226,6 +237,7 @@ def test_the_audit_needs_the_meetings_of_the_tenancy(tmp_path: Path) -> None:
     tenancy.close()
 
 
+@pytest.mark.ledger("S1-019")
 def test_plans_change_on_the_record(room: Room) -> None:
     workspaces = room.service("workspaces")
     assert workspaces.change_plan("enterprise").plan_tier == "enterprise"
@@ -235,6 +247,7 @@ def test_plans_change_on_the_record(room: Room) -> None:
     assert newest(room).changes == {"plan_tier": ["pro", "enterprise"]}
 
 
+@pytest.mark.ledger("S1-019")
 def test_users_come_and_go_and_come_back(room: Room) -> None:
     workspaces = room.service("workspaces")
     user = workspaces.add_user("U7", slack_email="bo@acme.example")
@@ -260,6 +273,7 @@ def test_there_is_one_default_connection(room: Room) -> None:
     assert newest(room).event_type == "crm.connected"
 
 
+@pytest.mark.ledger("S1-019")
 def test_a_connection_breaks_and_is_mended_until_it_is_revoked(room: Room) -> None:
     connections, connection = room.service("connections"), room.run(connection_of)
     assert connections.mark(connection.id, "error", error="401").last_error == "401"
@@ -293,6 +307,7 @@ def test_accounts_are_found_by_address_learnt_and_confirmed(room: Room) -> None:
         accounts.learn("bo@globex.example", "x")
 
 
+@pytest.mark.ledger("S1-019")
 def test_a_note_needs_findings_and_a_connection_that_works(room: Room) -> None:
     processing, meeting = room.service("processing"), the_meeting(room)
     with pytest.raises(RecordNotFound):
@@ -359,6 +374,7 @@ def newest(room: Room) -> AuditLog:
     return room.run(work)
 
 
+@pytest.mark.ledger("S1-019")
 def test_users_of_one_workspace_alone_are_counted(room: Room) -> None:
     stats = room.repository("TenantRepository").stats()
     assert stats == {
