@@ -31,6 +31,13 @@ GIVEN = [url.strip() for url in os.environ.get("TENANTRY_TEST_URLS", "").split("
 NO_SKIPS = bool(os.environ.get("TENANTRY_NO_SKIPS"))
 LIBRARIES = ("tenantry", "SQLAlchemy", "psycopg", "asyncpg", "aiosqlite")
 ADDRESSES = pytest.StashKey[list[str]]()
+# Every cell is entered by the sync door, common tables and files by all doors; what else there is, the soak enters.
+LONG = {
+    ("postgresql-schema", "psycopg"),
+    ("postgresql-database", "psycopg"),
+    ("postgresql-database", "asyncpg"),
+    ("sqlite-rows", "aiosqlite"),
+}
 
 # A developer's settings must not steer the tests; nor may PGHOST and its like redirect them.
 for name in [name for name in os.environ if name.startswith(("TENANTRY_", "PG")) and name != "TENANTRY_TEST_DATA"]:
@@ -127,6 +134,15 @@ def pytest_configure(config: pytest.Config) -> None:
     # Here, since under xdist the process that prints the tables loads no conftest further down.
     config.pluginmanager.register(LeakTable())
     config.pluginmanager.register(MethodTable())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Before the marks are looked at.
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if any((getattr(value, "cell", ""), getattr(value, "door", "")) in LONG for value in params.values()):
+            item.add_marker(pytest.mark.soak)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -113,6 +113,7 @@ def test_a_canary_that_is_not_well_stops_the_run_and_is_rolled_back(fleet):
     assert "rolled_back and cannot be resumed" in fleet.call("resume", run).said
 
 
+@pytest.mark.soak
 def test_a_run_with_a_function_goes_on_only_with_one(fleet):
     fleet.add_priority()
     fleet.program.write("checks", "def no(session):\n    return False\n\n\ndef yes(session):\n    return True\n")
@@ -137,6 +138,7 @@ def test_down_by_one_and_up_to_a_name(fleet):
     assert set(fleet.standing().values()) == {"two"}
 
 
+@pytest.mark.soak
 def test_only_some_homes(fleet):
     fleet.add_priority()
     assert fleet.call("upgrade", "--where", "tenant=acme").code == 0
@@ -236,6 +238,7 @@ def test_an_interrupted_run_says_how_to_go_on(fleet, sent):
     assert fleet.standing() == dict.fromkeys(HOMES, "two")
 
 
+@pytest.mark.soak
 def test_a_worker_that_goes_on_for_ever_brings_up_who_fell_behind(fleet):
     fleet.add_priority()
     assert fleet.call("upgrade").code == 0

@@ -48,6 +48,7 @@ def test_the_quickstart_does_what_it_says(directory: Path) -> None:
     assert typed == commands(QUICKSTART) >= 4
 
 
+@pytest.mark.soak
 def test_the_product_of_the_tutorial_passes_its_own_tests(directory: Path) -> None:
     for step in steps(TUTORIAL):
         if isinstance(step, File):

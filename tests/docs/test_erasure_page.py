@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tenantry.archive import erasing_persons, erasing_places
 
 from .typed import Command, steps, type_through
@@ -15,6 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "erasure.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.soak
 def test_the_drill_does_what_it_says(tmp_path: Path) -> None:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": programs, "COLUMNS": "110", "NO_COLOR": "1"}

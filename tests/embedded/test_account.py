@@ -65,6 +65,7 @@ def test_root_hands_over_to_nobody_without_any_rights_or_groups():
 
 
 @pytest.mark.usefixtures("as_root")
+@pytest.mark.soak
 def test_an_unprivileged_user_runs_a_server_of_its_own(place):
     account = Account.nobody()
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin")
@@ -112,11 +113,13 @@ def test_data_of_another_user_stays_that_users(place):
         assert owners(server.directory) == {12345}
 
 
+@pytest.mark.soak
 def test_without_the_wheel_the_postgres_on_the_path_serves():
     programs = binaries.find()
     assert serves(WITHOUT_WHEEL + SERVE, env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}) == programs
 
 
+@pytest.mark.soak
 def test_without_the_wheel_and_a_path_debians_newest_serves(place, monkeypatch):
     programs = binaries.find()
     for version in ("9.6", "15", "18", "8"):
@@ -150,6 +153,7 @@ def test_programs_that_do_not_run_are_refused(place):
 
 
 @pytest.mark.parametrize("programs", sorted(binaries.DEBIAN.glob("*/bin")), ids=str)
+@pytest.mark.soak
 def test_another_postgres_can_be_named(programs):
     with PostgresServer(programs=programs) as server, psycopg.connect(server.url("made")) as connection:
         major = programs.parent.name

@@ -118,6 +118,7 @@ def test_starting_a_running_server_changes_nothing(server):
     assert server.port == port
 
 
+@pytest.mark.soak
 def test_two_servers_at_once_are_two():
     with PostgresServer() as one, PostgresServer() as other:
         ask(one.url("mine"), "SELECT 1")
@@ -134,6 +135,7 @@ def test_nothing_is_left_of_a_temporary_server():
     assert not directory.exists()
 
 
+@pytest.mark.soak
 def test_stopping_does_not_wait_for_clients():
     with PostgresServer() as server:
         connection = psycopg.connect(server.url())
@@ -153,6 +155,7 @@ def test_a_stopped_server_says_so_and_starts_again():
         server.stop()
 
 
+@pytest.mark.soak
 def test_a_directory_keeps_data_and_password(place):
     with PostgresServer(place / "pg") as server:
         with psycopg.connect(server.url("kept")) as connection:
@@ -167,6 +170,7 @@ def test_a_directory_keeps_data_and_password(place):
     assert not (place / "pg" / "initdb-password").exists()
 
 
+@pytest.mark.soak
 def test_settings_may_change_from_start_to_start(place):
     for most in (120, 130):
         with PostgresServer(place / "pg", max_connections=most) as server:
@@ -196,6 +200,7 @@ def test_a_directory_serves_one_server_at_a_time(place, monkeypatch):
         assert ask(first.url(), "SELECT 1") == 1
 
 
+@pytest.mark.soak
 def test_a_path_too_long_for_a_socket_gets_a_short_one_elsewhere(place):
     with PostgresServer(place / ("long" * 40)) as server:
         sockets = server.socket_directory

@@ -35,6 +35,7 @@ def send(workshop: Workshop, count: int) -> list[tuple[uuid.UUID, int]]:
     return [(tenant.id, number) for tenant, number in jobs]
 
 
+@pytest.mark.soak
 def test_no_job_runs_under_another_tenant(workers: Workshop) -> None:
     sent = send(workers, 40)
     runs = workers.scene.await_runs(sent)

@@ -150,12 +150,8 @@ ALL = [
 FEW = [
     ("out", "place", "rollback"),
     ("out", "copy", "resume"),
-    ("out", "depart", "resume"),
-    ("out", "open", "resume"),
     ("out", "switch", "rollback"),
     ("back", "open", "resume"),
-    ("end", "drop", "finalize"),
-    ("undo", "undo", "resume"),
 ]
 
 

@@ -36,7 +36,9 @@ def place(request: pytest.FixtureRequest, postgres: Any, tmp_path: Path) -> Iter
     made.close()
 
 
-@pytest.fixture(params=["postgresql-schema", "postgresql-database", "sqlite-database"])
+@pytest.fixture(
+    params=["postgresql-schema", pytest.param("postgresql-database", marks=pytest.mark.soak), "sqlite-database"]
+)
 def own(request: pytest.FixtureRequest, postgres: Any, tmp_path: Path) -> Iterator[tuple[Place, str]]:
     """An installation, and an isolation under which its tenants have a placement of their own."""
     kind, isolation = request.param.split("-")

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tenantry.testing import plugin
 
 from ..docs.typed import Command, steps, type_through
@@ -16,6 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 INSTALLED = any(each.name == "tenantry" for each in importlib.metadata.entry_points(group="pytest11"))
 
 
+@pytest.mark.soak
 def test_the_page_does_what_it_says(tmp_path: Path, postgres: Any) -> None:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     loaded = {} if INSTALLED else {"PYTEST_PLUGINS": "tenantry.testing.plugin"}

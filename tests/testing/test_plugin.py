@@ -144,6 +144,7 @@ def test_on_sqlite_and_the_application_is_its_own_again(shop: pytest.Pytester, c
 
 
 @pytest.mark.soak
+@pytest.mark.soak
 def test_workers_share_one_server_and_have_a_database_each(
     shop: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,7 @@ def check_control(installation: PostgresInstallation, slugs: list[str]) -> None:
     assert watch.highest > BUDGET
 
 
+@pytest.mark.soak
 def test_forty_databases_share_a_budget(fresh: PostgresInstallation) -> None:
     slugs = make_databases(fresh, 40)
     for driver in ("psycopg", "asyncpg"):
@@ -228,6 +229,7 @@ def run_visitor(directory: Path, **choices: Any) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.soak
 def test_three_hundred_files_fit_under_a_low_limit_of_open_files(many_files: SqliteInstallation) -> None:
     seen = run_visitor(many_files.directory, tenants=300, files=256, engine_limit=24)
     print(f"\n{seen}")

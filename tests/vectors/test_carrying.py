@@ -139,6 +139,7 @@ def test_purged_rows_lose_their_vectors(house: House) -> None:
         assert len(house.vectors.known(session)) == 4
 
 
+@pytest.mark.soak
 def test_the_doctor_finds_no_fault_with_them(house: House) -> None:
     house.settle("looked-at", isolation="database")
     try:
@@ -149,6 +150,7 @@ def test_the_doctor_finds_no_fault_with_them(house: House) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+@pytest.mark.soak
 def test_a_generated_migration_makes_their_tables_as_the_models_say(
     postgres: Any, extensions: tuple[str, ...], tmp_path: Path, kind: str
 ) -> None:

@@ -21,6 +21,7 @@ ROWS = 5
 
 
 @pytest.mark.parametrize("moment", ["embedding", "writing"])
+@pytest.mark.soak
 def test_every_row_is_found_once_whenever_a_relay_was_killed(moment: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/data"
     room = Room(Tenancy(url, models=Base))

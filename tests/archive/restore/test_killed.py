@@ -225,15 +225,18 @@ def test_restores_in_place(house: House, killer: Killer) -> None:
     assert sum(kill_in_place(house, killer, place, 2, first=n) for n, place in enumerate(places)) == 8
 
 
+@pytest.mark.soak
 def test_restores_to_a_new_tenant(house: House, killer: Killer) -> None:
     places = ("rows", "schema", "file", "common file")
     assert sum(kill_afresh(house, killer, place, 2, first=n) for n, place in enumerate(places)) == 8
 
 
+@pytest.mark.soak
 def test_restores_elsewhere(house: House, killer: Killer) -> None:
     assert kill_elsewhere(house, killer, "rows", 2) == 2
 
 
+@pytest.mark.soak
 def test_verifications(house: House, killer: Killer) -> None:
     assert kill_verifications(house, killer, "schema", 2) == 2
 

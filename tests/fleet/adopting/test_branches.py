@@ -74,7 +74,7 @@ class Chain:
             assert len(session.scalars(sa.select(branches.Currency)).all()) == len(branches.CURRENCIES)
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(params=["postgresql", pytest.param("sqlite", marks=pytest.mark.soak)])
 def chain(request: pytest.FixtureRequest, office: Office, tmp_path: Path) -> Iterator[Chain]:
     with on_postgres(office) if request.param == "postgresql" else on_sqlite(tmp_path) as found:
         with found.tenancy.platform() as session:

@@ -158,7 +158,7 @@ def first_of_each(steps: list[str]) -> list[int]:
     return sorted({name: number for number, name in reversed(list(enumerate(steps)))}.values())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.soak) for name in NAMES[1:])])
 def test_killed_at_each_stage(openers: dict[str, Opener], killer: Killer, name: str) -> None:
     trial = openers[name]()
     status, steps, _ = killer.advance(**trial.job())
@@ -176,7 +176,7 @@ def test_killed_at_each_stage(openers: dict[str, Opener], killer: Killer, name: 
         return_or_resume(trial, before) if turn % 3 == 2 else resume(trial)
 
 
-@pytest.mark.parametrize("name", ["postgresql", "sqlite files"])
+@pytest.mark.parametrize("name", [pytest.param("postgresql", marks=pytest.mark.soak), "sqlite files"])
 def test_killed_anywhere(openers: dict[str, Opener], killer: Killer, name: str) -> None:
     assert kill_anywhere(openers[name], killer, kills=2) > 0
 

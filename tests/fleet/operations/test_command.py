@@ -179,6 +179,7 @@ def test_offline_sql_runs_as_it_is(make: Callable[..., Place]) -> None:
     assert "No new upgrade operations detected" in project.call("check")
 
 
+@pytest.mark.soak
 def test_other_homes_are_chosen(project: Project) -> None:
     project.calls("upgrade head", "revision --autogenerate -m first --rev-id first", "upgrade head")
     with project.tenancy() as tenancy:

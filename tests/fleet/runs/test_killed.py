@@ -60,7 +60,7 @@ def kill_at(world: World, crew: Crew, *, trials: int, what: str) -> Toll:
     return Toll(len(places), killed, last)
 
 
-@pytest.mark.parametrize("what", ["step", "statement"])
+@pytest.mark.parametrize("what", ["step", pytest.param("statement", marks=pytest.mark.soak)])
 def test_an_upgrade_killed_anywhere_is_carried_on(world: World, crew: Crew, what: str) -> None:
     assert kill_at(world, crew, trials=5, what=what).killed > 0
 

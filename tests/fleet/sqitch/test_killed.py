@@ -63,7 +63,7 @@ def doomed() -> Iterator[Doomed]:
     program.close()
 
 
-@pytest.fixture(params=["schema", "file"])
+@pytest.fixture(params=[pytest.param("schema", marks=pytest.mark.soak), "file"])
 def bench(request: pytest.FixtureRequest, installation: Any, directory: Any, tmp_path: Path) -> Bench:
     if request.param == "file":
         return Bench(directory, directory.home(), tmp_path, "sqlite")
