@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS: Final = {
     "demo": (
         "demonstrating",
-        "Shows the whole thing on an embedded server: twelve tenants kept apart, and every way to break in, tried.",
+        "Shows the whole thing on an embedded server: tenants kept apart, every way to break in, five systems served.",
     ),
     "install": ("installing", "Make catalog, roles, grants and walls on every server; again whenever models change."),
     "doctor": ("doctoring", "Judge logins, grants, walls, keys and versions on every server; change nothing."),
