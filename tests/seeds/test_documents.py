@@ -10,6 +10,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,6 +259,41 @@ def test_repositories_by_name(manager: DatabaseManager) -> None:
 
     assert asyncio.run(work()) == [2, [], ["ann@acme.example"], "ann@acme.example", "ann@acme.example"]
     RepositoryFactory.reset()
+    assert RepositoryFactory.get_instance() is not factory
+    RepositoryFactory.reset()
+
+
+@pytest.mark.ledger("S2-017", "S2-045")
+def test_a_manager_closes_what_it_opened(postgres: Any, fresh_database: str) -> None:
+    parts = urlsplit(fresh_database)
+    config = PostgresConnectionConfig(
+        host=parts.hostname or "",
+        port=parts.port or 0,
+        database=parts.path[1:],
+        username=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+    )
+    made = DatabaseManager.initialize(config)
+
+    def connections() -> int:
+        with postgres.admin() as connection:
+            asked = "select count(*) from pg_stat_activity where datname = %s"
+            return int(connection.execute(asked, (config.database,)).fetchone()[0])
+
+    try:
+        made.tenancy.install(create_tables=True)
+        made.tenancy.tenants.create("acme", record={"name": "Acme"})
+        with made.session_scope("acme") as session:
+            assert session.scalars(select(Document)).all() == []
+        assert connections() > 0
+    finally:
+        DatabaseManager.reset()
+    # The server takes a moment to see that they are gone.
+    for _ in range(200):
+        if not connections():
+            break
+        time.sleep(0.05)
+    assert connections() == 0
 
 
 @pytest.mark.ledger("S2-040")
