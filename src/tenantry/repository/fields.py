@@ -104,9 +104,8 @@ def fit(attribute: Field, value: Any) -> Any:
 
 def python_type(kind: TypeEngine[Any]) -> type[Any] | None:
     """Returns what values of a column are in Python, or None if its type does not say."""
-    # TypeEngine.python_type raises this by contract (SQLAlchemy's reference, TypeEngine.python_type) where values of a
-    # type have no one class in Python; nothing of ours is unfinished here.
-    with contextlib.suppress(NotImplementedError):
+    # SQLAlchemy's reference, TypeEngine.python_type: raised where values of a type have no one class in Python.
+    with contextlib.suppress(NotImplementedError):  # SQLAlchemy's own answer "no such class", as said above
         return _plain(kind).python_type
     return None
 
