@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +140,24 @@ def test_purged_rows_lose_their_vectors(house: House) -> None:
     house.deliver("purged")
     with house.tenancy.session("purged") as session:
         assert len(house.vectors.known(session)) == 4
+
+
+def test_a_purge_is_done_though_its_vectors_could_not_be_told(
+    house: House, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.settle("silent", isolation="database", server="disk")
+    tenant = house.tenancy.tenants.get("silent")
+    (path,) = tmp_path_factory.getbasetemp().rglob(f"{tenant.id.hex}.sqlite3")
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        file.execute("drop table outbox_events")
+    older = {"older_than": timedelta(0), "column": "created_at"}
+    assert (
+        house.tenancy.purge("silent", house.ticket, house.ticket.requester == "anna@example.org", **older, reason="x")
+        == 1
+    )
+    assert "not noted for a refresh: OperationalError" in caplog.text
+    with house.tenancy.session("silent") as session:
+        assert len(session.scalars(select(house.ticket)).all()) == 4
 
 
 @pytest.mark.soak

@@ -101,13 +101,18 @@ def check_schema(cursor: Any, schema: str, tenant: uuid.UUID, blueprint: Bluepri
     """
     known = {f"table {quote(name)}" for name in (*own_tables(blueprint.metadata), VERSION_TABLE)}
     inside = set(_answers(cursor, _INSIDE, schema))
-    # Whether this process has made the search or not.
-    foreign = {thing for thing in inside - known if not is_of_search(thing.partition(" ")[2])}
+    foreign = {thing for thing in inside - known if not _searches(thing)}
     if foreign:
         # The models' own DDL may have made more than tables.
         foreign -= _made_by(cursor, blueprint)
     _refuse(tenant, sorted(foreign), f"in schema {schema}, which the models did not make")
     _refuse(tenant, sorted(_answers(cursor, _OUTSIDE, schema)), f"elsewhere, which stands on schema {schema}")
+
+
+def _searches(thing: str) -> bool:
+    """Whether it is a function of a search, which another process may have made; nothing else is."""
+    kind, _, name = thing.partition(" ")
+    return kind == "function" and is_of_search(name)
 
 
 def check_database(cursor: Any, tenant: uuid.UUID, known: Iterable[tuple[str, str]]) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from tenantry.errors import ConfigurationError, TenantryError
 from tenantry.events import announce
 from tenantry.outbox import Event, Outbox
@@ -134,9 +136,11 @@ class Mirror:
         try:
             with self.vectors.tenancy.transaction(tenant) as session:
                 self.touch_all(session)
-        except TenantryError as error:
-            # What happened to the rows has happened; a tenant that is not to be used now is refreshed when it is.
-            _log.warning("the vectors %r of tenant %s were not noted for a refresh: %s", self.name, tenant, error)
+        except (TenantryError, SQLAlchemyError) as error:
+            # What happened to the rows has happened, and whoever did it is told nothing else; a tenant that cannot be
+            # used now is refreshed when it can. A driver's words may quote rows, so its error is named alone.
+            reason = type(error).__name__
+            _log.warning("the vectors %r of tenant %s were not noted for a refresh: %s", self.name, tenant, reason)
 
     def _follow(self, event: Event) -> None:
         keys = event.payload.get("keys")
