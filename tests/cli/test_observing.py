@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -144,8 +145,11 @@ def test_transactions_of_another_login_are_told_but_not_seen(busy):
     program, tenancy = busy
     del tenancy
     tenant = program.call("tenants", "show", "acme", "--brief", "--json").data["id"]
-    with psycopg.connect(program.environment["TENANTRY_OWNER_URL"]) as other:
+    url = program.environment["TENANTRY_OWNER_URL"]
+    with psycopg.connect(url) as other, psycopg.connect(url) as stranger:
         other.execute(f"SET application_name = 'tenantry:{tenant}'")
+        # Of another installation on the same server, which is nobody's business here.
+        stranger.execute(f"SET application_name = 'tenantry:{uuid.uuid4()}'")
         result = program.call("top", "--json")
         assert "GRANT pg_read_all_stats" in result.said
         (one,) = result.data

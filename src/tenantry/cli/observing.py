@@ -1,8 +1,9 @@
 """``tenantry top``."""
 
+import contextlib
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -58,9 +59,9 @@ def top(
 
 def _print_running(tenancy: Tenancy, *, as_json: bool) -> None:
     servers = tenancy.servers.all()
-    found = [one for server in servers if isinstance(server, PostgresServer) for one in running(server)]
-    found.sort(key=lambda one: one.seconds, reverse=True)
-    slugs = {tenant: _slug(tenancy, tenant) for tenant in {one.tenant for one in found}}
+    seen = [one for server in servers if isinstance(server, PostgresServer) for one in running(server)]
+    slugs = _slugs(tenancy, {one.tenant for one in seen})
+    found = sorted((one for one in seen if one.tenant in slugs), key=lambda one: one.seconds, reverse=True)
     whose = {one.pid: slugs[one.tenant] for one in found}
     if as_json:
         print_json([_as_data(one, slugs[one.tenant], whose) for one in found])
@@ -101,12 +102,13 @@ def _blockers(one: Running, whose: dict[int, str]) -> list[str]:
     return [whose.get(pid, f"pid {pid}") for pid in one.blocked_by]
 
 
-def _slug(tenancy: Tenancy, tenant: UUID) -> str:
-    try:
-        return tenancy.tenants.get(tenant).slug
-    except TenantNotFound:
-        # Of another installation on the same server.
-        return str(tenant)
+def _slugs(tenancy: Tenancy, tenants: Iterable[UUID]) -> dict[UUID, str]:
+    """Returns the slugs of those that the catalog knows: another installation on the same server has its own."""
+    slugs = {}
+    for tenant in tenants:
+        with contextlib.suppress(TenantNotFound):
+            slugs[tenant] = tenancy.tenants.get(tenant).slug
+    return slugs
 
 
 def _print_told(told: dict[str, Told], *, as_json: bool) -> None:

@@ -69,9 +69,9 @@ class Lock:
 
 
 def running(server: PostgresServer) -> list[Running]:
-    """Returns the transactions of tenants on a server, the oldest first, as the app's login may see them.
+    """Returns the transactions of tenants on a server, of every installation there, the oldest first.
 
-    It sees those of its own login whole; of another's, that they are there.
+    The app's login sees its own whole; of another's, that they are there.
     """
     engine = server.engine(APP, action=_ACTION, prepared=server.config.prepared_statements)
     # As the login itself: a role that a development server's is demoted to sees nobody's.

@@ -225,6 +225,8 @@ def test_a_workspace_may_have_to_wait_for_its_place(ground: Ground) -> None:
 
 @pytest.mark.ledger("S1-019")
 def test_the_audit_needs_the_meetings_of_the_tenancy(tmp_path: Path) -> None:
+    # The models of a process know the behaviours' tables from the first meetings on, whosesoever.
+    Meetings(Tenancy(f"sqlite:///{tmp_path / 'other'}", models=MeetingsBase)).tenancy.close()
     tenancy = Tenancy(f"sqlite:///{tmp_path}", models=MeetingsBase)
     tenancy.install(create_tables=True)
     tenancy.tenants.create("acme", record={"slack_team_id": "T1", "slack_team_name": "Acme"})
