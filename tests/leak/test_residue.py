@@ -142,6 +142,25 @@ def test_prepared_statement_executed_by_the_next(session, world):
 
 
 @route(dialect="postgresql")
+def test_prepared_statement_in_a_block(session, world):
+    """A block puts its words together as it runs, where no reader of statements sees them."""
+    block = "DO $$BEGIN EXECUTE 'PREP' || 'ARE leak_hidden AS SELECT ''%s''::text'; END$$"
+    _leave(session, f"/* */{block % world.a.canary}")
+    return _found(world, "SELECT statement FROM pg_prepared_statements WHERE name = 'leak_hidden'")
+
+
+@route(dialect="postgresql")
+def test_seed_of_random(session, world):
+    """No RESET and no DISCARD reaches it, and what the next tenant draws would be known."""
+    drawn = []
+    for _ in range(2):
+        _leave(session, "SELECT setseed(0.25)")
+        with world.borrow(world.b) as other:
+            drawn.append(other.execute(text("SELECT random()")).scalar_one())
+    return [Leak(f"drawn twice: {drawn[0]}")] if drawn[0] == drawn[1] else None
+
+
+@route(dialect="postgresql")
 def test_role(session, world):
     _leave(session, "SET ROLE pg_monitor", "SET SESSION AUTHORIZATION pg_monitor")
     return _found(world, "SELECT 1 WHERE current_user = 'pg_monitor'")
