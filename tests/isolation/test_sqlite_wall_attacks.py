@@ -163,6 +163,7 @@ def _reading() -> Iterator[Attempt]:
         "nested-cte": f"WITH a AS (WITH b AS (SELECT * FROM {stored}) SELECT * FROM b) SELECT * FROM a",
         "load-extension": "SELECT load_extension('x')",
         "fts-tokenizer": "SELECT fts3_tokenizer('simple')",
+        "changes-of-everybody": "SELECT total_changes()",
         "bytecode": "SELECT * FROM bytecode('SELECT * FROM tickets')",
         "tables-used": "SELECT * FROM tables_used('SELECT * FROM tickets')",
     }.items():
@@ -405,6 +406,7 @@ def test_no_error_message_tells_the_secret(file: CommonFile) -> None:
         lambda connection, _: connection.blobopen("tickets__rows", "subject", 1),
         lambda connection, _: connection.set_authorizer(None),
         lambda connection, _: connection.set_trace_callback(print),
+        lambda connection, _: connection.total_changes,
         lambda connection, _: connection.enable_load_extension(True),
         lambda connection, _: connection.load_extension("x"),
         lambda connection, _: connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 10),

@@ -206,6 +206,36 @@ def test_temporary_trigger(session, world):
     return _found(world, "SELECT 1 FROM sqlite_temp_master WHERE name = 'leak_trigger'")
 
 
+@route(dialect="sqlite")
+def test_count_of_what_others_changed(session, world):
+    """SQLite counts for as long as a connection lives, whoever borrows it; a tenant's own file counts its own."""
+    session.close()
+    before = _counted(world)
+    # A pool lends in turn.
+    for _ in range(6):
+        with world.borrow(world.b, writes=True) as other:
+            other.execute(text("UPDATE tickets SET number = number"))
+            other.commit()
+    grown = [now - count for driver, count in before for again, now in _counted(world) if again is driver]
+    return [Leak(f"{rows} rows were changed") for rows in grown if rows]
+
+
+def _counted(world):
+    """Some connections, and what each counts for tenant A."""
+    with ExitStack() as stack:
+        borrowers = [stack.enter_context(world.reading(world.a)) for _ in range(3)]
+        counts = [(_driver(borrower), *attempts(borrower, [lambda b=borrower: _total(b)])) for borrower in borrowers]
+    return [(driver, count) for driver, count in counts if isinstance(count, int)]
+
+
+def _driver(borrower):
+    return borrower.connection().connection.driver_connection
+
+
+def _total(borrower):
+    return borrower.execute(text("SELECT total_changes()")).scalar_one()
+
+
 @route(dialect="postgresql", harmless="the control binds nothing, so it can leave nothing bound")
 def test_binding_after_its_transaction(session, world):
     """Looks at the connection in the pool without a tenant of its own: one that sets its own covers the trace."""

@@ -328,6 +328,8 @@ class WalledConnection(GuardedConnection):
     iterdump: Any = GuardedConnection._refuse
     serialize: Any = GuardedConnection._refuse
     set_trace_callback: Any = GuardedConnection._refuse
+    # Of everybody who had the connection before.
+    total_changes: Any = property(GuardedConnection._refuse)
 
 
 def file_authorizer(metadata: MetaData, *, writable: Iterable[str] = ()) -> Authorizer:

@@ -56,6 +56,8 @@ _CHECKED: Final = (
 
 _JSON_TABLES: Final = frozenset({"json_each", "json_tree"})
 DENIED_FUNCTIONS: Final = frozenset({"load_extension", "fts3_tokenizer", "fts5"})
+# It counts for as long as the connection lives, whoever borrows it.
+_COUNTING_FUNCTION: Final = "total_changes"
 WRITES: Final = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
 HARMLESS: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}
@@ -188,7 +190,7 @@ class Wall:
         if action in WRITES:
             return self._may_write(first or "", database, on_behalf)
         if action == sqlite3.SQLITE_FUNCTION:
-            return second not in DENIED_FUNCTIONS
+            return second not in DENIED_FUNCTIONS and second != _COUNTING_FUNCTION
         if action == sqlite3.SQLITE_PRAGMA:
             return first in _READABLE_PRAGMAS and second is None
         return action in HARMLESS
