@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -10,6 +11,7 @@ from typing import Any
 
 from tenantry import Tenancy
 from tenantry.access import Roles, TokenKey, Tokens
+from tenantry.outbox import Relay
 from tenantry.testing import installing
 from tenantry.testing.apps import Caller
 from tenantry.testing.servers import Server
@@ -54,3 +56,15 @@ def caller(
     return Caller(
         bearer(tokens, tenant, *roles, subject=subject), [tenant.slug, str(tenant.id)], ids or {}, bodies or {}
     )
+
+
+class Relayed:
+    """An application that hands over, after each request, what that left in the outbox."""
+
+    def __init__(self, app: Any, relay: Relay) -> None:
+        self.app, self.relay, self.routes = app, relay, app.routes
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] != "GET":
+            await asyncio.to_thread(self.relay.sweep)

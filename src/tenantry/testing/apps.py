@@ -24,6 +24,7 @@ HEADERS: Final = ("X-Tenant", "X-Tenant-ID", "X-Tenant-Slug", "X-Org-ID", "X-Org
 NAMES: Final = ("tenant", "tenant_id", "tenant_slug", "org", "org_id", "organization_id", "company", "company_id")
 _FIX: Final = "Read and write through the request's session (tenantry.web), and take the tenant from the token alone."
 _ROUNDS: Final = 3
+_MORE: Final = 2
 _PREFIX: Final = -4
 _PATH: Final = re.compile(r"^(?:https?://[^/]+)?(/?[\w.@-]+(?:/[\w.@-]+)+)$")
 
@@ -39,6 +40,10 @@ class Walk:
         # B first: what is kept for it is there when A asks.
         for explorer in (self.b, self.a):
             explorer.walk()
+        # Rows that are numbered have the same numbers on both sides, as far as A's go.
+        for operation in self.b.makes * _MORE:
+            self.b.make(operation, new_mark())
+        self.b.look()
 
     def signs_in(self, answer: Answer, *requests: Request) -> list[str]:
         """Returns what of B's is in an answer that was not in the requests."""
@@ -92,6 +97,16 @@ def found_replaying(walk: Walk) -> Iterator[Finding]:
     for name, value in before.items():
         if after.get(name) != value:
             yield Finding("changed", name, "shows its tenant something else after another tenant's calls.", _FIX)
+
+
+def found_referring(walk: Walk) -> Iterator[Finding]:
+    """Yields the routes that answer to a body or a query with B's keys otherwise than to one with keys of nobody."""
+    for operation in walk.a.operations:
+        path = walk.a.filled(operation)
+        for name in operation.references if path is not None else ():
+            own = walk.a.references(name)
+            for key in [each for each in walk.b.references(name) if each not in own][:1]:
+                yield from _referred(walk, operation, path or "", name, key)
 
 
 def found_overriding(walk: Walk) -> Iterator[Finding]:
@@ -171,6 +186,7 @@ CHECKS: Final[tuple[Callable[[Walk], Iterator[Finding]], ...]] = (
     found_searching,
     found_following,
     found_replaying,
+    found_referring,
     found_overriding,
     found_counting,
     found_at_once,
@@ -185,7 +201,8 @@ def leaks_of(
     """Returns every leak that the suite finds, A trying and B's rows at stake, each thing said once.
 
     *description* is the OpenAPI document; without it the application is asked for ``/openapi.json``. A route that made
-    nothing for B, such as ``"POST /log-in"``, is a finding too, unless it stands in *untried*.
+    or showed nothing for B, or could not be asked for what is B's, is a finding too, unless it stands in *untried*, as
+    ``"POST /log-in"`` may. One that ends the callers' tokens is not to be in the description.
     """
     with Client(app) as client:
         told = description or client.call(Request("GET", "/openapi.json")).data
@@ -194,6 +211,7 @@ def leaks_of(
             return [Finding("undescribed", "/openapi.json", "describes no routes, so none was tried.", fix)]
         walk = Walk(client, app, a, b, description=told)
         found = [finding for check in CHECKS for finding in check(walk)]
+        # It deletes, so it is the last.
         return [*_untried(walk, untried), *dict.fromkeys(found)]
 
 
@@ -208,11 +226,20 @@ def assert_app_isolated(
 
 
 def _untried(walk: Walk, allowed: Collection[str]) -> Iterator[Finding]:
-    """Yields the routes that made nothing of B's, behind which nothing can be found."""
-    for operation in walk.b.makes:
-        if operation not in walk.b.bodies and str(operation) not in allowed:
+    """Yields the routes that made or showed nothing of B's, or know no key of B's: nothing can be found behind them."""
+    whys = {
+        "took none of the bodies made up for it.": [each for each in walk.b.makes if each not in walk.b.bodies],
+        "showed its own tenant nothing.": [each for each in walk.b.reads if each not in walk.b.read],
+        "was asked for none of another tenant's keys.": [
+            each for each in walk.a.operations if each.parameters and not _foreign(walk, each)
+        ],
+        # The last, since what is behind others goes.
+        "deleted nothing of its own tenant's.": [each for each in walk.b.deletes if not walk.b.delete(each)],
+    }
+    for message, found in whys.items():
+        for operation in (each for each in found if str(each) not in allowed):
             fix = "Give the callers a body for it, tokens that may, or the ids that it needs; or name it in untried=."
-            yield Finding("untried", str(operation), "took none of the bodies made up for it.", fix)
+            yield Finding("untried", str(operation), message, fix)
 
 
 def _told(walk: Walk, code: str, operation: Operation, asked: Request) -> Iterator[Finding]:
@@ -230,7 +257,8 @@ def _foreign(walk: Walk, operation: Operation) -> list[dict[str, str]]:
     found = []
     for name in operation.parameters:
         own = walk.a.known(name, operation.path)
-        found += [{name: key} for key in walk.b.known(name, operation.path) if key not in own][:2]
+        foreign = [{name: key} for key in walk.b.known(name, operation.path) if key not in own]
+        found += [*foreign[:1], *foreign[1:][-1:]]
     return [values for values in found if walk.a.filled(operation, values) is not None] or _all_foreign(walk, operation)
 
 
@@ -247,17 +275,51 @@ def _replayed(walk: Walk, operation: Operation, values: Mapping[str, str]) -> It
     answers = []
     for keys in (values, missing):
         asked = walk.a.request(operation, walk.a.filled(operation, keys), body=body)
-        answer = walk.client.call(asked)
-        told = answer.content.decode(errors="replace")
-        for key in keys.values():
-            told = told.replace(key, "…")
-        answers.append((answer.status, told, walk.signs_in(answer, asked)))
-    (status, told, signs), (expected, words, _) = answers
-    if signs:
-        yield _finding("foreign", operation, f"answers another tenant's key with its row ({status}).")
-    elif (status, told) != (expected, words):
-        message = f"tells another tenant's key from a missing one: {status} {told:.80} and {expected} {words:.80}"
-        yield _finding("oracle", operation, message)
+        answers.append(_answered(walk, asked, list(keys.values())))
+    yield from _judged(operation, "key", *answers)
+
+
+def _referred(walk: Walk, operation: Operation, path: str, name: str, key: str) -> Iterator[Finding]:
+    answers = []
+    for each in (key, missing_like(key)):
+        mark = new_mark()
+        body = walk.a.body_for(operation, mark)
+        if name in operation.query:
+            asked = walk.a.request(operation, path, body=body, **{name: each})
+        else:
+            asked = walk.a.request(operation, path, body={**(body or {}), name: each})
+        answers.append(_answered(walk, asked, [each, mark]))
+    first, second = answers
+    if operation.method != "GET" and first.ok and second.ok:
+        # Two rows were made, each with a key and a time of its own.
+        first, second = dataclasses.replace(first, words=""), dataclasses.replace(second, words="")
+    yield from _judged(operation, name, first, second)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Answered:
+    """An answer without what was sent, and what of B's it tells."""
+
+    status: int
+    words: str
+    signs: list[str]
+    ok: bool
+
+
+def _answered(walk: Walk, asked: Request, sent: Sequence[str]) -> _Answered:
+    answer = walk.client.call(asked)
+    words = answer.content.decode(errors="replace")
+    for each in sent:
+        words = words.replace(each, "…")
+    return _Answered(answer.status, words, walk.signs_in(answer, asked), answer.ok)
+
+
+def _judged(operation: Operation, name: str, foreign: _Answered, missing: _Answered) -> Iterator[Finding]:
+    if foreign.signs:
+        yield _finding("foreign", operation, f"answers another tenant's {name} with its row ({foreign.status}).")
+    elif (foreign.status, foreign.words) != (missing.status, missing.words):
+        told = f"{foreign.status} {foreign.words:.80} and {missing.status} {missing.words:.80}"
+        yield _finding("oracle", operation, f"tells another tenant's {name} from a missing one: {told}")
 
 
 def _overrides(walk: Walk, operation: Operation, path: str, name: str, mark: str) -> Iterator[Request]:

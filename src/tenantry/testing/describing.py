@@ -50,6 +50,18 @@ class Operation:
         found: Mapping[str, Any] = _resolved(self.body, self.components).get("properties", {})
         return found
 
+    @property
+    def references(self) -> list[str]:
+        """The names in its query and its body that refer to a row."""
+        named = {**self.query, **self.properties}
+        return [name for name, each in named.items() if _refers(_resolved(each, self.components), name)]
+
+    def asked(self, mark: str, refers: Refers) -> dict[str, Any]:
+        """Returns what its query needs."""
+        making = _Making(self.components, mark, refers, whole=False)
+        known = {name: refers(name) for name in sorted(self.required)}
+        return {name: _made(self.query[name], name, making) if each is None else each for name, each in known.items()}
+
     def bodies(self, mark: str, refers: Refers) -> Iterator[Any]:
         """Yields bodies to try: with every property, with those required alone, and the example; None without one."""
         if self.body is None:
@@ -151,9 +163,21 @@ def _number(schema: Mapping[str, Any], name: str, making: _Making, least: int) -
     return max(schema.get("minimum", least), schema.get("exclusiveMinimum", least - 1) + 1)
 
 
+def _refers(schema: Mapping[str, Any], name: str) -> bool:
+    return schema.get("format") == "uuid" and not TENANT_WORDS.search(name)
+
+
+def shorter(name: str) -> list[str]:
+    """Returns the names by which what a reference leads to may be known: ``source_document_id``, ``document_id``."""
+    words = name.split("_")
+    return ["_".join(words[start:]) for start in range(max(1, len(words) - 1))]
+
+
 def _text(schema: Mapping[str, Any], name: str, making: _Making) -> Any:
     form = schema.get("format", "")
-    if form == "uuid" or name.endswith("_id") or TENANT_WORDS.search(name):
+    if form == "uuid":
+        return next((found for each in shorter(name) if (found := making.refers(each)) is not None), None)
+    if name.endswith("_id") or TENANT_WORDS.search(name):
         return making.refers(name)
     made = {"email": f"{making.mark}@example.org", "uri": f"https://{making.mark}.example.org/", **_FORMATS}
     text = str(made.get(form, making.mark))

@@ -10,10 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tenantry.testing.asgi import Answer, Client, Request
-from tenantry.testing.describing import PARAMETER, TENANT_WORDS, Operation
+from tenantry.testing.describing import PARAMETER, TENANT_WORDS, Operation, shorter
 
 _PASSES: Final = 3
 _LONG: Final = 8
+# A step of a step of a step has to be led up to.
+_CHAIN: Final = 3
+# Bad request and conflict: a route that might have taken the same of another row.
+_REFUSED: Final = (400, 409)
+_MAKING: Final = ("POST", "PUT", "PATCH")
+_HOST: Final = re.compile(r"^https?://[^/]+")
 _ID: Final = re.compile(r"^(id|.*_id|uuid|key|slug|name|path|url|token|code|number)$")
 
 
@@ -42,7 +48,11 @@ class Explorer:
         self.values: dict[str, list[str]] = {name: list(ids) for name, ids in caller.ids.items()}
         self.by_path: dict[str, list[str]] = {}
         self.bodies: dict[Operation, Any] = {}
+        self.read: set[Operation] = set()
+        self.makers: dict[str, Operation] = {}
         self.own: set[str] = set()
+        # Which of the bodies that may be made up for it an operation took.
+        self._ways: dict[Operation, int] = {}
 
     @property
     def reads(self) -> list[Operation]:
@@ -51,8 +61,14 @@ class Explorer:
 
     @property
     def makes(self) -> list[Operation]:
-        """The operations that make something."""
-        return [each for each in self.operations if each.method == "POST"]
+        """The operations that make or change something."""
+        return [each for each in self.operations if each.method in _MAKING]
+
+    @property
+    def deletes(self) -> list[Operation]:
+        """The operations that delete, what lies within something before that."""
+        found = [each for each in self.operations if each.method == "DELETE"]
+        return sorted(found, key=lambda each: len(each.path), reverse=True)
 
     def walk(self) -> None:
         """Makes what its routes make, and reads all that they show; again, as each answer tells of more."""
@@ -60,20 +76,55 @@ class Explorer:
             for operation in self.makes:
                 if operation not in self.bodies:
                     self.make(operation, self.mark)
-            for operation in self.reads:
-                if (path := self.filled(operation)) is not None:
-                    self.learn(operation, self.call(operation, path), made=False)
+            self.look()
 
-    def make(self, operation: Operation, mark: str) -> Answer | None:
-        """Returns the answer to the first body that a route takes, or to the last; None where its path is unknown."""
-        path, answer = self.filled(operation), None
-        for body in self.bodies_for(operation, mark) if path is not None else ():
+    def look(self) -> None:
+        """Reads all that its routes show."""
+        for operation in self.reads:
+            if (path := self.filled(operation)) is not None:
+                self.learn(operation, self.call(operation, path), made=False)
+
+    def make(self, operation: Operation, mark: str, *, chain: int = _CHAIN) -> Answer | None:
+        """Returns the answer to the first body that a route takes, or to the last; None where its path is unknown.
+
+        A step that the first row does not allow, or no more, is tried on a row of its own.
+        """
+        answer = self._made(operation, mark, self.filled(operation))
+        if answer is not None and answer.status in _REFUSED and chain and operation.parameters:
+            key = self._remade(operation, chain - 1)
+            again = None if key is None else self.filled(operation, {operation.parameters[-1]: key})
+            answer = answer if again is None else self._made(operation, mark, again)
+        return answer
+
+    def delete(self, operation: Operation) -> bool:
+        """Returns whether a route deletes one of this tenant's rows, the first or one that is made for it."""
+        path = self.filled(operation)
+        if path is None or self.call(operation, path).ok:
+            return path is not None
+        key = self._remade(operation, _CHAIN) if operation.parameters else None
+        return key is not None and self.call(operation, self.filled(operation, {operation.parameters[-1]: key})).ok
+
+    def _made(self, operation: Operation, mark: str, path: str | None) -> Answer | None:
+        answer = None
+        for number, body in enumerate(self.bodies_for(operation, mark) if path is not None else ()):
             answer = self.call(operation, path, body=body)
             if answer.ok:
                 self.bodies.setdefault(operation, body)
+                self._ways.setdefault(operation, number)
                 self.learn(operation, answer, made=True)
                 break
         return answer
+
+    def _remade(self, operation: Operation, chain: int) -> str | None:
+        """Makes once more what the last key in a path names, and returns the new one's key."""
+        name = operation.parameters[-1]
+        known = self.known(name, operation.path)
+        maker = next((self.makers[key] for key in known if key in self.makers), None)
+        if maker is None:
+            return None
+        self.make(maker, new_mark(), chain=chain)
+        self.look()
+        return next((key for key in reversed(self.known(name, operation.path)) if key not in known), None)
 
     def bodies_for(self, operation: Operation, mark: str) -> Iterator[Any]:
         """Yields bodies to try, the caller's own first."""
@@ -82,8 +133,9 @@ class Explorer:
         yield from operation.bodies(mark, self.refer)
 
     def body_for(self, operation: Operation, mark: str) -> Any:
-        """Returns the first body to try, or None."""
-        return next(self.bodies_for(operation, mark), None)
+        """Returns such a body as the route took, else the first to try, or None."""
+        made = list(self.bodies_for(operation, mark))
+        return made[min(self._ways.get(operation, 0), len(made) - 1)]
 
     def call(self, operation: Operation, path: str | None, *, body: Any = None, **query: Any) -> Answer:
         """Returns the answer to one operation as this caller."""
@@ -91,20 +143,33 @@ class Explorer:
 
     def request(self, operation: Operation, path: str | None, *, body: Any = None, **query: Any) -> Request:
         """Returns the request of one operation as this caller; what its query needs is made up."""
-        asked = {name: self.refer(name) or self.mark for name in operation.required} | query
+        asked = operation.asked(self.mark, self.refer) | query
         return Request(operation.method, path or operation.path, self.caller.headers, asked, body)
 
     def learn(self, operation: Operation, answer: Answer, *, made: bool) -> None:
         """Keeps what an answer tells of names and keys; those of what was *made* are this caller's own for certain."""
         if not answer.ok:
             return
+        self.read |= set() if made else {operation}
         for name, value in _leaves(answer.data):
             if _ID.match(name) and value not in self.values.setdefault(name, []):
                 self.values[name].append(value)
             if _ID.match(name) and value not in self.by_path.setdefault(operation.path, []):
                 self.by_path[operation.path] += [value] if name == "id" else []
+            if made and name == "id":
+                self.makers.setdefault(value, operation)
             if made and len(value) >= _LONG and not value.isalpha():
                 self.own.add(value)
+            if "/" in value:
+                self._learn_link(value)
+
+    def _learn_link(self, link: str) -> None:
+        """Keeps the key at the end of a link to one of the routes."""
+        for operation in self.reads:
+            before, _, key = operation.path.rpartition("/")
+            told = _HOST.sub("", link).partition("?")[0].removeprefix(f"{before}/")
+            if PARAMETER.fullmatch(key) and "/" not in told and told not in self.by_path.setdefault(before, []):
+                self.by_path[before].append(told)
 
     def refer(self, name: str) -> Any:
         """Returns the value of a property that refers to something: this tenant's name, or what has that name."""
@@ -118,6 +183,10 @@ class Explorer:
         kind = name.removesuffix("_id")
         listed = [value for known, values in self.by_path.items() if _lists(known, before, kind) for value in values]
         return [*self.values.get(name, ()), *listed] or (self.values.get("id", []) if name in ("id", "key") else [])
+
+    def references(self, name: str) -> list[str]:
+        """Returns the keys of this tenant's that a reference of this name may lead to."""
+        return next((found for each in shorter(name) if (found := self.known(each, ""))), [])
 
     def filled(self, operation: Operation, values: Mapping[str, str] | None = None) -> str | None:
         """Returns an operation's path with this tenant's keys in it, or *values*; None where one is not known."""
