@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from tenantry.access import Claims
 from tenantry.doors import Door
-from tenantry.errors import ConfigurationError, DatabaseContextMissing, DatabaseNameRefused
+from tenantry.errors import ConfigurationError, DatabaseContextMissing, DatabaseNameRefused, TenantsDisagree
 from tenantry.isolation.servers import MAIN
 from tenantry.isolation.sqlite import PLATFORM, SqliteServer
-from tenantry.packs.assistant.base import COMPANY_KIND, AssistantBase
+from tenantry.packs.assistant.base import COMPANY_KIND, AssistantBase, number_of
 from tenantry.packs.assistant.pack import Assistant, made
 from tenantry.session.core import BoundSession
 from tenantry.types import Isolation, TenantKey
-from tenantry.web.context import request_context
+from tenantry.web.context import TenantContext, request_context
 
 PRIMARY: Final = "primary"
 
@@ -30,7 +30,10 @@ _OPENED: Final = "tenantry_assistant_opened"
 
 door: Final = Door("assistant", AssistantBase, make=made)
 
-_names: ContextVar[tuple[str, ...]] = ContextVar("tenantry_assistant_databases", default=())
+# Names, and the request in which they were set: servers hand a request the variables of the one before it.
+Named = tuple[TenantContext | None, tuple[str, ...]]
+
+_named: ContextVar[Named] = ContextVar("tenantry_assistant_databases", default=(None, ()))
 
 
 def use(assistant: Assistant) -> None:
@@ -38,12 +41,12 @@ def use(assistant: Assistant) -> None:
     door.use(assistant.tenancy, assistant)
 
 
-def set_database_context(db_name: str) -> Token[tuple[str, ...]]:
-    """Makes a database the one that is meant in this task or thread, until it is cleared.
+def set_database_context(db_name: str) -> Token[Named]:
+    """Makes a database the one that is meant in this task or thread, until it is cleared or the request is over.
 
     Raises: DatabaseNameRefused.
     """
-    return _names.set((*_names.get(), canonical(db_name))[-_DEEPEST:])
+    return _named.set((request_context(), (*_names(), canonical(db_name))[-_DEEPEST:]))
 
 
 def get_database_context() -> str:
@@ -51,18 +54,18 @@ def get_database_context() -> str:
 
     Raises: DatabaseContextMissing where none was set.
     """
-    names = _names.get()
+    names = _names()
     if not names:
         raise DatabaseContextMissing
     return names[-1]
 
 
-def clear_database_context(token: Token[tuple[str, ...]] | None = None) -> None:
+def clear_database_context(token: Token[Named] | None = None) -> None:
     """Makes the database meant that was so before the last one was set, or before the *token* was given; else none."""
     if token is not None:
-        _names.reset(token)
+        _named.reset(token)
     else:
-        _names.set(_names.get()[:-1])
+        _named.set((request_context(), _names()[:-1]))
 
 
 @contextlib.contextmanager
@@ -75,7 +78,7 @@ def database_context(db_name: str) -> Iterator[str]:
     try:
         yield get_database_context()
     finally:
-        _names.reset(token)
+        _named.reset(token)
 
 
 def get_db_session(db_name: str | None = None) -> BoundSession:
@@ -84,13 +87,13 @@ def get_db_session(db_name: str | None = None) -> BoundSession:
     A company's session is of that company alone; the primary's reaches users, companies, roles and permissions. It
     closes at the end of a ``with`` block, or by ``close()``.
 
-    Raises: DatabaseContextMissing where none is named, DatabaseNameRefused, as ``Tenancy.session``.
+    Raises: DatabaseContextMissing where none is named, DatabaseNameRefused, TenantsDisagree for a company that the
+        request is not for, as ``Tenancy.session``.
     """
     name = canonical(db_name) if db_name is not None else _meant()
-    if name is None:
-        return door.session()
-    key = key_of(name)
-    return _primary() if key is None else door.session(key)
+    if name == PRIMARY:
+        return _primary()
+    return door.session(None if name is None or _of_request(name) else key_of(name))
 
 
 def get_database_path(db_name: str) -> Path:
@@ -142,7 +145,7 @@ def key_of(name: str) -> TenantKey | None:
 
 def _meant() -> str | None:
     """Returns the name of the database that is meant, or None where the request's company is."""
-    if _names.get():
+    if _names():
         return get_database_context()
     context = request_context()
     if context is None:
@@ -153,6 +156,27 @@ def _meant() -> str | None:
     if isinstance(context.claims, Claims) and context.claims.tenant is None:
         return PRIMARY
     raise DatabaseContextMissing
+
+
+def _names() -> tuple[str, ...]:
+    """Returns what was set in this request, or, outside of requests, in this task or thread."""
+    request, names = _named.get()
+    return names if request is request_context() else ()
+
+
+def _of_request(name: str) -> bool:
+    """Returns whether a company is the one that the request is for; a request of nobody's is for none.
+
+    Raises: TenantsDisagree for another company than the request's, and for one named by somebody of the platform, who
+        looks into companies by ``as_company``.
+    """
+    context = request_context()
+    if context is None or (context.found is None and context.claims is None):
+        return False
+    # Not looked up: a company that is not there is refused as another's is.
+    if context.found is None or f"company_{number_of(context.found)}" != name:
+        raise TenantsDisagree
+    return True
 
 
 def _primary() -> BoundSession:
