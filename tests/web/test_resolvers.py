@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from cells import Ground, Place
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from tenantry.access import TokenKey, Tokens
 from tenantry.errors import (
@@ -33,7 +37,7 @@ from tenantry.web.incoming import of_environ, of_scope
 from .tokens import Awaited, Claims, Signed
 
 TENANCY = Place("sqlite-file", "sync")
-NEAR = "near-sqlite-file"
+NEAR, FAR = "near-sqlite-file", "far-sqlite-file"
 
 
 def incoming(path: str = "/", **headers: str | tuple[str, ...]) -> Incoming:
@@ -333,6 +337,38 @@ def test_tokens_of_the_room_access_are_read(ground: Ground) -> None:
         "ann",
         {"viewer"},
     )
+
+
+@pytest.mark.parametrize("door", ["context", "context_async"])
+def test_another_tenants_name_is_asked_for_like_one_that_nobody_has(ground: Ground, tokens: Signed, door: str) -> None:
+    """What is known at once where somebody has the name, and late where nobody has, would tell names to whom it may."""
+    entered = entry(ground, from_header("X-Tenant"), from_jwt(tokens))
+    bearer = f"Bearer {tokens.issue('ann', NEAR)}"
+    for name in (NEAR, FAR):
+        found(entered, incoming(authorization=f"Bearer {tokens.issue('ann', name)}"))
+
+    sent = {name: statements_of(ground, getattr(entered, door), bearer, name) for name in (NEAR, FAR, "nobody")}
+    assert sent[NEAR] == []
+    assert sent[FAR] == sent["nobody"] != []
+
+
+def statements_of(ground: Ground, door: Callable[..., Any], bearer: str, name: str) -> list[str]:
+    """Returns what the databases are told while a request with a token of Near's names this tenant."""
+    sent: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        sent.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        context = door(incoming(authorization=bearer, x_tenant=name), "x")
+        context = ground.runner.run(context) if inspect.isawaitable(context) else context
+        assert (context.found.slug, name) == (NEAR, NEAR)
+    except TenantsDisagree:
+        assert name != NEAR
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    return sent
 
 
 # --- the middleware itself -------------------------------------------------------------------------------------------

@@ -84,6 +84,20 @@ class Router:
         await self._servers.get(tenant.server if tenant else "main").ensure_checked_async()
         return self._keep(parsed, tenant, asked)
 
+    def find(self, key: TenantKey) -> Tenant | None:
+        """Returns the tenant that a key finds, or None; asked anew, whatever is kept.
+
+        Raises: InvalidKey.
+        """
+        return self._control.resolve(parse_key(key))
+
+    async def find_async(self, key: TenantKey) -> Tenant | None:
+        """Returns the same without blocking the event loop.
+
+        Raises: InvalidKey.
+        """
+        return await self._control.resolve_async(parse_key(key))
+
     def forget(self, tenant: Tenant) -> None:
         """Drops what is kept about a tenant, as its status or place has changed."""
         self._kept.forget(tenant.id)

@@ -49,8 +49,11 @@ class Entry:
             ConfigurationError for one that is to be awaited.
         """
         said = _spoken([_synchronous(resolve(incoming)) for resolve in self._asked(incoming)])
-        outcomes = [self._look(key) for key in keys(said)]
-        return TenantContext(correlation_id=named, found=agreed(outcomes), claims=_claims(said))
+        asked, claims = keys(said), _claims(said)
+        outcomes = [self._look(key) for key in asked[:1]]
+        for key in asked[1:]:
+            outcomes.append(self._look(key) if claims is None else self._look_beside(outcomes[0], key))
+        return TenantContext(correlation_id=named, found=agreed(outcomes), claims=claims)
 
     async def context_async(self, incoming: Incoming, named: str) -> TenantContext:
         """Returns the request's context without blocking the event loop.
@@ -58,8 +61,12 @@ class Entry:
         Raises: as ``context``; resolvers may be awaited here.
         """
         said = _spoken([await _settled(resolve(incoming)) for resolve in self._asked(incoming)])
-        outcomes = [await self._look_async(key) for key in keys(said)]
-        return TenantContext(correlation_id=named, found=agreed(outcomes), claims=_claims(said))
+        asked, claims = keys(said), _claims(said)
+        outcomes = [await self._look_async(key) for key in asked[:1]]
+        for key in asked[1:]:
+            beside = claims is not None
+            outcomes.append(await (self._look_beside_async(outcomes[0], key) if beside else self._look_async(key)))
+        return TenantContext(correlation_id=named, found=agreed(outcomes), claims=claims)
 
     def _asked(self, incoming: Incoming) -> tuple[Resolver, ...]:
         return () if incoming.path in self._public else self._resolvers
@@ -77,13 +84,31 @@ class Entry:
         except (InvalidKey, TenantNotFound, TenantUnavailable) as error:
             return _absence(key, error)
 
+    def _look_beside(self, own: Outcome, key: TenantKey) -> Outcome:
+        """Looks up what a request names beside its token."""
+        try:
+            return self._kept_own(own, key) or _found(key, self._tenancy.router.find(key))
+        except InvalidKey as error:
+            return _absence(key, error)
+
+    async def _look_beside_async(self, own: Outcome, key: TenantKey) -> Outcome:
+        try:
+            return self._kept_own(own, key) or _found(key, await self._tenancy.router.find_async(key))
+        except InvalidKey as error:
+            return _absence(key, error)
+
+    def _kept_own(self, own: Outcome, key: TenantKey) -> Tenant | None:
+        # What is kept of others is no answer: it comes sooner than that nobody has the name, and so would tell names.
+        kept = self._tenancy.router.kept(key)
+        return kept.tenant if kept and kept.tenant.id == _identity(own) else None
+
 
 def keys(said: Sequence[Said]) -> list[TenantKey]:
-    """Returns the keys to look up: none where somebody who must be heard says that there is no tenant.
+    """Returns the keys to look up, a token's first: none where somebody who must be heard says there is no tenant.
 
     Raises: TenantsDisagree for a token without a tenant beside somebody who names one, and for two tokens.
     """
-    found = [one.key for one in said if one.key is not None]
+    found = [one.key for one in sorted(said, key=lambda one: one.claims is None) if one.key is not None]
     spoken = [one for one in said if one.claims is not None]
     if len(spoken) > 1 or (found and any(one.key is None for one in spoken)):
         raise TenantsDisagree
@@ -108,6 +133,10 @@ def _identity(outcome: Outcome) -> object:
     if isinstance(outcome, Tenant):
         return outcome.id
     return outcome.tenant if isinstance(outcome, TenantUnavailable) else None
+
+
+def _found(key: TenantKey, tenant: Tenant | None) -> Outcome:
+    return TenantNotFound(key=key) if tenant is None else tenant
 
 
 def _absence(key: TenantKey, error: InvalidKey | TenantNotFound | TenantUnavailable) -> Outcome:
