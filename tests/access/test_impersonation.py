@@ -76,6 +76,29 @@ def test_whoever_acts_as_a_user_has_what_the_user_has_and_no_longer_than_both_ma
         stage.call("verify", token)
 
 
+@in_both_databases
+def test_whoever_has_moved_away_or_would_gain_more_acts_no_longer(stage: Stage) -> None:
+    stage.account("helper", "near", "viewer", permissions=["admin:impersonate"])
+    ann = stage.account("ann", "near", "viewer")
+    claims = stage.call("verify", stage.enter("helper").access)
+    tokens = [stage.call("impersonate", claims, "near", reason=REASON, subject=subject) for subject in (ann, None)]
+
+    def still(token: str) -> bool:
+        try:
+            return stage.call("verify", token) is not None
+        except TokenRefused:
+            return False
+
+    accounts = stage.accounts.table
+    assert list(map(still, tokens)) == [True, True]
+    stage.run(lambda session: stage.accounts.set_roles(session, "ann", ["admin"]))
+    assert list(map(still, tokens)) == [False, True]
+    stage.run(lambda session: stage.accounts.set_roles(session, "ann", ["viewer"]))
+    away = accounts.update().where(accounts.c.name == "helper").values(tenant=stage.tenant("far").id)
+    stage.run(lambda session: session.execute(away))
+    assert list(map(still, tokens)) == [False, False]
+
+
 @everywhere
 def test_it_is_refused_without_a_trace_where_it_must_not_be(stage: Stage) -> None:
     claims = root(stage)

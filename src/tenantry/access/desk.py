@@ -158,14 +158,15 @@ class Desk:
         said = (claims.subject, claims.tenant, claims.impersonator)
         if login is None or (login.subject, login.tenant, login.impersonator) != said:
             raise TokenRefused(reason=_ENDED)
-        if claims.impersonator is not None:
-            self._check_impersonator(session, claims.impersonator)
-            if claims.impersonator == claims.subject:
-                return claims
-        account = self._open(session, claims.subject)
-        if account is None or account.tenant != claims.tenant:
-            raise TokenRefused(reason=_CLOSED)
-        return dataclasses.replace(claims, roles=account.roles, permissions=self._permissions(account))
+        current = claims
+        if claims.impersonator is None or claims.impersonator != claims.subject:
+            account = self._open(session, claims.subject)
+            if account is None or account.tenant != claims.tenant:
+                raise TokenRefused(reason=_CLOSED)
+            current = dataclasses.replace(claims, roles=account.roles, permissions=self._permissions(account))
+        if current.impersonator is not None:
+            self._check_impersonator(session, current, current.impersonator)
+        return current
 
     def guise(
         self, session: Session, claims: Claims, *, tenant: uuid.UUID, subject: str | None, role: str, plan: Reason
@@ -236,9 +237,12 @@ class Desk:
         if self.accounts.by_subject(session, account.subject) != account:
             raise LogInRefused
 
-    def _check_impersonator(self, session: Session, subject: str) -> None:
+    def _check_impersonator(self, session: Session, claims: Claims, subject: str) -> None:
+        """Asks again what was asked when the guise was put on: either of the two may have changed since."""
         account = self._open(session, subject)
-        if account is None or not permits(self._permissions(account), IMPERSONATE):
+        held = frozenset[str]() if account is None else self._permissions(account)
+        at_home = account is not None and account.tenant in (None, claims.tenant)
+        if not (at_home and permits(held, IMPERSONATE) and covers(held, claims.permissions)):
             raise TokenRefused(reason="whoever acts in it may do so no more.")
 
     def _open(self, session: Session, subject: str) -> Account | None:
