@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import fastapi
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, WebSocket
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Response, WebSocket
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from sqlalchemy import select, text
@@ -97,6 +97,11 @@ def add_reading(app: FastAPI, tenancy: Tenancy) -> None:
             "actor": context.actor,
             "correlation_id": context.correlation_id,
         }
+
+    @app.get("/greeting")
+    async def greet(response: Response, context: Annotated[TenantContext, Depends(get_tenant_context)]) -> Any:
+        response.headers["Cache-Control"] = "public, max-age=60"
+        return {"slug": context.tenant.slug}
 
     @app.get("/open")
     async def open_to_all() -> dict[str, Any]:

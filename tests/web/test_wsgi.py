@@ -109,6 +109,7 @@ def test_flask_through_the_sync_door(ground: Ground, tokens: Signed, cell: str) 
             "ann",
             "trace-1",
         )
+        assert (read.headers["cache-control"], read.headers["vary"]) == ("private", "X-Tenant, Authorization")
         assert near in told["subjects"]
         assert far not in told["subjects"]
         subject = uuid.uuid4().hex

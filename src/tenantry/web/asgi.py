@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tenantry.tenancy import Tenancy
 from tenantry.web.context import CARRIER, carry
-from tenantry.web.entering import CORRELATION_HEADER, Entry
+from tenantry.web.entering import CACHING, CORRELATION_HEADER, PRIVATE, Entry, is_personal
 from tenantry.web.incoming import of_scope
 from tenantry.web.problems import Problem, problem_of
 from tenantry.web.resolvers import Resolver
@@ -25,6 +25,7 @@ LOG: Final = logging.getLogger("tenantry.web")
 # RFC 6455, section 7.4.1, and the registry it opened: policy violation; try again later.
 _REFUSED, _TRY_AGAIN = 1008, 1013
 _DENIAL: Final = "websocket.http.response"
+_CACHING: Final = CACHING.lower().encode()
 
 
 class TenancyMiddleware:
@@ -58,9 +59,11 @@ class TenancyMiddleware:
         # Servers hand a pipelined request the context variables of the one before it, as it left them.
         carry(None)
         incoming = of_scope(scope)
-        reply = _Reply(scope, send, header=self._entry.correlation_header, named=self._entry.name(incoming))
+        named = self._entry.name(incoming)
+        reply = _Reply(scope, send, headers=self._entry.headers(incoming, named), named=named)
         try:
-            context = await self._entry.context_async(incoming, reply.named)
+            context = await self._entry.context_async(incoming, named)
+            reply.personal = scope["type"] == "http" and is_personal(context)
             carry(context)
             await self.app({**scope, CARRIER: context}, receive, reply.send)
         except Exception as error:
@@ -70,22 +73,29 @@ class TenancyMiddleware:
 
 
 class _Reply:
-    """The way back of one request: names it in its first message, and knows whether it has begun."""
+    """The way back of one request: adds to its first message what each says, and knows whether it has begun."""
 
-    def __init__(self, scope: Scope, send: Send, *, header: str, named: str) -> None:
+    def __init__(self, scope: Scope, send: Send, *, headers: list[tuple[str, str]], named: str) -> None:
         self.named = named
+        self.personal = False
         self._scope = scope
         self._send = send
-        self._header = (header.lower().encode("latin-1"), named.encode("latin-1"))
+        self._headers = _encoded(headers)
         self._started = False
         self._closed = False
 
     async def send(self, message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.accept", f"{_DENIAL}.start"):
             self._started = True
-            message = {**message, "headers": [*message.get("headers", ()), self._header]}
+            message = {**message, "headers": self._completed(list(message.get("headers", ())))}
         self._closed = self._closed or message["type"] == "websocket.close"
         await self._send(message)
+
+    def _completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        silent = (
+            self.personal and self._scope["type"] == "http" and not any(name.lower() == _CACHING for name, _ in headers)
+        )
+        return [*headers, *self._headers, *([(_CACHING, PRIVATE.encode())] if silent else [])]
 
     async def refuse(self, error: Exception) -> None:
         """Answers *error*, or raises it again where no answer is known, or one has begun."""
@@ -104,6 +114,9 @@ class _Reply:
             await self._send({"type": "websocket.close", "code": code, "reason": problem.code})
 
     async def _answer(self, problem: Problem, kind: str) -> None:
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in problem.headers()]
-        await self.send({"type": f"{kind}.start", "status": problem.status, "headers": headers})
+        await self.send({"type": f"{kind}.start", "status": problem.status, "headers": _encoded(problem.headers())})
         await self._send({"type": f"{kind}.body", "body": problem.body()})
+
+
+def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -11,9 +11,12 @@ from tenantry.tenancy import Tenancy
 from tenantry.types import Tenant, TenantKey
 from tenantry.web.context import TenantContext
 from tenantry.web.incoming import Incoming, correlation_id
-from tenantry.web.resolvers import Answer, Resolver, Said
+from tenantry.web.resolvers import Answer, Reading, Resolver, Said
 
 CORRELATION_HEADER: Final = "X-Request-ID"
+# What an answer to somebody says of caches where it says nothing itself (RFC 9111, section 5.2.2.7).
+CACHING: Final = "Cache-Control"
+PRIVATE: Final = "private"
 
 # What a key led to: a tenant, or why there is none to bind.
 Outcome = Tenant | TenantNotFound | TenantUnavailable
@@ -37,10 +40,16 @@ class Entry:
         self._tenancy = tenancy
         self._resolvers = tuple(resolvers)
         self._public = frozenset(public)
+        self._vary = ", ".join(dict.fromkeys(one.header for one in resolvers if isinstance(one, Reading)))
 
     def name(self, incoming: Incoming) -> str:
         """Returns the request's correlation id."""
         return correlation_id(incoming, self.correlation_header)
+
+    def headers(self, incoming: Incoming, named: str) -> list[tuple[str, str]]:
+        """Returns what each answer to the request says: its correlation id, and which headers decided whose it is."""
+        varying = bool(self._vary and self._asked(incoming))
+        return [(self.correlation_header, named), *([("Vary", self._vary)] if varying else [])]
 
     def context(self, incoming: Incoming, named: str) -> TenantContext:
         """Returns the request's context.
@@ -101,6 +110,11 @@ class Entry:
         # What is kept of others is no answer: it comes sooner than that nobody has the name, and so would tell names.
         kept = self._tenancy.router.kept(key)
         return kept.tenant if kept and kept.tenant.id == _identity(own) else None
+
+
+def is_personal(context: TenantContext) -> bool:
+    """Whether an answer may be of somebody's, so that no cache may keep it for others."""
+    return context.found is not None or context.claims is not None
 
 
 def keys(said: Sequence[Said]) -> list[TenantKey]:

@@ -31,6 +31,18 @@ Answer = TenantKey | Said | None
 Resolver = Callable[[Incoming], Answer | Awaitable[Answer]]
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A resolver that reads one header, so that answers depend on it."""
+
+    header: str
+    read: Resolver
+
+    def __call__(self, incoming: Incoming) -> Answer | Awaitable[Answer]:
+        """Returns what the header says."""
+        return self.read(incoming)
+
+
 class Verifies(Protocol):
     """What knows a good token: the ``Tokens`` of ``tenantry.access``, or an object of your own."""
 
@@ -54,7 +66,7 @@ def from_jwt(tokens: Verifies, *, required: bool = True) -> Resolver:
         claims = tokens.verify(token)
         return _Later(claims) if inspect.isawaitable(claims) else _said(claims)
 
-    return resolve
+    return Reading("Authorization", resolve)
 
 
 def from_header(name: str, *, kind: str | None = None) -> Resolver:
@@ -64,7 +76,7 @@ def from_header(name: str, *, kind: str | None = None) -> Resolver:
         said = incoming.header(name)
         return (kind, said) if said is not None and kind is not None else said
 
-    return resolve
+    return Reading(name, resolve)
 
 
 def from_subdomain(domain: str, *, ignore: Collection[str] = ("www",)) -> Resolver:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tenantry.errors import TenantryError
 from tenantry.tenancy import Tenancy
 from tenantry.web.context import CARRIER, carry
-from tenantry.web.entering import CORRELATION_HEADER, Entry
+from tenantry.web.entering import CACHING, CORRELATION_HEADER, PRIVATE, Entry, is_personal
 from tenantry.web.incoming import of_environ
 from tenantry.web.problems import Problem, problem_of
 from tenantry.web.problems_sql import UNSENDABLE
@@ -47,13 +47,16 @@ class WSGITenancyMiddleware:
         # Threads serve one request after the other.
         carry(None)
         incoming = of_environ(environ)
-        header = (self._entry.correlation_header, self._entry.name(incoming))
+        named = self._entry.name(incoming)
+        own, personal = self._entry.headers(incoming, named), False
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            return start_response(status, [*headers, header], *more)
+            silent = personal and not any(name.lower() == CACHING.lower() for name, _ in headers)
+            return start_response(status, [*headers, *own, *([(CACHING, PRIVATE)] if silent else [])], *more)
 
         try:
-            context = self._entry.context(incoming, header[1])
+            context = self._entry.context(incoming, named)
+            personal = is_personal(context)
             environ[CARRIER] = context
             carry(context)
             return _Body(self.app(environ, start))
