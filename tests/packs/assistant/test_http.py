@@ -206,21 +206,38 @@ def test_a_company_looks_after_its_own_users(people: dict[str, Client], http: Te
     ann = people["ann1"]
     new = {"username": "Eve1", "email": "eve@x.example", "password": PASSWORD, "role": "viewer"}
     made = ann.ask("POST", "/users", 201, json=new)
-    assert (made["username"], made["role"]) == ("eve1", "viewer")
+    assert (made["username"], made["role"]) == ("eve1@company_1", "viewer")
     assert "hashed_password" not in made
     ann.ask("POST", "/users", 409, json=new)
     ann.ask("POST", "/users", 403, json={**new, "username": "sam", "email": "s@x", "role": "super_admin"})
     ann.ask("POST", "/users", 404, json={**new, "username": "sam", "email": "s@x", "role": "king"})
     assert ann.ask("GET", "/users", params={"limit": 2})["total"] == 4
-    told = Client(http).ask("POST", "/auth/login", json={"username": "eve1", "password": PASSWORD})
+    told = Client(http).ask("POST", "/auth/login", json={"username": made["username"], "password": PASSWORD})
     eve = Client(http, told["access_token"])
     eve.ask("POST", "/documents", 403, json=DOCUMENT)
-    assert ann.ask("PATCH", "/users/eve1", json={"role": "analyst"})["role"] == "analyst"
+    assert ann.ask("PATCH", "/users/eve1@company_1", json={"role": "analyst"})["role"] == "analyst"
     eve.ask("POST", "/documents", 201, json=DOCUMENT)
-    ann.ask("PATCH", "/users/eve1", json={"is_active": False})
+    ann.ask("PATCH", "/users/eve1@company_1", json={"is_active": False})
     eve.ask("GET", "/documents", 401)
     assert ann.bytes("PATCH", "/users/ann2", 404, json={}) == ann.bytes("PATCH", "/users/nobody", 404, json={})
     ann.ask("PATCH", "/users/ann1", 403, json={"role": "super_admin"})
+
+
+@pytest.mark.ledger("S3-051", "S3-M01.3")
+def test_no_company_learns_of_anothers_people(people: dict[str, Client]) -> None:
+    # Whom another company has, by name and by address, and whom nobody has.
+    for name, email in (("bob2", "bob2@x.example"), ("zoe", "zoe@x.example")):
+        for number in (1, 2):
+            given = {"username": name, "email": email, "password": PASSWORD, "role": "viewer"}
+            if (name, number) == ("bob2", 2):
+                people["ann2"].ask("POST", "/users", 409, json=given)
+                continue
+            made = people[f"ann{number}"].ask("POST", "/users", 201, json=given)
+            assert (made["username"], made["email"]) == (f"{name}@company_{number}", email)
+    # Nor does one take a name that another would give.
+    taken = {"username": "kim@company_2", "email": "kim@x.example", "password": PASSWORD, "role": "viewer"}
+    assert people["ann1"].ask("POST", "/users", 201, json=taken)["username"] == "kim@company_2@company_1"
+    assert people["ann2"].ask("POST", "/users", 201, json={**taken, "username": "kim"})["username"] == "kim@company_2"
 
 
 @pytest.mark.ledger("S3-051")

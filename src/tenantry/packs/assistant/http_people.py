@@ -15,7 +15,7 @@ from tenantry.access.permissions import covers
 from tenantry.errors import AccountUnknown, PermissionDenied
 from tenantry.packs.assistant.base import number_of
 from tenantry.packs.assistant.http_common import CREATED, NO_CONTENT, Id, claims_of, of_platform, person
-from tenantry.packs.assistant.models_primary import Role, User
+from tenantry.packs.assistant.models_primary import Role, User, given_by
 from tenantry.packs.assistant.pack import Assistant
 from tenantry.packs.assistant.schemas import Listing
 from tenantry.packs.assistant.schemas_people import (
@@ -99,15 +99,16 @@ def users(routes: APIRouter, pack: Assistant, _: Access) -> None:
 
     @routes.post("/users", status_code=CREATED, dependencies=may("users:manage"), tags=["users"])
     async def create_user(body: UserIn, connection: HTTPConnection) -> UserOut:
-        """Adds a user to the company, with no more than whoever asks may."""
+        """Adds a user to the company, with no more than whoever asks may; they log in by the name in the answer."""
         company = _company(connection)
+        name = given_by(company, body.username)
         # Hashed beside the event loop: it is slow on purpose.
         hashed = await asyncio.to_thread(pack.users.passwords.hash, body.password)
 
         def work(session: Session) -> UserOut:
             _check_role(session, connection, body.role)
             told: dict[str, Any] = {"email": body.email, "role": body.role, "full_name": body.full_name}
-            made = pack.users.create(session, body.username, hashed=hashed, company_id=company, **told)
+            made = pack.users.create(session, name, hashed=hashed, company_id=company, **told)
             return _user(pack.users.get(session, made.username))
 
         return await pack.aio.on_platform(work)

@@ -74,10 +74,12 @@ class User(CreatedAt, Platform, AssistantBase):
     """Somebody who logs in: of one company, or, without one, of the platform."""
 
     __tablename__ = "users"
+    # One that were unique for all would tell a company of the others' people.
+    __table_args__ = (UniqueConstraint("company_id", "email"),)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     username: Mapped[str] = mapped_column(String, unique=True, index=True)
-    email: Mapped[str] = mapped_column(String, unique=True, index=True)
+    email: Mapped[str] = mapped_column(String, index=True)
     hashed_password: Mapped[str] = mapped_column(String)
     full_name: Mapped[str | None] = mapped_column(String)
     company_id: Mapped[int | None] = mapped_column(ForeignKey("companies.id"), index=True)
@@ -99,3 +101,9 @@ class User(CreatedAt, Platform, AssistantBase):
 def folded(name: str) -> str:
     """Returns a username as it is kept: however it is written, it is the same person's."""
     return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def given_by(company_id: int, name: str) -> str:
+    """Returns the username that a company gives, ``bob@company_1``: no other company's people can have it."""
+    kept, ending = folded(name), f"@company_{company_id}"
+    return kept if kept.endswith(ending) else f"{kept}{ending}"

@@ -461,10 +461,11 @@ def upgrade() -> None:
             sa.ForeignKeyConstraint(["company_id"], ["companies.id"], name=op.f("fk_users_company_id")),
             sa.ForeignKeyConstraint(["role_id"], ["roles.id"], name=op.f("fk_users_role_id")),
             sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+            sa.UniqueConstraint("company_id", "email", name=op.f("uq_users_company_id_email")),
         )
         op.grant_platform("users")
         op.create_index(op.f("ix_users_company_id"), "users", ["company_id"], unique=False)
-        op.create_index(op.f("ix_users_email"), "users", ["email"], unique=True)
+        op.create_index(op.f("ix_users_email"), "users", ["email"], unique=False)
         op.create_index(op.f("ix_users_role_id"), "users", ["role_id"], unique=False)
         op.create_index(op.f("ix_users_username"), "users", ["username"], unique=True)
 
