@@ -13,7 +13,7 @@ from tenantry import Tenancy
 from tenantry.access import Roles, TokenKey, Tokens
 from tenantry.outbox import Relay
 from tenantry.testing import installing
-from tenantry.testing.apps import Caller
+from tenantry.testing.apps import Caller, leaks_of
 from tenantry.testing.servers import Server
 from tenantry.types import Tenant
 
@@ -56,6 +56,12 @@ def caller(
     return Caller(
         bearer(tokens, tenant, *roles, subject=subject), [tenant.slug, str(tenant.id)], ids or {}, bodies or {}
     )
+
+
+def found(app: Any, callers: Sequence[Caller], *, untried: Sequence[str] = ()) -> str:
+    """Returns what the suite finds, a line each."""
+    near, far = callers
+    return "\n".join(str(each) for each in leaks_of(app, a=near, b=far, untried=untried))
 
 
 class Relayed:

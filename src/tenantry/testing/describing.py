@@ -12,6 +12,7 @@ from typing import Any, Final
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 TENANT_WORDS: Final = re.compile(r"tenant|organi[sz]ation|^org(_|$)|company|workspace|account", re.IGNORECASE)
 PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
+_WORD: Final = re.compile(r"\w+")
 _DEEP: Final = 6
 _FORMATS: Final = {
     "date-time": "2026-03-02T08:00:00Z",
@@ -89,13 +90,14 @@ def _operation(method: str, path: str, item: Mapping[str, Any], components: Mapp
     asked = [each for each in (*item.get("parameters", ()), *told.get("parameters", ())) if each.get("in") == "query"]
     content = told.get("requestBody", {}).get("content", {}).get("application/json", {})
     examples = [each.get("value") for each in content.get("examples", {}).values()]
+    shown = content.get("example") or _example(_resolved(content.get("schema"), components))
     return Operation(
         method.upper(),
         path,
         {each["name"]: _resolved(each.get("schema", {}), components) for each in asked},
         frozenset(each["name"] for each in asked if each.get("required")),
         content.get("schema"),
-        next(iter(examples), content.get("example")),
+        next(iter(examples), shown),
         components,
     )
 
@@ -150,10 +152,11 @@ def _object(schema: Mapping[str, Any], making: _Making) -> dict[str, Any]:
     if making.depth > _DEEP:
         return {}
     needed, made = schema.get("required", ()), {}
+    shown = _example(schema) or {}
     for name, each in schema.get("properties", {}).items():
         # Whose it is goes without saying; the suite says it where it is not to be heard.
         if name in needed or (making.whole and not TENANT_WORDS.search(name)):
-            made[name] = _made(each, name, making.inner())
+            made[name] = _made({"example": shown.get(name), **each}, name, making.inner())
     return {name: value for name, value in made.items() if value is not None or name in needed}
 
 
@@ -177,11 +180,24 @@ def _text(schema: Mapping[str, Any], name: str, making: _Making) -> Any:
     form = schema.get("format", "")
     if form == "uuid":
         return next((found for each in shorter(name) if (found := making.refers(each)) is not None), None)
-    if name.endswith("_id") or TENANT_WORDS.search(name):
+    # A key that has a form of its own leads to nothing here.
+    if (name.endswith("_id") and "pattern" not in schema) or TENANT_WORDS.search(name):
         return making.refers(name)
     made = {"email": f"{making.mark}@example.org", "uri": f"https://{making.mark}.example.org/", **_FORMATS}
     text = str(made.get(form, making.mark))
-    return text[: schema.get("maxLength", len(text))].ljust(schema.get("minLength", 0), "x")
+    text = text[: schema.get("maxLength", len(text))].ljust(schema.get("minLength", 0), "x")
+    return _fitting(schema, text, making.mark)
+
+
+def _fitting(schema: Mapping[str, Any], text: str, mark: str) -> str:
+    """Returns a text of the form that a schema wants: this one, or its example with the mark in it, or as it is."""
+    shown = str(_example(schema) or "")
+    texts = [text, _WORD.sub(mark, shown, count=1), shown]
+    return next((each for each in texts if re.search(schema.get("pattern", ""), each)), text)
+
+
+def _example(schema: Mapping[str, Any]) -> Any:
+    return next(iter(schema.get("examples") or ()), schema.get("example"))
 
 
 def _marked(example: Any, mark: str, refers: Refers) -> Any:

@@ -53,6 +53,8 @@ class Explorer:
         self.own: set[str] = set()
         # Which of the bodies that may be made up for it an operation took.
         self._ways: dict[Operation, int] = {}
+        # Which step leads up to another.
+        self._leads: dict[Operation, Operation] = {}
 
     @property
     def reads(self) -> list[Operation]:
@@ -81,28 +83,58 @@ class Explorer:
     def look(self) -> None:
         """Reads all that its routes show."""
         for operation in self.reads:
-            if (path := self.filled(operation)) is not None:
-                self.learn(operation, self.call(operation, path), made=False)
+            for path in self._known_paths(operation):
+                answer = self.call(operation, path)
+                self.learn(operation, answer, made=False)
+                if answer.ok:
+                    break
 
     def make(self, operation: Operation, mark: str, *, chain: int = _CHAIN) -> Answer | None:
         """Returns the answer to the first body that a route takes, or to the last; None where its path is unknown.
 
-        A step that the first row does not allow, or no more, is tried on a row of its own.
+        A step that the first row does not allow, or no more, is tried on others, and on some that are led up to it.
         """
-        answer = self._made(operation, mark, self.filled(operation))
-        if answer is not None and answer.status in _REFUSED and chain and operation.parameters:
-            key = self._remade(operation, chain - 1)
-            again = None if key is None else self.filled(operation, {operation.parameters[-1]: key})
-            answer = answer if again is None else self._made(operation, mark, again)
+        answer = None
+        for path in self._paths(operation, chain):
+            answer = self._made(operation, mark, path)
+            if answer is not None and answer.status not in _REFUSED:
+                break
         return answer
+
+    def _known_paths(self, operation: Operation) -> list[str]:
+        """Returns the paths with the first and the last of the keys that may stand at their end."""
+        first = self.filled(operation)
+        keys = self.known(operation.parameters[-1], operation.path)[-1:] if operation.parameters else []
+        others = [self.filled(operation, {operation.parameters[-1]: key}) for key in keys]
+        return [path for path in dict.fromkeys([first, *others]) if path is not None]
+
+    def _paths(self, operation: Operation, chain: int) -> Iterator[str]:
+        """Yields the known paths, one to a row made for it, and ones to rows that have taken one step before."""
+        led = self._leads.get(operation)
+        if led is not None and chain:
+            yield from self._led(operation, led, chain)
+        yield from self._known_paths(operation)
+        steps = [each for each in self.makes if each.parameters == operation.parameters and each is not operation]
+        for step in (None, *steps) if chain and operation.parameters else ():
+            yield from self._led(operation, step, chain)
+
+    def _led(self, operation: Operation, step: Operation | None, chain: int) -> Iterator[str]:
+        """Yields the path to a new row that has taken a step."""
+        key = self._remade(operation, chain - 1)
+        if key is None:
+            return
+        values = {operation.parameters[-1]: key}
+        if step is not None and self._made(step, new_mark(), self.filled(step, values)) is None:
+            return
+        if (path := self.filled(operation, values)) is not None:
+            before = operation in self.bodies
+            yield path
+            if step is not None and not before and operation in self.bodies:
+                self._leads[operation] = step
 
     def delete(self, operation: Operation) -> bool:
         """Returns whether a route deletes one of this tenant's rows, the first or one that is made for it."""
-        path = self.filled(operation)
-        if path is None or self.call(operation, path).ok:
-            return path is not None
-        key = self._remade(operation, _CHAIN) if operation.parameters else None
-        return key is not None and self.call(operation, self.filled(operation, {operation.parameters[-1]: key})).ok
+        return any(self.call(operation, path).ok for path in self._paths(operation, _CHAIN))
 
     def _made(self, operation: Operation, mark: str, path: str | None) -> Answer | None:
         answer = None
