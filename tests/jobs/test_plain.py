@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
@@ -395,6 +395,8 @@ def test_mistakes_are_told_at_the_declaration(here: Shop) -> None:
         (lambda: plain.task(print_it, once=True), "idempotency=Idempotency"),
         (lambda: plain.task(print_it, records={"other": Note}), "does not have: other"),
         (lambda: plain.task(print_it, max_retries=3), "no options max_retries"),
+        (lambda: plain.task(yield_it), "generator function"),
+        (lambda: plain.task(yield_it_later), "generator function"),
         (lambda: plain.sending(here.near, actor="a\nb").__enter__(), "actor"),
         (lambda: plain.sending(here.near, key="k" * 256).__enter__(), "key"),
     ]
@@ -405,6 +407,14 @@ def test_mistakes_are_told_at_the_declaration(here: Shop) -> None:
 
 def print_it(text: str) -> None:
     print(text)
+
+
+def yield_it(text: str) -> Iterator[str]:
+    yield text
+
+
+async def yield_it_later(text: str) -> AsyncIterator[str]:
+    yield text
 
 
 @pytest.fixture(params=["celery", "procrastinate"])

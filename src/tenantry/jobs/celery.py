@@ -55,7 +55,8 @@ class CeleryJobs(Jobs):
             headers.setdefault(name, value)
 
     def _bind(self, task: Any, **_: Any) -> None:
-        if task.app is self.app:
+        # Once, however many were made for one app.
+        if task.app is self.app and _BINDING not in vars(task.request):
             binding = bound(Bound(_sent(task)))
             binding.__enter__()
             vars(task.request)[_BINDING] = binding

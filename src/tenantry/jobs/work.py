@@ -66,6 +66,11 @@ class Work:
                 what=f"records= of job {self.name} names parameters that it does not have: {', '.join(unknown)}.",
                 fix="Name its parameters.",
             )
+        if inspect.isgeneratorfunction(self.body) or inspect.isasyncgenfunction(self.body):
+            raise ConfigurationError(
+                what=f"Job {self.name} is a generator function: its body would run when the job is over, or never.",
+                fix="Return what it yields, such as a list.",
+            )
         if self.platform and (self.transactional or self.records):
             raise ConfigurationError(
                 what=f"Job {self.name} is about the platform, so it has no tenant's session or records.",
