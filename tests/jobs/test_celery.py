@@ -16,7 +16,7 @@ from tenantry.types import Tenant
 from .conftest import Workshop
 from .models import Note
 
-SECONDS = 20
+SECONDS = 90  # the first answer waits for the workers to start
 
 
 @pytest.fixture(autouse=True)

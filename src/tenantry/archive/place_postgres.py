@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tenantry.archive.reading_postgres import Ground, PostgresReader
-from tenantry.archive.refusing import filtered, unfit
+from tenantry.archive.refusing import filtered, reading_refused, unfit
 from tenantry.archive.shapes import TableShape, shapes
 from tenantry.archive.standing import lacking, met, on_postgres
 from tenantry.archive.writing_postgres import MARGIN, Abilities, PostgresWriter
@@ -78,7 +78,7 @@ def postgres_reading(
     with _entered(server, tenant, *_SNAPSHOT, action=_READING, login=login, within=within) as connection:
         ground, taken_at, _ = _ground(server, tenant, connection, wanted)
         tables = _tables(server, tenant, ground, wanted)
-        _hold(ground, tables)
+        _hold(ground, tenant, tables)
         reader = PostgresReader(ground, tenant, tables, spelled=spelled)
         reader.taken_at = taken_at
         reader.revision = _revision(server, tenant)
@@ -207,11 +207,16 @@ def _tables(
     return tuple(wanted)
 
 
-def _hold(ground: Ground, tables: Sequence[TableShape]) -> None:
-    """Keeps the tables from being altered before the rows are read."""
-    names = ", ".join(ground.name(table.name) for table in tables)
+def _hold(ground: Ground, tenant: Tenant, tables: Sequence[TableShape]) -> None:
+    """Keeps the tables from being altered before the rows are read.
+
+    Raises: as what reads them does.
+    """
     with ground.cursor() as cursor:
-        cursor.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
+        for table in tables:
+            # PostgreSQL 15 takes no lock for a role that may write only; a newer one lets the read refuse it.
+            with reading_refused(tenant, table):
+                cursor.execute(f"LOCK TABLE {ground.name(table.name)} IN ACCESS SHARE MODE")
 
 
 def _revision(server: PostgresServer, tenant: Tenant) -> str | None:

@@ -64,6 +64,7 @@ _NO_WAY_IN: Final = (
     ("timeout", "The server{where} did not answer in time. Check the host and port of the URL, and firewalls between."),
     ("resolve", "The host of the URL is not known. Check it."),
     ("translate host name", "The host of the URL is not known. Check it."),
+    ("not known", "The host of the URL is not known. Check it."),  # the resolver's own words, without the driver's
     ("too many", "The server{where} has no connection left. Close some, or raise max_connections."),
     ("connection slots", "The server{where} has no connection left. Close some, or raise max_connections."),
     (
