@@ -43,6 +43,13 @@ class Place:
     def postgresql(self) -> bool:
         return self.cell.startswith("postgresql")
 
+    @property
+    def driver(self) -> str:
+        """The tenancy through which the place is entered."""
+        if not self.postgresql:
+            return "sqlite"
+        return "asyncpg" if self.door == "asyncpg" else "psycopg"
+
 
 PLACES = [
     Place(cell, door)
@@ -52,8 +59,66 @@ PLACES = [
 SYNC_PLACES = [place for place in PLACES if place.door == "sync"]
 
 
+class Door:
+    """A session of one tenant; what both doors can do is spelt the same here, without ``await``."""
+
+    def __init__(self, ground: Any, place: Place, session: Any) -> None:
+        self.ground = ground
+        self.place = place
+        self.session = session
+
+    @property
+    def awaited(self) -> bool:
+        return self.place.door != "sync"
+
+    def plain(self, target: Any) -> Any:
+        """Returns what the door calls, so that no test has to await it."""
+        return Plain(target, self.ground.runner) if self.awaited else target
+
+    def call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls a bound method with the session first: the sync one itself, or its namesake on the owner's ``aio``."""
+        if not self.awaited:
+            return method(self.session, *args, **kwargs)
+        twin = getattr(method.__self__.aio, method.__name__)  # type: ignore[attr-defined]  # a bound method
+        found = twin(self.session, *args, **kwargs)
+        return self.ground.runner.run(found) if inspect.iscoroutine(found) else found
+
+    def run(self, work: Callable[[Any], Any]) -> Any:
+        """Runs *work* with the synchronous session."""
+        if not self.awaited:
+            return work(self.session)
+        return self.ground.runner.run(self.session.run_sync(work))
+
+    def commit(self) -> None:
+        self.run(lambda session: session.commit())
+
+    def rollback(self) -> None:
+        self.run(lambda session: session.rollback())
+
+
+class Plain:
+    """An object whose awaited results come as plain ones."""
+
+    def __init__(self, target: Any, runner: asyncio.Runner) -> None:
+        self._target = target
+        self._runner = runner
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._target, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = method(*args, **kwargs)
+            assert inspect.iscoroutine(result)
+            return self._runner.run(result)
+
+        return call
+
+
 class Ground:
-    """Both databases, each with the tenants ``near-<cell>`` and ``far-<cell>``; sessions run under the app's login."""
+    """Both databases, with a tenant and a neighbour in each cell; sessions run under the app's login."""
+
+    sides = ("near", "far")
+    door: type[Any] = Door
 
     def __init__(
         self,
@@ -69,19 +134,33 @@ class Ground:
         self.owner_url = self._ends.enter_context(postgres.lend_database())
         self._models, self._make, self._config = models, make, config
         self._made: dict[int, Any] = {}
-        logins = self._make_logins(postgres)
+        logins = self._ends.enter_context(lent_logins(postgres, self.owner_url, models, make, config=config))
         self.sqlite_url = f"sqlite:///{directory}"
         self.urls = {"owner_url": self.owner_url, **logins}
         app = logins.pop("app_url")
-        self._sqlite = self.open(self.sqlite_url)
-        self._psycopg = self.open(app, owner_url=self.owner_url, **logins)
         driver = app.replace("postgresql:", "postgresql+asyncpg:")
-        self._asyncpg = self.open(driver, owner_url=self.owner_url, **logins)
-        for tenancy in (self._sqlite, self._psycopg):
-            tenancy.install(create_tables=True)
-        for cell, isolation in CELLS.items():
-            for side in ("near", "far"):
-                self.tenancy(Place(cell, "sync")).tenants.create(f"{side}-{cell}", isolation=isolation)
+        self._tenancies = {
+            "sqlite": self.open(self.sqlite_url),
+            "psycopg": self.open(app, owner_url=self.owner_url, **logins),
+            "asyncpg": self.open(driver, owner_url=self.owner_url, **logins),
+        }
+        for name in ("sqlite", "psycopg"):
+            self._tenancies[name].install(create_tables=True)
+        self.settle_all()
+
+    def settle_all(self) -> None:
+        """Makes the tenants of every cell, and whatever else the tests find there."""
+        for cell in CELLS:
+            for side in self.sides:
+                self.settle(Place(cell, "sync"), side)
+
+    def settle(self, place: Place, side: str) -> None:
+        """Makes one of the cell's tenants."""
+        self.tenancy(place).tenants.create(self.key(place, side), isolation=CELLS[place.cell])
+
+    def key(self, place: Place, side: str) -> Any:
+        """Returns what one of the cell's tenants is found by."""
+        return f"{side}-{place.cell}"
 
     def open(self, url: str, **logins: str) -> Tenancy:
         """Returns one more tenancy, with what is tested made of it."""
@@ -91,78 +170,38 @@ class Ground:
 
     def tenancy(self, place: Place) -> Tenancy:
         """Returns the tenancy whose driver the place names."""
-        if not place.postgresql:
-            return self._sqlite
-        return self._asyncpg if place.door == "asyncpg" else self._psycopg
+        return self._tenancies[place.driver]
 
     def made(self, place: Place) -> Any:
         """Returns what *make* made of that tenancy."""
         return self._made[id(self.tenancy(place))]
 
     @contextmanager
-    def session(self, place: Place, side: str = "near", *, read_only: bool = False) -> Iterator[Door]:
+    def session(self, place: Place, side: str = "", *, read_only: bool = False) -> Iterator[Any]:
         """Opens a session of one of the cell's tenants; what is not committed is rolled back."""
-        tenancy, slug = self.tenancy(place), f"{side}-{place.cell}"
+        tenancy, key = self.tenancy(place), self.key(place, side or self.sides[0])
         if place.door == "sync":
-            with tenancy.session(slug, read_only=read_only) as session:
-                yield Door(self, place, session)
+            with tenancy.session(key, read_only=read_only) as session:
+                yield self.door(self, place, session)
             return
-        manager = tenancy.aio.session(slug, read_only=read_only)
+        manager = tenancy.aio.session(key, read_only=read_only)
         session = self.runner.run(manager.__aenter__())
         try:
-            yield Door(self, place, session)
+            yield self.door(self, place, session)
         finally:
             self.runner.run(manager.__aexit__(None, None, None))
 
     def close(self) -> None:
-        for tenancy in (self._sqlite, self._psycopg, self._asyncpg):
+        for tenancy in self._tenancies.values():
             self.runner.run(tenancy.aio.close())
+        psycopg = self._tenancies["psycopg"]
+        for tenant in list(psycopg.every_tenant()):
+            if tenant.isolation == "database":
+                psycopg.tenants.erase(tenant, confirm=tenant.slug)
+        for tenancy in self._tenancies.values():
             tenancy.close()
-        for side in ("near", "far"):
-            slug = f"{side}-postgresql-database"
-            self._psycopg.tenants.erase(slug, confirm=slug)
-        self._psycopg.close()
         self.runner.close()
         self._ends.close()
-
-    def _make_logins(self, postgres: Any) -> dict[str, str]:
-        owner = Tenancy(self.owner_url, models=self._models, config=self._config)
-        self._make(owner)
-        owner.install()
-        names = {role: f"cells_{role}_{uuid.uuid4().hex[:8]}" for role in ("app", "operator", "platform")}
-        urls = {f"{role}_url": owner.create_login(name, role=role) for role, name in names.items()}
-        owner.close()
-        self._ends.callback(drop_roles, postgres, list(names.values()))
-        return urls
-
-
-class Door:
-    """A session of one tenant; what both doors can do is spelt the same here, without ``await``."""
-
-    def __init__(self, ground: Ground, place: Place, session: Any) -> None:
-        self.ground = ground
-        self.place = place
-        self.session = session
-
-    def call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Calls a bound method with the session first: the sync one itself, or its namesake on the owner's ``aio``."""
-        if self.place.door == "sync":
-            return method(self.session, *args, **kwargs)
-        twin = getattr(method.__self__.aio, method.__name__)  # type: ignore[attr-defined]  # a bound method
-        found = twin(self.session, *args, **kwargs)
-        return self.ground.runner.run(found) if inspect.iscoroutine(found) else found
-
-    def run(self, work: Callable[[Any], Any]) -> Any:
-        """Runs *work* with the synchronous session."""
-        if self.place.door == "sync":
-            return work(self.session)
-        return self.ground.runner.run(self.session.run_sync(work))
-
-    def commit(self) -> None:
-        self.run(lambda session: session.commit())
-
-    def rollback(self) -> None:
-        self.run(lambda session: session.rollback())
 
 
 @contextmanager
@@ -177,8 +216,20 @@ def opened(
         ground.close()
 
 
-def drop_roles(postgres: Any, names: list[str]) -> None:
-    """Drops logins that were made for a run."""
-    with postgres.admin() as connection:
-        for name in names:
-            connection.execute(f'DROP ROLE "{name}"')
+@contextmanager
+def lent_logins(
+    postgres: Any, url: str, models: Any, make: Callable[[Tenancy], Any], *, config: Config | None = None
+) -> Iterator[dict[str, str]]:
+    """Installs an application by its owner and lends the URLs of logins that may do nothing but work in it."""
+    owner = Tenancy(url, models=models, config=config)
+    make(owner)
+    owner.install()
+    names = {role: f"cells_{role}_{uuid.uuid4().hex[:8]}" for role in ("app", "operator", "platform")}
+    urls = {f"{role}_url": owner.create_login(name, role=role) for role, name in names.items()}
+    owner.close()
+    try:
+        yield urls
+    finally:
+        with postgres.admin() as connection:
+            for name in names.values():
+                connection.execute(f'DROP ROLE "{name}"')

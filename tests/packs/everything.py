@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cells import CELLS, lent_logins
 from sqlalchemy import Table
 
 import tenantry.packs
@@ -19,13 +19,6 @@ from tenantry.models import Ownership, owned_tables
 from tenantry.models.behaviours import BEHAVIOUR
 from tenantry.testing import Ground
 
-CELLS = {
-    "postgresql-rows": "rows",
-    "postgresql-schema": "schema",
-    "postgresql-database": "database",
-    "sqlite-file": "database",
-    "sqlite-rows": "rows",
-}
 # What no type and no list of words tells of a row.
 KNOWN = {"usage_records": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
 
@@ -91,21 +84,10 @@ def scene(pack: Pack, cell: str, server: Any, directory: Path, *, without: str |
 
 def _on_postgresql(pack: Pack, server: Any, ends: ExitStack) -> dict[str, Tenancy]:
     url = ends.enter_context(server.lend_database())
-    owner = Tenancy(url, models=pack.base)
-    owner.install()
-    names = {role: f"everything_{role}_{uuid.uuid4().hex[:8]}" for role in ("app", "operator", "platform")}
-    urls = {role: owner.create_login(name, role=role) for role, name in names.items()}
-    owner.close()
-    ends.callback(_drop_roles, server, list(names.values()))
-    others = {"owner_url": url, "operator_url": urls["operator"], "platform_url": urls["platform"]}
-    asyncpg = urls["app"].replace("postgresql:", "postgresql+asyncpg:")
+    logins = ends.enter_context(lent_logins(server, url, pack.base, pack.make))
+    app = logins.pop("app_url")
+    asyncpg = app.replace("postgresql:", "postgresql+asyncpg:")
     return {
-        "sync": Tenancy(urls["app"], models=pack.base, **others),
-        "asyncpg": Tenancy(asyncpg, models=pack.base, **others),
+        "sync": Tenancy(app, models=pack.base, owner_url=url, **logins),
+        "asyncpg": Tenancy(asyncpg, models=pack.base, owner_url=url, **logins),
     }
-
-
-def _drop_roles(server: Any, names: list[str]) -> None:
-    with server.admin() as connection:
-        for name in names:
-            connection.execute(f'DROP ROLE "{name}"')

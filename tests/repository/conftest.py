@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cells import PLACES, Place
 
-from .doors import Door, Ground, opened
+from .doors import Door, Ground
 
 
 @pytest.fixture(scope="session")
@@ -26,5 +26,5 @@ def place(request: pytest.FixtureRequest) -> Place:
 @pytest.fixture
 def door(ground: Ground, place: Place) -> Iterator[Door]:
     """A session of a tenant with seven tickets, in each cell through each door."""
-    with opened(ground, place) as door:
+    with ground.session(place) as door:
         yield door

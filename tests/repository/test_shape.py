@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from tenantry.errors import ConfigurationError
 from tenantry.repository import Query, Repository, building
 
-from .doors import Ground, opened
+from .doors import Ground
 from .models import AsyncTickets, Company, Ticket, Tickets
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +72,7 @@ def test_far_slices_start_where_the_index_does() -> None:
 
 @pytest.mark.parametrize("cell", ["postgresql-rows", "postgresql-database", "sqlite-file", "sqlite-rows"])
 def test_a_stream_left_early_leaves_the_session_usable(ground: Ground, cell: str) -> None:
-    with opened(ground, Place(cell, "sync")) as door:
+    with ground.session(Place(cell, "sync")) as door:
         tickets = Tickets(door.session)
         stream = tickets.stream(batch=2)
         assert next(stream).number == 1
@@ -94,7 +94,7 @@ def test_an_awaited_stream_left_early_leaves_the_session_usable(ground: Ground, 
         await stream.aclose()
         return await tickets.count()
 
-    with opened(ground, place) as door:
+    with ground.session(place) as door:
         assert ground.runner.run(leave(AsyncTickets(door.session))) == 7
 
 

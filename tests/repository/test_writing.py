@@ -21,21 +21,21 @@ from tenantry.errors import (
     UpsertRefused,
 )
 
-from .doors import Door, Ground, opened
+from .doors import Door, Ground
 from .models import Ticket, Tickets
 
 KEY = ["queue", "number"]
 
 
 def test_nothing_is_committed(ground: Ground, place: Place) -> None:
-    with opened(ground, place) as door:
+    with ground.session(place) as door:
         door.tickets.create(number=50, subject="gone")
         door.tickets.bulk_create([{"number": 51, "subject": "gone"}])
         door.tickets.upsert({"queue": "desk", "number": 52, "subject": "gone"}, key=KEY)
         door.tickets.update(door.tickets.find(number=1), subject="gone")
         door.tickets.delete(door.tickets.find(number=2))
         assert door.tickets.count(subject="gone") == 4
-    with opened(ground, place) as door:
+    with ground.session(place) as door:
         assert [row.number for row in door.tickets.list()] == [1, 2, 3, 4, 5, 6, 7]
         assert not door.tickets.exists(subject="gone")
 
@@ -96,10 +96,10 @@ def test_an_id_or_key_that_another_tenant_has_is_free(door: Door) -> None:
 
 
 def test_an_object_of_elsewhere_stands_for_its_key(ground: Ground, place: Place) -> None:
-    with opened(ground, place) as door:
+    with ground.session(place) as door:
         detached = door.tickets.find(number=1)
         detached.subject = "stale"
-    with opened(ground, place) as door:
+    with ground.session(place) as door:
         row = door.tickets.update(detached, status="closed")
         assert row is not detached
         assert (row.subject, row.status) == ("Cannot log in", "closed")

@@ -42,7 +42,7 @@ from tenantry.packs.assistant import (
     seed_roles,
 )
 
-from .cells import PASSWORD, SYNC, Ground, Place, opened
+from .cells import PASSWORD, SYNC, Ground, Place
 
 FILE = Place("sqlite-file", "sync")
 EXAMPLES = ("documents:create", "documents:read", "reports:generate", "users:manage", "admin:access")
@@ -312,7 +312,7 @@ def _forget_tenant(session: Session, number: int) -> None:
 @pytest.mark.ledger("S3-020")
 def test_users_of_rows_come_from_the_primary_in_one_statement(ground: Ground, pack: Assistant) -> None:
     ann, theirs = user(pack, "ann1"), user(pack, "ann2")
-    with opened(ground, FILE) as desk:
+    with ground.session(FILE) as desk:
         rows = [
             Document(filename="a", original_filename="a", file_path="a", user_id=number)
             for number in (ann.id, theirs.id)
@@ -332,13 +332,13 @@ def test_a_document_for_everybody_stands_once_and_is_withdrawn_once(ground: Grou
     number = pack.library.publish("rules.pdf", pieces=[Piece("be kind")])
     names = []
     for side in ("acme", "rival"):
-        with opened(ground, place, side) as desk:
+        with ground.session(place, side) as desk:
             names.append(
                 [each.filename for each in desk.session.scalars(select(GlobalDocument).order_by(GlobalDocument.id))]
             )
     assert names == [["law.pdf", "rules.pdf"]] * 2
     pack.library.withdraw(number)
-    with opened(ground, place) as desk:
+    with ground.session(place) as desk:
         assert desk.session.scalars(select(GlobalDocument.filename)).all() == ["law.pdf"]
     with pytest.raises(RecordNotFound):
         pack.library.withdraw(number)

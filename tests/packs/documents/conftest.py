@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .cells import PLACES, Desk, Ground, Place, opened
+from .cells import PLACES, Desk, Ground, Place
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +25,5 @@ def place(request: pytest.FixtureRequest) -> Place:
 @pytest.fixture
 def desk(ground: Ground, place: Place) -> Iterator[Desk]:
     """A session of an organisation with six documents, whose neighbour has six of the same titles."""
-    with opened(ground, place) as desk:
+    with ground.session(place) as desk:
         yield desk

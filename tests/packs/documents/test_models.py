@@ -30,7 +30,7 @@ from tenantry.packs.documents import (
     User,
 )
 
-from .cells import CELLS, Desk, Ground, Place, opened
+from .cells import CELLS, Desk, Ground, Place
 
 MODELS = {
     "organizations": Organization,
@@ -264,7 +264,7 @@ def test_links_nodes_and_relationships(desk: Desk) -> None:
 )
 def test_what_no_row_may_hold(ground: Ground, made: Callable[[Session], Any]) -> None:
     for cell in ("postgresql-rows", "sqlite-rows", "sqlite-file"):
-        with opened(ground, Place(cell, "sync")) as desk:
+        with ground.session(Place(cell, "sync")) as desk:
             session = desk.session
             with pytest.raises((IntegrityError, IllegalStep)):
                 write(session, made)
@@ -300,7 +300,7 @@ def test_rows_as_dictionaries_are_json(desk: Desk) -> None:
 
 @pytest.mark.ledger("S2-050")
 def test_the_neighbour_has_the_same_titles_and_its_own_rows(ground: Ground, desk: Desk) -> None:
-    with opened(ground, desk.place, "rival") as rival:
+    with ground.session(desk.place, "rival") as rival:
         theirs = rival.run(lambda session: session.scalars(select(Document).order_by(Document.title)).all())
 
     def work(session: Session) -> None:

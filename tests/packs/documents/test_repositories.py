@@ -23,7 +23,7 @@ from tenantry.errors import (
 from tenantry.observe.metrics import METRICS
 from tenantry.packs.documents import Document, DocumentRepository, Documents, DocumentsBase, Topic, User
 
-from .cells import PLACES, Desk, Ground, Place, opened
+from .cells import PLACES, Desk, Ground, Place
 
 
 def titles(found: Any) -> list[str]:
@@ -244,11 +244,11 @@ def test_dear_reads_are_kept_until_a_commit_changes_them(ground: Ground, place: 
     cache = pack.cache
     assert cache is not None
     tenant = pack.tenancy.tenants.get(slug)
-    with opened(ground, place) as desk:
+    with ground.session(place) as desk:
         keys = desk.run(lambda session: {row.title: row.id for row in session.scalars(select(Document))})
 
     def related() -> set[str]:
-        with opened(ground, place) as desk:
+        with ground.session(place) as desk:
             repository = desk.repository("DocumentRepository", cache=cache)
             return set(titles(repository.find_related(keys["Annex"])))
 
@@ -257,13 +257,13 @@ def test_dear_reads_are_kept_until_a_commit_changes_them(ground: Ground, place: 
     before = cache.stats(tenant).hits
     assert related() == {"Minutes"}
     assert cache.stats(tenant).hits == before + 1
-    with opened(ground, place) as desk:
+    with ground.session(place) as desk:
         nodes = desk.repository("GraphNodeRepository")
         ends = [nodes.of_document(keys[title])[0].id for title in ("Annex", "Charter")]
         line = desk.repository("GraphRelationshipRepository").connect(*ends, "cites")
         desk.commit()
     assert related() == {"Minutes", "Charter"}
-    with opened(ground, place) as desk:
+    with ground.session(place) as desk:
         desk.repository("GraphRelationshipRepository").delete(line.id)
         desk.commit()
     assert related() == {"Minutes"}
@@ -309,7 +309,7 @@ def test_calls_are_counted_by_tenant(ground: Ground) -> None:
         return 0 if found is None else found.done
 
     before = counted()
-    with opened(ground, place) as desk:
+    with ground.session(place) as desk:
         desk.repository("DocumentRepository").find_related(uuid.uuid4())
     assert counted() == before + 1
 

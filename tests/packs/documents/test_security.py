@@ -13,7 +13,7 @@ from tenantry.packs.documents import Document, SecurityManager, User, track_metr
 from tenantry.packs.documents.permissions import ROLES
 from tenantry.session.core import TenantSession
 
-from .cells import Ground, Place, opened
+from .cells import Ground, Place
 
 CELLS = ("postgresql-rows", "sqlite-file")
 MAY = {
@@ -35,7 +35,7 @@ def acting(session: TenantSession, role: str) -> TenantSession:
 @pytest.mark.parametrize("cell", CELLS)
 def test_repositories_ask(ground: Ground, cell: str, role: str) -> None:
     security = SecurityManager(cache=ground.pack(Place(cell, "sync")).cache)
-    with opened(ground, Place(cell, "sync")) as desk:
+    with ground.session(Place(cell, "sync")) as desk:
         session = acting(desk.session, role)
         documents, topics = security.documents(session), security.topics(session)
         owner = session.query(User).one()
@@ -55,7 +55,7 @@ def test_repositories_ask(ground: Ground, cell: str, role: str) -> None:
 
 @pytest.mark.ledger("S2-054")
 def test_whoever_was_not_named_may_nothing(ground: Ground) -> None:
-    with opened(ground, Place("sqlite-file", "sync")) as desk:
+    with ground.session(Place("sqlite-file", "sync")) as desk:
         with pytest.raises(PermissionDenied):
             SecurityManager().documents(desk.session).list()
         with pytest.raises(PermissionDenied):
@@ -72,7 +72,7 @@ def test_what_takes_a_second_is_told(ground: Ground, caplog: pytest.LogCaptureFi
     def slowly(session: TenantSession) -> None:
         session.query(Document).count()
 
-    with opened(ground, Place("sqlite-file", "sync")) as desk, caplog.at_level(logging.WARNING, logger="tenantry.slow"):
+    with ground.session(Place("sqlite-file", "sync")) as desk, caplog.at_level(logging.WARNING, logger="tenantry.slow"):
         slowly(desk.session)
     (record,) = caplog.records
     assert record.tenantry["tenant"] == "acme-sqlite-file"

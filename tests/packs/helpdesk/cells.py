@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
-import inspect
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session
+from cells import CELLS, SYNC_PLACES, Place
 
 from tenantry import Tenancy
 from tenantry.packs import helpdesk
 from tenantry.packs.helpdesk import Agent, Conversation, Helpdesk, HelpdeskBase, Ticket
 
-POSTGRESQL_DOORS = ("sync", "psycopg", "asyncpg")
-SQLITE_DOORS = ("sync", "aiosqlite")
-CELLS = {
-    "postgresql-rows": ("rows", POSTGRESQL_DOORS),
-    "postgresql-schema": ("schema", POSTGRESQL_DOORS),
-    "postgresql-database": ("database", POSTGRESQL_DOORS),
-    "sqlite-file": ("database", SQLITE_DOORS),
-    "sqlite-rows": ("rows", SQLITE_DOORS),
-}
+from .. import ground
+
 MORNING = datetime.datetime(2026, 3, 2, 8, tzinfo=datetime.UTC)
 
 # number, subject, description, status, priority, agent: the later ones are the younger ones.
@@ -47,19 +35,6 @@ CONVERSATIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A cell and the door through which it is entered."""
-
-    cell: str
-    door: str
-
-    def __str__(self) -> str:
-        return f"{self.cell}-{self.door}"
-
-
-PLACES = [Place(cell, door) for cell, (_, doors) in CELLS.items() for door in doors]
-SYNC_PLACES = [Place(cell, "sync") for cell in CELLS]
 FEW_PLACES = [
     *SYNC_PLACES,
     Place("postgresql-rows", "psycopg"),
@@ -82,76 +57,43 @@ def often_cells() -> list[Any]:
     return [pytest.param(cell, marks=() if cell in kept else pytest.mark.soak) for cell in CELLS]
 
 
-class Ground:
-    """Both databases; in each cell ``wedosoft-<cell>``, whom the tests are, and ``rival-<cell>``, the neighbour."""
+class Desk(ground.Desk):
+    """A session of one company."""
+
+    names = helpdesk
+
+
+class Ground(ground.Ground):
+    """In each cell ``wedosoft-<cell>``, whom the tests are, and ``rival-<cell>``, the neighbour."""
+
+    sides = ("wedosoft", "rival")
+    door = Desk
 
     def __init__(self, server: Any, directory: Path) -> None:
-        self.runner = asyncio.Runner()
-        self._ends = ExitStack()
-        url = self._ends.enter_context(server.lend_database())
-        logins = self._logins(server, url)
-        app = logins.pop("app_url")
-        self._tenancies = {
-            "sqlite": Tenancy(f"sqlite:///{directory}", models=HelpdeskBase),
-            "psycopg": Tenancy(app, models=HelpdeskBase, owner_url=url, **logins),
-            "asyncpg": Tenancy(
-                app.replace("postgresql:", "postgresql+asyncpg:"), models=HelpdeskBase, owner_url=url, **logins
-            ),
-        }
-        self._packs = {name: Helpdesk(tenancy) for name, tenancy in self._tenancies.items()}
-        for name in ("sqlite", "psycopg"):
-            self._tenancies[name].install(create_tables=True)
         self._settled: set[str] = set()
+        super().__init__(server, directory, HelpdeskBase, Helpdesk)
+
+    def settle_all(self) -> None:
+        """Makes no cell before a test asks for it: few of them are tried each time."""
 
     def tenancy(self, place: Place) -> Tenancy:
         """Returns the tenancy whose driver the place names, its cell settled at first use."""
         if place.cell not in self._settled:
             self._settled.add(place.cell)
-            for side in ("wedosoft", "rival"):
-                self._settle(Place(place.cell, "sync"), side, CELLS[place.cell][0], "freshdesk")
-        return self._tenancies[_driver(place)]
+            for side in self.sides:
+                self.settle(Place(place.cell, "sync"), side)
+        return super().tenancy(place)
 
-    def pack(self, place: Place) -> Helpdesk:
-        """Returns the helpdesk over that tenancy."""
-        return self._packs[_driver(place)]
-
-    def close(self) -> None:
-        psycopg = self._tenancies["psycopg"]
-        for tenancy in self._tenancies.values():
-            self.runner.run(tenancy.aio.close())
-        for side in ("wedosoft", "rival") if "postgresql-database" in self._settled else ():
-            slug = f"{side}-postgresql-database"
-            psycopg.tenants.erase(slug, confirm=slug)
-        for tenancy in self._tenancies.values():
-            tenancy.close()
-        self.runner.close()
-        self._ends.close()
-
-    def _logins(self, server: Any, url: str) -> dict[str, str]:
-        owner = Tenancy(url, models=HelpdeskBase)
-        owner.install()
-        names = {role: f"helpdesk_{role}_{uuid.uuid4().hex[:8]}" for role in ("app", "operator", "platform")}
-        urls = {f"{role}_url": owner.create_login(name, role=role) for role, name in names.items()}
-        owner.close()
-        self._ends.callback(_drop_roles, server, list(names.values()))
-        return urls
-
-    def _settle(self, place: Place, side: str, isolation: str, platform: str) -> None:
-        tenancy, slug = self._tenancies[_driver(place)], f"{side}-{place.cell}"
-        record = {"name": side, "platform": platform, "subscription_plan": "enterprise"}
-        tenancy.tenants.create(slug, isolation=isolation, record=record)
+    def settle(self, place: Place, side: str) -> None:
+        tenancy, slug = self.tenancy(place), self.key(place, side)
+        record = {"name": side, "platform": "freshdesk", "subscription_plan": "enterprise"}
+        tenancy.tenants.create(slug, isolation=CELLS[place.cell], record=record)
         with tenancy.transaction(slug) as session:
             agents = {name: Agent(agent_id=name, name=f"{name} of {side}") for name in ("agent_1", "agent_2")}
             session.add_all(agents.values())
             session.add_all(_tickets(side, agents))
             session.flush()
             session.add_all(_conversations(side))
-
-
-def _driver(place: Place) -> str:
-    if place.cell.startswith("sqlite"):
-        return "sqlite"
-    return "asyncpg" if place.door == "asyncpg" else "psycopg"
 
 
 def _tickets(side: str, agents: dict[str, Agent]) -> Iterator[Ticket]:
@@ -179,64 +121,3 @@ def _conversations(side: str) -> Iterator[Conversation]:
             author_id=side,
             created_at=at,
         )
-
-
-class Desk:
-    """A session of one company; what both doors can do is spelt the same here, without ``await``."""
-
-    def __init__(self, ground: Ground, place: Place, session: Any) -> None:
-        self.ground = ground
-        self.place = place
-        self.session = session
-
-    def repository(self, name: str) -> Any:
-        """Returns the repository called so, or its awaited face behind the same spelling."""
-        awaited = self.place.door != "sync"
-        made = getattr(helpdesk, f"Async{name}" if awaited else name)(self.session)
-        return Plain(made, self.ground.runner) if awaited else made
-
-    def run(self, work: Callable[[Session], Any]) -> Any:
-        """Runs *work* with the synchronous session."""
-        if self.place.door == "sync":
-            return work(self.session)
-        return self.ground.runner.run(self.session.run_sync(work))
-
-
-class Plain:
-    """A repository whose awaited results come as plain ones."""
-
-    def __init__(self, target: Any, runner: asyncio.Runner) -> None:
-        self._target = target
-        self._runner = runner
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._target, name)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            result = method(*args, **kwargs)
-            assert inspect.iscoroutine(result)
-            return self._runner.run(result)
-
-        return call
-
-
-@contextmanager
-def opened(ground: Ground, place: Place, side: str = "wedosoft") -> Iterator[Desk]:
-    """Opens a session; nothing is committed, so the next test finds the rows as they were."""
-    tenancy, slug = ground.tenancy(place), f"{side}-{place.cell}"
-    if place.door == "sync":
-        with tenancy.session(slug) as session:
-            yield Desk(ground, place, session)
-        return
-    manager = tenancy.aio.session(slug)
-    session = ground.runner.run(manager.__aenter__())
-    try:
-        yield Desk(ground, place, session)
-    finally:
-        ground.runner.run(manager.__aexit__(None, None, None))
-
-
-def _drop_roles(server: Any, names: list[str]) -> None:
-    with server.admin() as connection:
-        for name in names:
-            connection.execute(f'DROP ROLE "{name}"')

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cells import PLACES
 
-from .cells import PLACES, Desk, Ground, Place, often, opened
+from .cells import Desk, Ground, Place, often
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +26,5 @@ def place(request: pytest.FixtureRequest) -> Place:
 @pytest.fixture
 def desk(ground: Ground, place: Place) -> Iterator[Desk]:
     """A session of a company with five tickets, whose neighbour has five of the same numbers."""
-    with opened(ground, place) as desk:
+    with ground.session(place) as desk:
         yield desk

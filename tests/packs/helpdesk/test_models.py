@@ -17,7 +17,7 @@ from tenantry.errors import CrossTenant, IllegalStep
 from tenantry.models import lint
 from tenantry.packs.helpdesk import Agent, Company, Conversation, HelpdeskBase, Ticket
 
-from .cells import CELLS, SYNC_PLACES, Desk, Ground, Place, often, often_cells, opened
+from .cells import CELLS, SYNC_PLACES, Desk, Ground, Place, often, often_cells
 
 
 @pytest.fixture(params=often(SYNC_PLACES), ids=str)
@@ -87,7 +87,7 @@ def test_the_platform_comes_from_the_company_unless_given(desk: Desk) -> None:
 @pytest.mark.parametrize("cell", often_cells())
 def test_a_company_made_with_its_tickets_gives_them_its_platform(ground: Ground, cell: str) -> None:
     slug, tenancy = f"fresh-{cell}", ground.tenancy(Place(cell, "sync"))
-    tenancy.tenants.create(slug, isolation=CELLS[cell][0])
+    tenancy.tenants.create(slug, isolation=CELLS[cell])
     with tenancy.session(slug) as session:
         company = Company(name="Fresh", platform="zendesk", tickets=[Ticket(subject="first")])
         session.add(company)
@@ -160,7 +160,7 @@ def test_what_no_row_may_hold(desk: Desk, row: Callable[[], Any]) -> None:
 
 @pytest.mark.ledger("S0-046", "S0-076")
 def test_the_neighbour_has_the_same_numbers_and_its_own_rows(ground: Ground, desk: Desk) -> None:
-    with opened(ground, desk.place, "rival") as rival:
+    with ground.session(desk.place, "rival") as rival:
         theirs = rival.run(lambda session: session.scalars(select(Ticket).order_by(Ticket.ticket_id)).all())
 
     def work(session: Session) -> None:
@@ -219,7 +219,7 @@ def test_the_company_takes_everything_along_and_nothing_of_the_neighbour(ground:
     desk.run(work)
     if desk.place.cell.startswith("postgresql"):
         # SQLite has one writer at a time, and this one has not finished.
-        with opened(ground, desk.place, "rival") as rival:
+        with ground.session(desk.place, "rival") as rival:
             assert rival.run(lambda session: count(session, Ticket)) == 5
 
 

@@ -183,7 +183,7 @@ def test_each_step_is_on_the_record(ground: Ground, cell: str) -> None:
     helpdesk, slug = ground.pack(Place(cell, "sync")), f"recorded-{cell}"
     tenancy = helpdesk.tenancy
     record = {"name": slug, "platform": "freshdesk"}
-    tenancy.tenants.create(slug, isolation=CELLS[cell][0], record=record)
+    tenancy.tenants.create(slug, isolation=CELLS[cell], record=record)
     assert helpdesk.prepare(slug)
     assert not helpdesk.prepare(slug)
     with tenancy.transaction(slug) as session:
@@ -207,7 +207,7 @@ RACES = [
 def test_two_who_store_the_same_object_at_once_both_succeed(ground: Ground, cell: str) -> None:
     helpdesk, slug = ground.pack(Place(cell, "sync")), f"raced-{cell}"
     tenancy = ground.tenancy(Place(cell, "sync"))
-    tenancy.tenants.create(slug, isolation=CELLS[cell][0], record={"name": slug, "platform": "freshdesk"})
+    tenancy.tenants.create(slug, isolation=CELLS[cell], record={"name": slug, "platform": "freshdesk"})
     with tenancy.transaction(slug) as session:
         session.add(Ticket(subject="x", ticket_id="t-1"))
     both = threading.Barrier(2, timeout=30)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cells import PLACES as EVERY
 
-from .cells import EVERY, PLACES, Desk, Ground, Place, Units, opened
+from .cells import PLACES, Desk, Ground, Place, Units
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,7 @@ def place(request: pytest.FixtureRequest) -> Place:
 @pytest.fixture
 def desk(ground: Ground, place: Place) -> Iterator[Desk]:
     """A session of a tenant with two workflows, three events and three incidents, whose neighbour has as many."""
-    with opened(ground, place) as desk:
+    with ground.session(place) as desk:
         yield desk
 
 

@@ -28,18 +28,18 @@ from tenantry.packs.incidents import (
     pack_aio,
 )
 
-from .cells import MORNING, Desk, Ground, Place, Units, opened
+from .cells import MORNING, Desk, Ground, Place, Units
 
 DECIDED = {"decision_type": "retry", "reasoning": "it was down", "confidence_score": 0.9, "ai_model": "rules-1"}
 
 
 def failed(units: Units, **values: Any) -> dict[str, Any]:
-    with opened(units.ground, units.place, units.side) as desk:
+    with units.ground.session(units.place, units.side) as desk:
         return desk.told(payload={"error_code": uuid.uuid4().hex}, **values)
 
 
 def rows_of(units: Units, model: Any, **filters: Any) -> list[Any]:
-    with opened(units.ground, units.place, units.side) as desk:
+    with units.ground.session(units.place, units.side) as desk:
         return desk.run(lambda session: session.scalars(select(model).filter_by(**filters)).all())
 
 
@@ -171,11 +171,11 @@ def test_what_is_not_there_is_not_found(desk: Desk) -> None:
 @pytest.mark.ledger("S4-035")
 def test_the_neighbours_rows_are_not_found(ground: Ground, place: Place) -> None:
     theirs = Units(ground, place, "rival")
-    with opened(ground, place, "rival") as rival:
+    with ground.session(place, "rival") as rival:
         told, tenant = rival.told(), rival.tenant_id
     incident = theirs.ingest(told).incident
     action = theirs.plan(incident.id, action_type="retry")
-    with opened(ground, place) as desk:
+    with ground.session(place) as desk:
         steps = desk.flow()
         for ask in (
             lambda: steps.ingest(told),
@@ -210,7 +210,7 @@ def test_what_is_stopped_takes_no_events_and_starts_nothing(desk: Desk) -> None:
 @pytest.mark.ledger("S4-035")
 def test_the_steps_can_look_for_failures_in_another_way(ground: Ground, place: Place) -> None:
     odd = pack.Incidents(ground.pack(place).tenancy, detects=lambda kind, payload: payload.get("odd", False))
-    with opened(ground, place) as desk:
+    with ground.session(place) as desk:
         told = desk.told(payload={"odd": True}, event_type="payment.captured")
         found = desk.run(lambda session: odd.flow.ingest(session, told))
         assert found.incident.title == "payment.captured"

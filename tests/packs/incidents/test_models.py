@@ -33,7 +33,7 @@ from tenantry.packs.incidents import (
     Workflow,
 )
 
-from .cells import MORNING, Desk, Ground, opened
+from .cells import MORNING, Desk, Ground
 
 # By table: its columns, their types, and whether they may be null; the key and the times are looked at apart.
 TABLES: dict[type[Any], dict[str, tuple[Any, bool]]] = {
@@ -394,7 +394,7 @@ def test_a_row_of_the_neighbours_is_refused(ground: Ground, desk: Desk) -> None:
     if desk.place.cell.startswith("sqlite"):
         # One writer at a time: theirs is only read.
         desk.run(lambda session: session.rollback())
-    with opened(ground, desk.place, "rival") as rival:
+    with ground.session(desk.place, "rival") as rival:
         theirs = rival.billing()
         assert theirs.description == "rival"
 

@@ -14,7 +14,7 @@ from tenantry.observe import count_statements, explain
 from tenantry.packs.incidents import Action, Decision, Event, Incident
 from tenantry.packs.incidents.rows import ActionRows, DecisionRows, EventRows, IncidentRows
 
-from .cells import Ground, Place, opened
+from .cells import Ground, Place
 
 # What each call searches by, in an index; where two would do, the planner's choice depends on the rows.
 LISTS: dict[str, Callable[[Any], Any]] = {
@@ -29,7 +29,7 @@ LISTS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.ledger("S4-039", "S4-038")
 @pytest.mark.parametrize("by", LISTS)
 def test_a_list_uses_its_index(ground: Ground, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with opened(ground, Place("sqlite-file", "sync")) as desk:
+    with ground.session(Place("sqlite-file", "sync")) as desk:
         sent: list[Select[Any]] = []
         execute = type(desk.session).execute
         monkeypatch.setattr(
@@ -47,7 +47,7 @@ def test_a_list_uses_its_index(ground: Ground, by: str, monkeypatch: pytest.Monk
 
 @pytest.mark.ledger("S4-039")
 def test_what_belongs_to_incidents_comes_in_one_statement_more_each(ground: Ground) -> None:
-    with opened(ground, Place("sqlite-file", "sync")) as desk:
+    with ground.session(Place("sqlite-file", "sync")) as desk:
         for row in desk.session.scalars(select(Incident)).all():
             known = {"decision_type": "x", "reasoning": "x", "confidence_score": 1, "ai_model": "x"}
             desk.session.add_all([Decision(incident=row, **known), Action(incident=row, action_type="retry")])

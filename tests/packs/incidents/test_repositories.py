@@ -40,7 +40,7 @@ from tenantry.packs.incidents import (
 )
 from tenantry.packs.incidents.signatures import is_failure, severity_of, signature_of, title_of
 
-from .cells import MORNING, Desk, Ground, Place, opened
+from .cells import MORNING, Desk, Ground, Place
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_every_repository_gets_creates_updates_and_deletes(desk: Desk) -> None:
 @pytest.mark.ledger("S4-023")
 def test_a_row_of_the_neighbours_is_not_there(ground: Ground, desk: Desk) -> None:
     desk.run(lambda session: session.rollback())
-    with opened(ground, desk.place, "rival") as rival:
+    with ground.session(desk.place, "rival") as rival:
         theirs, them = rival.billing(), rival.tenant_id
     workflows = desk.repository("Workflow")
     assert workflows.get_by_id(theirs.id) is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .cells import PLACES, Ground, Place, Room, opened
+from .cells import PLACES, Ground, Place, Room
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +25,5 @@ def place(request: pytest.FixtureRequest) -> Place:
 @pytest.fixture
 def room(ground: Ground, place: Place) -> Iterator[Room]:
     """A session of a workspace with a user, a connection, an account and a meeting, whose neighbour has the same."""
-    with opened(ground, place) as room:
+    with ground.session(place) as room:
         yield room

@@ -26,7 +26,7 @@ from tenantry.packs.meetings import (
     normalise_domain,
 )
 
-from .cells import SYNC, Ground, Place, Room, connection_of, opened
+from .cells import SYNC_PLACES, Ground, Place, Room, connection_of
 
 # What the seed and its annex name, by class.
 COLUMNS = {
@@ -58,7 +58,7 @@ TABLES = {
 }
 
 
-@pytest.fixture(params=SYNC, ids=str)
+@pytest.fixture(params=SYNC_PLACES, ids=str)
 def place(request: pytest.FixtureRequest) -> Place:
     """Tables are the same through every door."""
     return request.param
@@ -292,7 +292,7 @@ def test_a_meeting_outlives_its_user_and_its_connection(room: Room) -> None:
 
 @pytest.mark.ledger("S1-001")
 def test_the_neighbour_has_the_same_people_and_its_own_rows(ground: Ground, room: Room) -> None:
-    with opened(ground, room.place, "rival") as rival:
+    with ground.session(room.place, "rival") as rival:
         theirs = rival.run(lambda session: session.query(User).one())
 
     def work(session: TenantSession) -> None:

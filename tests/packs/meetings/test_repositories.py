@@ -12,7 +12,7 @@ from tenantry import TenantSession
 from tenantry.errors import InvalidPage, UnknownField
 from tenantry.packs.meetings import APIRateLimit, AuditLog, CRMConnection, MeetingSession, User
 
-from .cells import Ground, Place, Room, connection_of, opened, team_of
+from .cells import Ground, Place, Room, connection_of, team_of
 
 NOW = datetime.datetime.now(datetime.UTC)
 
@@ -148,7 +148,7 @@ def test_accounts_by_domain(room: Room) -> None:
 @pytest.mark.ledger("S1-062")
 def test_what_was_done_and_how_far_limits_are_used(ground: Ground, room: Room) -> None:
     # First, since SQLite has one writer at a time.
-    with opened(ground, Place(room.place.cell, "sync"), "rival") as rival:
+    with ground.session(Place(room.place.cell, "sync"), "rival") as rival:
         theirs = connection_of(rival.session).id
     connection = room.run(connection_of)
     logs = room.repository("AuditLogRepository").get_by_resource("crm_connection", connection.id)

@@ -40,12 +40,12 @@ from tenantry.packs.meetings import (
     User,
 )
 
-from .cells import CELLS, SYNC, Ground, Place, Room, connection_of, opened, team_of
+from .cells import CELLS, SYNC_PLACES, Ground, Place, Room, connection_of, team_of
 
 # Tests that commit need a tenant of their own, and those that have a database of their own take their time.
 COMMITTED = [
     place if place.cell in ("postgresql-rows", "sqlite-file") else pytest.param(place, marks=pytest.mark.soak)
-    for place in SYNC
+    for place in SYNC_PLACES
 ]
 FINDINGS = Findings(
     ai_summary="They want a demo.",
@@ -140,7 +140,7 @@ def test_a_meeting_of_a_user_who_is_not_there(room: Room) -> None:
 
 @pytest.mark.ledger("S1-019")
 def test_what_is_elsewhere_is_not_found(ground: Ground, room: Room) -> None:
-    with opened(ground, room.place, "rival") as rival:
+    with ground.session(room.place, "rival") as rival:
         theirs = the_meeting(rival).id
     for key in (theirs, uuid.uuid4()):
         with pytest.raises(RecordNotFound):
@@ -209,7 +209,7 @@ def test_a_workspace_is_installed_once(ground: Ground, place: Place) -> None:
 def test_a_workspace_may_have_to_wait_for_its_place(ground: Ground) -> None:
     owner = ground.pack(Place("postgresql-schema", "sync"))
     # A login that may make no schema.
-    pack, team = Meetings(Tenancy(ground.app_url, models=MeetingsBase)), f"T{uuid.uuid4().hex[:12]}".upper()
+    pack, team = Meetings(Tenancy(ground.urls["app_url"], models=MeetingsBase)), f"T{uuid.uuid4().hex[:12]}".upper()
     waiting = pack.workspaces.install(team, "Waiting", isolation="schema", plan_tier="free")
     assert waiting.status == "provisioning"
     assert pack.workspaces.install(team, "Waiting").id == waiting.id
