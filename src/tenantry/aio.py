@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import ColumnElement, Table
 
 from tenantry.errors import ExtraMissing, OutcomeUnknown
-from tenantry.isolation.binding import UNBOUND, Binding
-from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
 from tenantry.isolation.servers import MAIN
+from tenantry.isolation.untenanted import async_operator_engine, async_platform_engine
 from tenantry.provision.tenants import Tenants
 from tenantry.session.hiding import session_kind
 from tenantry.types import Isolation, Outcomes, Tenant, TenantKey
 
 try:
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
     from tenantry.session.aio import AsyncBoundSession, AsyncTenantSession
 except ImportError as error:
     raise ExtraMissing(module="The asynchronous door", extra="asyncpg") from error
@@ -72,7 +69,7 @@ class AsyncTenancy:
         Raises: as ``Tenancy.operator``.
         """
         await asyncio.to_thread(self._tenancy.record_operator, reason, server)
-        engine, binding = self._operator(server)
+        engine, binding = async_operator_engine(self._tenancy.servers.get(server))
         async with AsyncBoundSession(engine, binding=binding) as session:
             yield session
 
@@ -82,7 +79,7 @@ class AsyncTenancy:
 
         Raises: as ``Tenancy.platform``.
         """
-        engine, binding = self._platform(server)
+        engine, binding = async_platform_engine(self._tenancy.servers.get(server))
         async with AsyncBoundSession(engine, binding=binding) as session:
             yield session
 
@@ -160,18 +157,6 @@ class AsyncTenancy:
             walled=route.strategy.walled,
             info={"tenancy": self._tenancy},
         )
-
-    def _operator(self, name: str) -> tuple[AsyncEngine, Binding]:
-        server = self._tenancy.servers.get(name)
-        if isinstance(server, PostgresServer):
-            return server.async_engine(OPERATOR, action="Looking across tenants"), server.unbound(OPERATOR)
-        return server.async_operator_engine(), UNBOUND
-
-    def _platform(self, name: str) -> tuple[AsyncEngine, Binding]:
-        server = self._tenancy.servers.get(name)
-        if isinstance(server, PostgresServer):
-            return server.async_engine(PLATFORM, action="Opening the platform's tables"), server.unbound(PLATFORM)
-        return server.async_platform_engine(), UNBOUND
 
 
 class _Opening(contextlib.AbstractAsyncContextManager[AsyncTenantSession]):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib.util
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -14,6 +17,8 @@ from tenantry.errors import ConfigurationError
 
 CONTEXT_SETTING: Final = re.compile(r"[a-z_][a-z0-9_]{0,30}\.[a-z_][a-z0-9_]{0,30}")
 NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,30}")
+# One letter before the colon is a drive.
+_IN_PACKAGE: Final = re.compile(r"(?P<package>[A-Za-z_]\w[\w.]*):(?P<folder>[\w./-]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,8 @@ class Config:
         statement_timeout: how long a statement may run; None is as long as the server lets it.
         prepared_statements: whether the drivers prepare statements; not behind a pooler that hands them around.
         demote: lets a superuser's login serve sessions, which then step down to the app's role; for development.
-        migrations: where the application's Alembic scripts are, the directory that holds ``versions``.
+        migrations: where the application's Alembic scripts are, the directory that holds ``versions``, or
+            ``package:directory`` for one that a package has.
         warm: how many placements are kept ready, by isolation, or by server and isolation:
             ``{"schema": 5, "eu/database": 2}``.
 
@@ -66,6 +72,8 @@ class Config:
     warm: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.migrations is not None:
+            object.__setattr__(self, "migrations", folder_of(self.migrations))
         if not CONTEXT_SETTING.fullmatch(self.context_setting):
             raise ConfigurationError(
                 what=f"context_setting={self.context_setting!r} is not a PostgreSQL custom setting.",
@@ -90,6 +98,18 @@ class Config:
     def role(self, login: str) -> str:
         """Returns the name of the PostgreSQL group role behind a login, such as ``tenantry_app``."""
         return f"{self.role_prefix}_{login}"
+
+
+def folder_of(path: str) -> str:
+    """Returns the path of a directory; one that a package has may be named ``package:directory``."""
+    named = _IN_PACKAGE.fullmatch(path)
+    if named is None:
+        return path
+    found = None
+    with contextlib.suppress(ImportError):
+        found = importlib.util.find_spec(named["package"])
+    places = found.submodule_search_locations if found else None
+    return str(Path(places[0], named["folder"])) if places else path
 
 
 def config_from_env(environ: Mapping[str, str] | None = None) -> Config:

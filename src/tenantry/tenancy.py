@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import uuid
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, MetaData, Table
+from sqlalchemy import ColumnElement, Connection, Table
 from sqlalchemy.engine import Engine
 from sqlalchemy.schema import SchemaItem
 
 from tenantry.catalog.warming import WarmPlacement
-from tenantry.errors import ConfigurationError, OutcomeUnknown
-from tenantry.isolation.binding import UNBOUND, Binding
+from tenantry.errors import ConfigurationError
 from tenantry.isolation.control import Control
 from tenantry.isolation.logins import make_login
-from tenantry.isolation.postgres import OPERATOR, PLATFORM, PostgresServer
 from tenantry.isolation.purging import Purge
 from tenantry.isolation.servers import MAIN, Servers
 from tenantry.isolation.sqlite import SqliteServer
-from tenantry.models import Ownership, behaviour_table, lift, ownership_of
+from tenantry.isolation.untenanted import operator_engine, platform_engine
+from tenantry.models import behaviour_table, lift
+from tenantry.models.given import metadata_of, record_instance
 from tenantry.provision import installing
 from tenantry.provision.creating import Creating
 from tenantry.provision.heads import Scripts
@@ -34,6 +32,7 @@ from tenantry.provision.warm import WarmPool
 from tenantry.session.core import BoundSession, TenantSession
 from tenantry.session.hiding import session_kind
 from tenantry.session.routes import Route, Router
+from tenantry.session.visiting import visit
 from tenantry.settings import Config, config_from_env, login_urls_from_env, url_from_env
 from tenantry.types import Isolation, Outcomes, Tenant, TenantKey, TenantStatus
 
@@ -63,7 +62,7 @@ class Tenancy:
         seeds: Sequence[Seed] = (),
     ) -> None:
         self.config = config or Config()
-        self.metadata = _metadata_of(models)
+        self.metadata = metadata_of(models)
         self.models = models
         lift(self.metadata)
         self.servers = Servers(self.metadata, self.config)
@@ -136,7 +135,7 @@ class Tenancy:
         """Says where the Alembic scripts are where the configuration does not: the command line reads more than it."""
         if self.config.migrations is None:
             self.config = dataclasses.replace(self.config, migrations=directory)
-            self.scripts.look_in(directory)
+            self.scripts.look_in(self.config.migrations)
 
     def install(self, *, create_tables: bool = False) -> None:
         """Makes catalog, roles, grants and walls on every server; doing it again, or twice at once, is safe.
@@ -207,7 +206,7 @@ class Tenancy:
         Raises: ConfigurationError without a reason, LoginRequired without the operator's login.
         """
         self.record_operator(reason, server)
-        engine, binding = self._operator(server)
+        engine, binding = operator_engine(self.servers.get(server))
         with BoundSession(engine, binding=binding) as session:
             yield session
 
@@ -275,7 +274,7 @@ class Tenancy:
 
         Raises: LoginRequired without the platform's login.
         """
-        engine, binding = self._platform(server)
+        engine, binding = platform_engine(self.servers.get(server))
         with BoundSession(engine, binding=binding) as session:
             yield session
 
@@ -292,12 +291,8 @@ class Tenancy:
 
         Raises: LoginRequired without the platform's or the owner's login.
         """
-        tally = _Tally()
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            for tenant in self.every_tenant():
-                if where is None or where(tenant):
-                    pool.submit(tally.run, tenant, functools.partial(self._run, tenant, fn))
-        return tally.outcomes()
+        tenants = (tenant for tenant in self.every_tenant() if where is None or where(tenant))
+        return visit(tenants, lambda tenant: self._run(tenant, fn), jobs=jobs)
 
     def every_tenant(
         self, *, statuses: Container[TenantStatus] = (TenantStatus.ACTIVE,), batch: int = 500
@@ -345,38 +340,6 @@ class Tenancy:
             seed(session)
             session.commit()
 
-    def _operator(self, name: str) -> tuple[Engine, Binding]:
-        server = self.servers.get(name)
-        if isinstance(server, PostgresServer):
-            return server.engine(OPERATOR, action="Looking across tenants"), server.unbound(OPERATOR)
-        return server.operator_engine(), UNBOUND
-
-    def _platform(self, name: str) -> tuple[Engine, Binding]:
-        server = self.servers.get(name)
-        if isinstance(server, PostgresServer):
-            return server.engine(PLATFORM, action="Opening the platform's tables"), server.unbound(PLATFORM)
-        return server.platform_engine(), UNBOUND
-
-
-class _Tally:
-    """Collects what became of each tenant; threads add to it."""
-
-    def __init__(self) -> None:
-        self._done: dict[Any, Any] = {}
-        self._failed: dict[Any, BaseException] = {}
-        self._unknown: dict[Any, BaseException] = {}
-
-    def run(self, tenant: Tenant, work: Callable[[], Any]) -> None:
-        try:
-            self._done[tenant.id] = work()
-        except OutcomeUnknown as error:
-            self._unknown[tenant.id] = error
-        except Exception as error:  # whatever one tenant's work raises is that tenant's outcome
-            self._failed[tenant.id] = error
-
-    def outcomes(self) -> Outcomes:
-        return Outcomes(self._done, self._failed, self._unknown)
-
 
 def check_reason(reason: str) -> str:
     """Returns a reason that says something.
@@ -386,29 +349,3 @@ def check_reason(reason: str) -> str:
     if not reason.strip():
         raise ConfigurationError(what="operator() was given no reason.", fix="Say why: operator('ticket 4711').")
     return reason
-
-
-def record_instance(models: Any, record: object) -> object:
-    """Returns *record*, or the one TenantRecord model made from it where it is a mapping.
-
-    Raises: ConfigurationError when the models have no TenantRecord, or several.
-    """
-    if not isinstance(record, Mapping):
-        return record
-    mappers = [mapper for mapper in models.registry.mappers if ownership_of(mapper.class_) is Ownership.RECORD]
-    if len(mappers) != 1:
-        raise ConfigurationError(
-            what=f"record= is a mapping, but the models have {len(mappers)} TenantRecord classes.",
-            fix="Pass an instance of the class that is meant.",
-        )
-    return mappers[0].class_(**record)
-
-
-def _metadata_of(models: Any) -> MetaData:
-    metadata = models if isinstance(models, MetaData) else getattr(models, "metadata", None)
-    if not isinstance(metadata, MetaData):
-        raise ConfigurationError(
-            what=f"models={models!r} is neither a declarative base nor a MetaData.",
-            fix="Pass your DeclarativeBase class, SQLModel, or its metadata.",
-        )
-    return metadata

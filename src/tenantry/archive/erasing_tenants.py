@@ -13,7 +13,7 @@ from tenantry.archive.certificates import TENANT, Certificate
 from tenantry.archive.certificates import Store as Told
 from tenantry.archive.erasing_places import ROWS, Places, note, told
 from tenantry.archive.scrubbing import scrub
-from tenantry.catalog import schedules, store
+from tenantry.catalog import records, schedules
 from tenantry.catalog.operations import ENDED, UNDONE, Course
 from tenantry.catalog.tables import fleet_work, identities, journal, tenants
 from tenantry.catalog.tables import schedules as schedules_table
@@ -66,7 +66,7 @@ def _remove_rows(places: Places, tenant: Tenant, course: Course, *, force: bool)
         if tenant.status is not TenantStatus.ERASING:
             course.step("close")
             with places.catalog() as connection:
-                store.set_status(connection, tenant, TenantStatus.ERASING)
+                records.set_status(connection, tenant, TenantStatus.ERASING)
             tenancy.router.forget(tenant)
         note(course, ROWS, ROWS, count(replace_tenant(places, tenant)))
         try:

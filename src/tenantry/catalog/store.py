@@ -1,11 +1,10 @@
-"""What the catalog answers and records. Every function takes a connection; the caller owns its transaction."""
+"""What PostgreSQL's catalog and SQLite's do each in its own way, on a connection whose transaction is the caller's."""
 
 from __future__ import annotations
 
-import datetime
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -14,21 +13,18 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tenantry.catalog import warming
 from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, held, this_process
-from tenantry.catalog.lifecycle import before, check_step
+from tenantry.catalog.records import catalog_version, found_by, placed, tenant_in
 from tenantry.catalog.tables import (
     CATALOG_SCHEMA,
-    fleet_work,
     identities,
     journal,
-    meta,
     now,
     operator_log,
     placements,
-    servers,
     tenants,
 )
-from tenantry.errors import CatalogMissing, IdentityTaken, TenantExists, TenantLimitReached, TenantNotFound
-from tenantry.types import Isolation, Tenant, TenantStatus
+from tenantry.errors import CatalogMissing, IdentityTaken, TenantExists, TenantLimitReached
+from tenantry.types import Tenant, TenantStatus
 
 _LIMIT_STATE: Final = "TN003"
 # Division by nought: another process has the tenant.
@@ -108,7 +104,7 @@ class PostgresStore:
 
     def resolve(self, connection: Connection, kind: str, value: str) -> Tenant | None:
         row = self._call(connection, "select * from {0}.resolve(:kind, :value)", kind=kind, value=value).one_or_none()
-        return _tenant(row._mapping) if row else None
+        return tenant_in(row._mapping) if row else None
 
     def version(self, connection: Connection) -> int:
         return int(self._call(connection, "select {0}.catalog_version()").scalar_one())
@@ -178,8 +174,8 @@ class SqliteStore:
     """The catalog in a file that only the library opens."""
 
     def resolve(self, connection: Connection, kind: str, value: str) -> Tenant | None:
-        row = connection.execute(_placed().where(_found_by(kind, value))).one_or_none()
-        return _tenant(row._mapping) if row else None
+        row = connection.execute(placed().where(found_by(kind, value))).one_or_none()
+        return tenant_in(row._mapping) if row else None
 
     def version(self, connection: Connection) -> int:
         return catalog_version(connection)
@@ -293,127 +289,8 @@ def _quoted(value: str | None) -> str:
     return "NULL" if value is None else "E'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def catalog_version(connection: Connection) -> int:
-    """Returns the catalog's version, read from its table."""
-    return int(connection.execute(select(meta.c.value).where(meta.c.name == "version")).scalar_one())
-
-
-def find(connection: Connection, kind: str, value: str) -> Tenant:
-    """Returns the tenant that the pair finds, whatever its status.
-
-    Raises: TenantNotFound.
-    """
-    row = connection.execute(_placed().where(_found_by(kind, value))).one_or_none()
-    if row is None:
-        raise TenantNotFound(key=value)
-    return _tenant(row._mapping)
-
-
-def listing(connection: Connection, *, after: uuid.UUID | None, limit: int, erased: bool = False) -> list[Tenant]:
-    """Returns up to *limit* tenants in order of their identifiers, starting behind *after*."""
-    statement = _placed().order_by(tenants.c.id).limit(limit)
-    if after is not None:
-        statement = statement.where(tenants.c.id > after)
-    if not erased:
-        statement = statement.where(tenants.c.status != TenantStatus.ERASED)
-    return [_tenant(row._mapping) for row in connection.execute(statement)]
-
-
-def set_status(connection: Connection, tenant: Tenant, wanted: TenantStatus) -> None:
-    """Takes one step of the lifecycle, as one statement.
-
-    Raises: LifecycleError when the tenant is not where the step starts.
-    """
-    legal = and_(tenants.c.id == tenant.id, tenants.c.status.in_(before(wanted)))
-    if not connection.execute(update(tenants).where(legal).values(status=wanted)).rowcount:
-        status = connection.execute(select(tenants.c.status).where(tenants.c.id == tenant.id)).scalar_one()
-        check_step(tenant.id, TenantStatus(status), wanted)
-
-
-def rename(connection: Connection, tenant: Tenant, *, slug: str, name: str) -> None:
-    """Gives a tenant another slug and name.
-
-    Raises: TenantExists when the slug is taken.
-    """
-    try:
-        connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(slug=slug, name=name))
-    except IntegrityError as error:
-        raise TenantExists(slug=slug) from error
-
-
-def add_identity(connection: Connection, tenant: Tenant, kind: str, value: str) -> None:
-    """Lets one more outside name find a tenant.
-
-    Raises: IdentityTaken.
-    """
-    try:
-        connection.execute(insert(identities).values(kind=kind, value=value, tenant_id=tenant.id))
-    except IntegrityError as error:
-        raise IdentityTaken(kind=kind, value=value) from error
-
-
-def identities_of(connection: Connection, tenant: Tenant) -> list[tuple[str, str]]:
-    """Returns the outside names that find a tenant."""
-    found = select(identities.c.kind, identities.c.value).where(identities.c.tenant_id == tenant.id)
-    return [(row.kind, row.value) for row in connection.execute(found.order_by(*found.selected_columns))]
-
-
-def bury(connection: Connection, tenant: Tenant) -> None:
-    """Leaves of an erased tenant only its identifier, so that it is never given out again; names become free."""
-    connection.execute(delete(identities).where(identities.c.tenant_id == tenant.id))
-    # What the database said of it may hold its names.
-    connection.execute(update(fleet_work).where(fleet_work.c.tenant_id == tenant.id).values(error=None))
-    gone = {"slug": f"erased-{tenant.id.hex}", "name": "", "settings": {}}
-    connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(**gone))
-
-
-def note_server(connection: Connection, *, name: str, kind: str, location: str) -> None:
-    """Records that a server exists; *location* never holds a password."""
-    if connection.execute(update(servers).where(servers.c.name == name).values(kind=kind, location=location)).rowcount:
-        return
-    connection.execute(insert(servers).values(name=name, kind=kind, location=location))
-
-
-def operator_entries(connection: Connection, limit: int = 100) -> list[tuple[datetime.datetime, str, str, str]]:
-    """Returns the newest uses of the operator: when, by which login, on which server, and why."""
-    columns = (operator_log.c.at, operator_log.c.login, operator_log.c.server, operator_log.c.reason)
-    rows = connection.execute(select(*columns).order_by(operator_log.c.id.desc()).limit(limit))
-    return [(row.at, row.login, row.server, row.reason) for row in rows]
-
-
-def _placed() -> Any:
-    here = and_(placements.c.tenant_id == tenants.c.id, placements.c.epoch == tenants.c.epoch)
-    place = (placements.c.server, placements.c.isolation, placements.c.physical, placements.c.epoch)
-    columns = (tenants.c.id, tenants.c.slug, tenants.c.name, tenants.c.status, tenants.c.settings, *place)
-    return select(*columns).join(placements, here)
-
-
-def _found_by(kind: str, value: str) -> Any:
-    if kind == "id":
-        return tenants.c.id == uuid.UUID(value)
-    if kind == "slug":
-        return tenants.c.slug == value
-    named = and_(identities.c.kind == kind, identities.c.value == value)
-    return tenants.c.id == select(identities.c.tenant_id).where(named).scalar_subquery()
-
-
 def _creation(tenant: uuid.UUID) -> Any:
     return and_(journal.c.id == tenant, journal.c.kind == "create")
-
-
-def _tenant(row: Mapping[Any, Any]) -> Tenant:
-    settings = row["settings"]
-    return Tenant(
-        id=row["id"],
-        slug=row["slug"],
-        name=row["name"],
-        status=TenantStatus(row["status"]),
-        isolation=Isolation(row["isolation"]),
-        server=row["server"],
-        physical=row["physical"],
-        epoch=row["epoch"],
-        settings=json.loads(settings) if isinstance(settings, str) else settings,
-    )
 
 
 def _registration_error(

@@ -22,6 +22,7 @@ from tenantry.fleet.history import History
 from tenantry.fleet.orders import MAX_FAILURES
 from tenantry.fleet.rings import Canary, Health
 from tenantry.fleet.running import Backup
+from tenantry.settings import folder_of
 from tenantry.tenancy import Tenancy
 
 # Where the choice of a Sqitch project waits for the command, in click's own place for such things.
@@ -102,7 +103,7 @@ def history_of(context: typer.Context, tenancy: Tenancy) -> History:
     """
     folder = context.meta.get(SQITCH) or setting("sqitch")
     if folder is not None:
-        history: History = part_of_fleet("sqitch").SqitchHistory(tenancy, folder)
+        history: History = part_of_fleet("sqitch").SqitchHistory(tenancy, folder_of(folder))
         return history
     return alembic_history(tenancy)
 

@@ -10,11 +10,11 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import ProgrammingError
 
+from tenantry.catalog.records import catalog_version
 from tenantry.catalog.store import (
     PostgresStore,
     SqliteStore,
     Store,
-    catalog_version,
     opening_statement,
     registering_statements,
 )

@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData
 from sqlalchemy.engine import URL, Engine
 
-from tenantry.errors import ConfigurationError, ExtraMissing, LoginRequired, UnsafeLogin
+from tenantry.errors import ExtraMissing, LoginRequired, UnsafeLogin
 from tenantry.isolation.binding import UNBOUND, Binding
 from tenantry.isolation.blueprints import Blueprint
 from tenantry.isolation.departures import Departed, hook_departures, unheard
 from tenantry.isolation.engines import Engines
 from tenantry.isolation.hooks import bound, bound_async
+from tenantry.isolation.login_check import look_at_login
+from tenantry.isolation.owner_work import capabilities_of, conninfo, run_as_owner, run_until_alone, told_of_locks
 from tenantry.isolation.pools import async_postgres_engine, postgres_engine
 from tenantry.isolation.sharing import copy_shared
 from tenantry.isolation.wall import EXTENSIONS_SCHEMA, Capabilities, quote
@@ -40,16 +41,6 @@ PLATFORM: Final = "platform"
 
 # One lock of one database at a time: two installs wait for each other, whoever else locks what.
 INSTALL_LOCK: Final = 0x74656E616E747279
-
-_LOGIN_QUESTION: Final = """
-select current_user as login, r.rolsuper, r.rolbypassrls,
-       not exists(select 1 from pg_class c where c.relnamespace = to_regnamespace(:common) and c.relname = any(:walled)
-                  and c.relkind in ('r', 'p') and not (c.relrowsecurity and c.relforcerowsecurity)) as walled,
-       exists(select 1 from pg_class c join pg_policy p on p.polrelid = c.oid
-              where p.polname = 'tenantry_isolation' and pg_has_role(r.oid, c.relowner, 'USAGE')) as owns,
-       coalesce(current_setting('tenantry.embedded', true), '') = 'on' as embedded
-from pg_roles r where r.rolname = current_user
-"""
 
 
 class PostgresServer:
@@ -186,7 +177,7 @@ class PostgresServer:
         """
         if psycopg is None:
             raise ExtraMissing(module="The owner's work on PostgreSQL", extra="postgres")
-        return psycopg.connect(_conninfo(self.url(OWNER, action=action, database=database)), autocommit=True)
+        return psycopg.connect(conninfo(self.url(OWNER, action=action, database=database)), autocommit=True)
 
     @contextlib.contextmanager
     def owner(self, *, action: str, database: str | None = None) -> Iterator[Any]:
@@ -202,13 +193,13 @@ class PostgresServer:
         with self.owner(action=action, database=database) as connection, connection.transaction():
             connection.execute(f"SELECT pg_advisory_xact_lock({INSTALL_LOCK})")
             for statement in statements:
-                _run_as_owner(connection, statement)
+                run_as_owner(connection, statement)
 
     def run_each(self, statements: Sequence[str], *, action: str) -> None:
         """Runs the owner's statements on what the whole server shares, each by itself, again where two collide."""
         with self.owner(action=action) as connection:
             for statement in statements:
-                _run_until_alone(connection, statement)
+                run_until_alone(connection, statement)
 
     def present_tables(self) -> set[str]:
         """Returns the names of the tables that stand in the common and the Shared schema."""
@@ -220,11 +211,7 @@ class PostgresServer:
     def capabilities(self) -> Capabilities:
         """Returns what the owner may do here."""
         with self.owner(action="Reading the server's capabilities") as connection:
-            question = "select rolsuper, rolbypassrls from pg_roles where rolname = current_user"
-            superuser, bypass = connection.execute(question).fetchone()
-            version = connection.info.server_version
-        # Before 16 only a superuser may give BYPASSRLS away (PostgreSQL 16 release notes, CREATEROLE).
-        return Capabilities(version, superuser, superuser or (bypass and version >= 160000))
+            return capabilities_of(connection)
 
     def blueprint(self, head: str | None) -> Blueprint:
         """Returns what makes a tenant's own schema or database at revision *head*."""
@@ -240,7 +227,7 @@ class PostgresServer:
         """
         binding = Binding(None, self.preamble(*settings, role=OWNER), prepared=False)
         engine = self.engine(OWNER, action=action)
-        with _told_of_locks(action), bound(engine, binding) as connection:
+        with told_of_locks(action), bound(engine, binding) as connection:
             # Not the connection's own cursor: DDL of ours leaves nothing behind that would have to be swept.
             yield psycopg.Cursor(connection.connection.driver_connection)  # type: ignore[arg-type]  # psycopg's
 
@@ -251,7 +238,7 @@ class PostgresServer:
         """
         message = f"BEGIN; {self.preamble(*settings, role=OWNER)}; {script}; COMMIT"
         engine = self.engine(OWNER, action=action)
-        with _told_of_locks(action), contextlib.closing(engine.raw_connection()) as connection:
+        with told_of_locks(action), contextlib.closing(engine.raw_connection()) as connection:
             # What fails in the middle is rolled back as the connection returns to its pool.
             psycopg.Cursor(connection.driver_connection).execute(message)  # type: ignore[arg-type]  # psycopg's
 
@@ -261,14 +248,12 @@ class PostgresServer:
         Raises: UnsafeLogin.
         """
         walled = [table.name for table in owned_tables(self.metadata, Ownership.TENANT, Ownership.RECORD)]
-        asked = {"common": self.config.common_schema, "walled": walled}
-        row = connection.execute(text(_LOGIN_QUESTION), asked).one()
-        self.walled = row.walled
-        reason = _unsafe(row)
-        if reason and (row.embedded or self.config.demote):
+        found = look_at_login(connection, self.config.common_schema, walled)
+        self.walled = found.walled
+        if found.unsafe and (found.embedded or self.config.demote):
             self.demoted = True
-        elif reason:
-            raise UnsafeLogin(login=row.login, server=self.name, reason=reason)
+        elif found.unsafe:
+            raise UnsafeLogin(login=found.name, server=self.name, reason=found.unsafe)
         self._checked = True
 
     @property
@@ -371,56 +356,8 @@ def _credentials_in(reader: Callable[[], URL]) -> Mapping[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-@contextlib.contextmanager
-def _told_of_locks(action: str) -> Iterator[None]:
-    try:
-        yield
-    except psycopg.errors.OutOfMemory as error:
-        raise ConfigurationError(
-            what=f"{action} needs more locks than the server has room for: {error.diag.message_primary}.",
-            fix="Raise max_locks_per_transaction in postgresql.conf and restart the server.",
-        ) from error
-
-
 def _limits(config: Config) -> list[str]:
     if config.statement_timeout is None:
         return []
     # Nought would mean no limit at all.
     return [f"statement_timeout = {max(1, round(config.statement_timeout * 1000))}"]
-
-
-def _unsafe(row: Any) -> str | None:
-    if row.rolsuper:
-        return "is a superuser"
-    if row.rolbypassrls:
-        return "has BYPASSRLS"
-    return "owns the tenants' tables" if row.owns else None
-
-
-def _run_as_owner(connection: Any, statement: str) -> None:
-    try:
-        connection.execute(statement)
-    except psycopg.errors.InsufficientPrivilege as error:
-        first_line = statement.splitlines()[0][:120]
-        raise ConfigurationError(
-            what=f"The owner's login may not do this: {error.diag.message_primary} ({first_line}).",
-            fix="It needs CREATEROLE and to own the database. Where the roles belong to another installation of the "
-            "same server, choose Config(role_prefix=...). A DBA can run `tenantry install --sql` instead.",
-        ) from error
-
-
-def _run_until_alone(connection: Any, statement: str, attempts: int = 20) -> None:
-    for attempt in range(attempts):
-        try:
-            _run_as_owner(connection, statement)
-        except psycopg.errors.InternalError_ as error:
-            # "tuple concurrently updated": another database of this server is installing the same roles.
-            if attempt + 1 == attempts or "concurrently" not in str(error):
-                raise
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _conninfo(url: URL) -> str:
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from sqlalchemy import MetaData, Table
 
-from tenantry.catalog.store import note_server
+from tenantry.catalog.records import note_server
 from tenantry.catalog.upgrades import VERSION_QUESTION, check_upgradable, postgres_statements, upgrade_sqlite
 from tenantry.errors import ModelsRefused
 from tenantry.isolation.control import Control

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from tenantry.catalog import operations, store
+from tenantry.catalog import operations, records
 from tenantry.catalog.lifecycle import check_step
 from tenantry.catalog.warming import WarmPlacement
 from tenantry.errors import EraseNotConfirmed, OperationInProgress, TenantCreationDisabled, TenantNotFound
@@ -142,7 +142,7 @@ class Tenants:
         """
         start = self.get(after).id if after is not None else None
         with self._control.manage("Listing tenants") as connection:
-            return store.listing(connection, after=start, limit=limit)
+            return records.listing(connection, after=start, limit=limit)
 
     def suspend(self, key: TenantKey) -> Tenant:
         """Closes a tenant to new sessions; other processes follow within ``Config.route_ttl`` seconds.
@@ -165,7 +165,7 @@ class Tenants:
         """
         tenant = self.get(key)
         with self._control.manage("Renaming a tenant") as connection:
-            store.rename(connection, tenant, slug=check_slug(slug), name=name or tenant.name)
+            records.rename(connection, tenant, slug=check_slug(slug), name=name or tenant.name)
         self._changed(tenant)
         return self.get(tenant.id)
 
@@ -177,7 +177,7 @@ class Tenants:
         pair = check_identity(kind, value)
         tenant = self.get(key)
         with self._control.manage("Adding an identity") as connection:
-            store.add_identity(connection, tenant, *pair)
+            records.add_identity(connection, tenant, *pair)
 
     def identities(self, key: TenantKey) -> Sequence[tuple[str, str]]:
         """Returns the outside names that find a tenant, as (kind, value).
@@ -186,7 +186,7 @@ class Tenants:
         """
         tenant = self.get(key)
         with self._control.manage("Listing identities") as connection:
-            return store.identities_of(connection, tenant)
+            return records.identities_of(connection, tenant)
 
     @watched("tenants.erase")
     def erase(self, key: TenantKey, *, confirm: str, force: bool = False) -> Mapping[str, int]:
@@ -208,8 +208,8 @@ class Tenants:
         counts = self._strategy(tenant).drop(tenant.id, force=force)
         announce("erase", "bury", tenant=tenant.id)
         with self._control.manage("Erasing a tenant") as connection:
-            store.set_status(connection, tenant, TenantStatus.ERASED)
-            store.bury(connection, tenant)
+            records.set_status(connection, tenant, TenantStatus.ERASED)
+            records.bury(connection, tenant)
         self._changed(tenant)
         return counts
 
@@ -273,7 +273,7 @@ class Tenants:
         tenant = self.get(key)
         check_step(tenant.id, tenant.status, wanted)
         with self._control.manage(action) as connection:
-            store.set_status(connection, tenant, wanted)
+            records.set_status(connection, tenant, wanted)
         self._changed(tenant)
         return self.get(tenant.id)
 
