@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import DDL, ForeignKey, MetaData, event, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tenantry import Tenancy, errors
@@ -55,6 +56,22 @@ def check_counted(place: Place, isolation: str) -> None:
         assert tenancy.tenants.erase("acme", confirm="acme") == {"companies": 1, "tickets": 3, "notes": 1}
         tenancy.tenants.create("acme", isolation=isolation)
         assert tenancy.tenants.erase("acme", confirm="acme") == EMPTY
+
+
+def test_who_had_it_open_is_shown_nothing_of_what_went(own: tuple[Place, str]) -> None:
+    place, isolation = own
+    with place.opened() as tenancy, place.opened() as another:
+        fill(tenancy, "acme", isolation)
+
+        def seen() -> list[str]:
+            with another.session("acme") as db:
+                return list(db.scalars(select(Ticket.subject)))
+
+        assert len(seen()) == 3
+        tenancy.tenants.erase("acme", confirm="acme")
+        tenancy.tenants.create("acme", isolation=isolation)
+        with contextlib.suppress(errors.TenantryError, DBAPIError):
+            assert seen() == []
 
 
 def test_what_went_is_counted(own: tuple[Place, str]) -> None:

@@ -16,6 +16,7 @@ from tenantry.isolation.binding import Binding
 from tenantry.isolation.contents import count_rows, missing_tables
 from tenantry.isolation.erasing import PATIENCE, check_database, count_locked, own_tables, patiently, present_tables
 from tenantry.isolation.fencing_names import CHANGES_TABLE, FENCE_TABLE, SCHEMA, TABLES
+from tenantry.isolation.fencing_sqlite import leave
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.marks import with_revision
 from tenantry.isolation.postgres import PostgresServer
@@ -172,7 +173,9 @@ class SqliteFile:
                 self._check_tables(connection, tenant)
             # One that is behind in its migrations lacks some of the models' tables.
             counts = count_rows(connection, self._server.metadata, tables_of(connection))
-            self._server.remove_file(self.place(tenant))
+            # Another process may have it open, and would have the rows of a file without a name.
+            leave(connection, tenant)
+        self._server.remove_file(self.place(tenant))
         return counts
 
     def _check_tables(self, connection: Connection, tenant: uuid.UUID) -> None:

@@ -153,6 +153,14 @@ def reopen(server: SqliteServer, tenant: Tenant) -> None:
             _mark(connection, tenant, departed=False)
 
 
+def leave(connection: Connection, tenant: uuid.UUID) -> None:
+    """Says in a file that is about to go that its tenant has left: who has it open still gets no row of it."""
+    for statement in _TABLES:
+        connection.exec_driver_sql(statement)
+    row = f"INSERT INTO {FENCE_TABLE} (tenant_id, departed) VALUES (?, 1) ON CONFLICT DO UPDATE SET departed = 1"
+    connection.exec_driver_sql(row, (tenant.hex,))
+
+
 def fences(server: SqliteServer, tenant: Tenant | None) -> list[tuple[uuid.UUID, str, bool]]:
     """Returns who has a fence or a tombstone in the common file or a tenant's, where, and whether it left."""
     file = _file_of(tenant) if tenant else COMMON
