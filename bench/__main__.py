@@ -21,6 +21,7 @@ from bench import (
     page,
     provisioning,
     searching,
+    searching_files,
     sessions,
 )
 from bench.stage import stage
@@ -76,7 +77,9 @@ def _archives(options: Options) -> None:
 
 def _search(options: Options) -> None:
     few = options.rounds < 1000
-    searching.report(options.documents or (50_000 if few else 1_000_000), 11 if few else 31)
+    documents, rounds = options.documents or (50_000 if few else 1_000_000), 11 if few else 31
+    searching.report(documents, rounds)
+    searching_files.report_files(documents // 10, rounds)
 
 
 # Each part stands alone: python -m bench --only files

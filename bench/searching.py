@@ -23,7 +23,7 @@ from tenantry.settings import Config
 LIMIT: Final = 2.5
 _TENANTS: Final = 10
 _VOCABULARY: Final = 20_000
-_PAGE: Final = 20
+PAGE: Final = 20
 _CONFIG: Final = Config(extensions=("btree_gin", "pg_trgm"))
 
 # From words that most documents have to one that hardly any has.
@@ -85,12 +85,12 @@ def _filled(url: str, documents: int) -> tuple[list[Any], str]:
     print(f"Writing {documents} documents ...", file=sys.stderr, flush=True)
     columns = "COPY documents (tenant_id, id, title, content) FROM STDIN"
     with psycopg.connect(url) as connection, connection.cursor().copy(columns) as copy:
-        for number, row in enumerate(_texts(documents)):
+        for number, row in enumerate(texts(documents)):
             copy.write_row((tenants[number % _TENANTS], uuid7(), *row))
     return tenants, login
 
 
-def _texts(documents: int) -> Iterator[tuple[str, str]]:
+def texts(documents: int) -> Iterator[tuple[str, str]]:
     chance = random.Random(7)  # the same words each time
     words = [f"w{int(chance.paretovariate(0.7)) % _VOCABULARY}x" for _ in range(200_000)]
     for _ in range(documents):
@@ -110,7 +110,7 @@ def _compare(tenancy: Tenancy, search: Search[Document], url: str, tenant: Any, 
             for words in wanted:
                 hand_written = _asking(bare, statement.format(tenant=_MINE), {"tenant": tenant, "text": words})
                 naive = _asking(session, statement.format(tenant=""), {"text": words})
-                walled = _searching(session, method, words)
+                walled = searching(session, method, words)
                 ratios.append(_line(f"{method.__name__} `{words}`", hand_written, walled, naive, rounds))
     engine.dispose()
     print(f"\nThe greatest ratio of `Search` is {max(ratios):.2f}; at most {LIMIT} is wanted.", flush=True)
@@ -129,10 +129,10 @@ def _asking(session: Session, statement: str, asked: dict[str, Any]) -> Turn:
     return turn
 
 
-def _searching(session: TenantSession, method: Any, words: str) -> Turn:
+def searching(session: TenantSession, method: Any, words: str) -> Turn:
     def turn() -> list[Any]:
         session.expunge_all()
-        return [hit.row.id for hit in method(session, words, limit=_PAGE)]
+        return [hit.row.id for hit in method(session, words, limit=PAGE)]
 
     return turn
 
@@ -140,14 +140,14 @@ def _searching(session: TenantSession, method: Any, words: str) -> Turn:
 def _line(name: str, hand_written: Turn, walled: Turn, naive: Turn, rounds: int) -> float:
     assert hand_written() == walled() == naive(), f"{name} finds something else behind the wall"
     # In turns, so that what else the machine does falls on both.
-    pairs = [(_timed(hand_written), _timed(walled)) for _ in range(rounds)]
+    pairs = [(timed(hand_written), timed(walled)) for _ in range(rounds)]
     bare, under = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
-    slow = statistics.median(_timed(naive) for _ in range(3)) * 1e3
+    slow = statistics.median(timed(naive) for _ in range(3)) * 1e3
     print(f"| {name} | {bare:.2f} | {under:.2f} | {under / bare:.2f} | {slow:.1f} | {slow / bare:.0f} |", flush=True)
     return under / bare
 
 
-def _timed(turn: Turn) -> float:
+def timed(turn: Turn) -> float:
     begun = time.perf_counter()
     turn()
     return time.perf_counter() - begun

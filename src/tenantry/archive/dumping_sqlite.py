@@ -12,11 +12,11 @@ from typing import Final
 from tenantry.archive.dump_folders import Dump, DumpedFile, described
 from tenantry.errors import DumpUnequal, ServerNotEmpty
 from tenantry.events import announce
+from tenantry.isolation.searching_sqlite import TABLES, tables_of_searches
 from tenantry.isolation.sqlite import CATALOG, SqliteServer
 from tenantry.isolation.sqlite_library import LibraryConnection
 
 _PAGES: Final = 4096
-_TABLES: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
 
 
 def dump(server: SqliteServer, folder: Path, *, taken_at: datetime) -> Dump:
@@ -104,7 +104,8 @@ def _compare(folder: Path, path: Path, file: DumpedFile) -> None:
 
 
 def _count(connection: sqlite3.Connection) -> dict[str, int]:
-    names = [name for (name,) in connection.execute(_TABLES)]
+    found = connection.execute(TABLES).fetchall()
+    names = sorted({name for name, _ in found} - tables_of_searches(found))
     quoted = {name: '"' + name.replace('"', '""') + '"' for name in names}
     return {name: connection.execute(f"SELECT count(*) FROM {quoted[name]}").fetchone()[0] for name in names}
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tenantry.catalog.tables import CATALOG_SCHEMA, metadata
 from tenantry.isolation.postgres import PostgresServer
+from tenantry.isolation.searching_sqlite import TABLES, rebuild_statement, searched_tables
 from tenantry.isolation.sqlite import CATALOG, COMMON, SqliteServer
 from tenantry.isolation.sqlite_library import LibraryConnection
 from tenantry.isolation.wall import quote
@@ -49,6 +50,9 @@ def _scrub_files(paths: list[Path]) -> dict[str, int]:
     left = {}
     for path in paths:
         with contextlib.closing(_connect(path)) as connection:
+            for table in searched_tables(connection.execute(TABLES).fetchall()):
+                # An index keeps deleted words until its parts are put together.
+                connection.execute(rebuild_statement(table))
             # Rewritten, the file has no free page and no gap in a page; shortened, its log has nothing.
             connection.execute("VACUUM")
             if not _shorten(connection):

@@ -77,6 +77,7 @@ CODES: Final = MappingProxyType(
         "N102": "the app login has a search_path of its own",
         "N103": "the operator looks across by a policy",
         "N201": "large objects stay open to PUBLIC",
+        "N501": "files are searched row by row, as SQLite has no FTS5 here",
         "N601": "a tenant lives on a server this process does not know",
         "N602": "a tenant's creation or erasure has not ended",
         "N603": "a database looks like a tenant's and nobody claims it",

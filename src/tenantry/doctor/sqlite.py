@@ -16,6 +16,8 @@ from tenantry.doctor.placements import Census
 from tenantry.events import announce
 from tenantry.isolation.registries import NOTE_SUFFIX
 from tenantry.isolation.registries import PREFIX as REGISTRY_PREFIX
+from tenantry.isolation.searching import plan_of
+from tenantry.isolation.searching_sqlite import has_engine
 from tenantry.isolation.sqlite import CATALOG, COMMON, PLATFORM, TEMPLATE_PREFIX, SqliteServer
 from tenantry.models import Ownership, owned_tables
 from tenantry.types import Finding, Isolation
@@ -38,6 +40,9 @@ def examine(server: SqliteServer, census: Census) -> Iterator[Finding]:
     if mode & 0o077:
         message = f"Its mode is {mode:04o}, so other accounts of this machine reach every tenant's file."
         yield Finding("D801", str(directory), message, f"chmod 700 {directory}")
+    if any(plan_of(table) for table in server.metadata.tables.values()) and not has_engine():
+        message = "SQLite has no FTS5 in this process, so searches in tenants' files read every row."
+        yield Finding("N501", str(directory), message, "Run it with a build of SQLite that has FTS5.")
     found = list(_files(directory))
     yield from _judge_names(directory, found)
     files = {path.relative_to(directory).as_posix(): path for path in found if not path.is_symlink()}

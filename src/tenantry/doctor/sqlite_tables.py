@@ -12,6 +12,15 @@ from sqlalchemy import MetaData, Table
 
 from tenantry.doctor.placements import Census
 from tenantry.isolation.fencing_names import FENCE_TABLE, is_of_fence
+from tenantry.isolation.searching import plan_of
+from tenantry.isolation.searching_sqlite import (
+    TABLES,
+    has_engine,
+    is_whole,
+    put_up_statements,
+    stands,
+    tables_of_searches,
+)
 from tenantry.isolation.sqlite_stored import (
     quote,
     stored_ddl,
@@ -44,6 +53,7 @@ def judge_own(
             yield from _judge_keys(path, connection, table.name)
             yield from _judge_strangers(path, connection, table.name, resident)
             yield from _judge_kept(path, connection, table)
+            yield from _judge_search(path, connection, table)
 
 
 def judge_common(
@@ -84,9 +94,19 @@ def _judge_kept(path: Path, connection: sqlite3.Connection, table: Table) -> Ite
         yield Finding("D313", f"{path}: {table.name}", message, f"{fix};")
 
 
+def _judge_search(path: Path, connection: sqlite3.Connection, table: Table) -> Iterator[Finding]:
+    if plan_of(table) is None or not has_engine():
+        return
+    ready = stands(connection.execute, table)
+    if not ready or not is_whole(connection.execute, table):
+        message = "It is searched, and its index or what keeps that is missing, is another, or does not know every row."
+        fix = f"{'; '.join(put_up_statements(table))};" if ready else "Run the migrations for this placement."
+        yield Finding("D509", f"{path}: {table.name}", message, fix)
+
+
 def _names(connection: sqlite3.Connection) -> set[str]:
-    question = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
-    return {name for (name,) in connection.execute(question)}
+    found = connection.execute(TABLES).fetchall()
+    return {name for name, _ in found} - tables_of_searches(found)
 
 
 def _shape(connection: sqlite3.Connection) -> Shape:

@@ -22,6 +22,7 @@ from tenantry.fleet.operations.homes import touched
 from tenantry.fleet.operations.statements import written
 from tenantry.fleet.rendering import NotReplayable, Part, Rendering, Statement
 from tenantry.fleet.sites import Site
+from tenantry.isolation.searching_sqlite import to_make
 from tenantry.isolation.sqlite_clock import INSTRUCTIONS_BETWEEN_LOOKS, Clock
 from tenantry.isolation.sqlite_library import LibraryConnection
 
@@ -60,8 +61,8 @@ class Scratch:
 
 def schema_of(connection: sqlite3.Connection) -> Schema:
     """Returns the schema of an open file, in an order in which it can be made."""
-    question = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' ORDER BY rowid"
-    return Schema(tuple(sql for (sql,) in connection.execute(question)))
+    question = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' ORDER BY rowid"
+    return Schema(tuple(sql for _, sql in to_make(connection.execute(question).fetchall())))
 
 
 def record(site: Site, scratch: Scratch, steps: Sequence[RevisionStep]) -> Rendering:

@@ -28,6 +28,7 @@ from tenantry.isolation.engines import Engines
 from tenantry.isolation.hooks import bound
 from tenantry.isolation.pools import async_sqlite_engine, sqlite_engine
 from tenantry.isolation.registries import registry_files
+from tenantry.isolation.searching_sqlite import TABLES, index_statements, tables_of_searches
 from tenantry.isolation.sharing import copy_shared
 from tenantry.isolation.sqlite_connection import ConnectionFactory, fenced_factory, fenced_for, walled_factory
 from tenantry.isolation.sqlite_library import operator_factory
@@ -247,10 +248,16 @@ class SqliteServer:
 
     def _fill(self, connection: Connection) -> None:
         self.metadata.create_all(connection, tables=self._file_tables)
+        _run(connection, self._search_ddl)
+
+    @property
+    def _search_ddl(self) -> list[str]:
+        return [line for table in self._file_tables for line in index_statements(table)]
 
     @cached_property
     def _file_ddl(self) -> list[str]:
-        return create_statements(self.metadata, self._file_tables, "sqlite", compiler=_OneFileCompiler)
+        made = create_statements(self.metadata, self._file_tables, "sqlite", compiler=_OneFileCompiler)
+        return [*made, *self._search_ddl]
 
     @cached_property
     def tables_of_files(self) -> set[str]:
@@ -337,9 +344,9 @@ def _placed(path: Path) -> Iterator[Path]:
 
 
 def tables_of(connection: Connection) -> set[str]:
-    """Returns the names of the tables in a file, without SQLite's own."""
-    question = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
-    return set(connection.exec_driver_sql(question).scalars())
+    """Returns the names of the tables in a file, without SQLite's own and those that searches have made."""
+    found = connection.exec_driver_sql(TABLES).fetchall()
+    return {name for name, _ in found} - tables_of_searches(found)
 
 
 def _run(connection: Connection, statements: Iterable[str]) -> None:

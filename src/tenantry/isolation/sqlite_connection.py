@@ -16,19 +16,22 @@ from typing import Any, Final, Never, Self
 from sqlalchemy import MetaData
 
 from tenantry.errors import ConfigurationError, TenantMoved
+from tenantry.isolation.searching_sqlite import must_be_trusted
 from tenantry.isolation.sqlite_clock import INSTRUCTIONS_BETWEEN_LOOKS, Clock, ClockedCursor
 from tenantry.isolation.sqlite_gate import Gate
+from tenantry.isolation.sqlite_speaking import Authorizer, ClockedSpeakingCursor, Hearing, SpeakingCursor
 from tenantry.isolation.sqlite_stored import quote, shared_tables
 from tenantry.isolation.sqlite_wall import DENIED_FUNCTIONS, HARMLESS, WRITES, Wall, WallScript
 from tenantry.isolation.stamps import VERSION_TABLE
 from tenantry.models.ownership import TENANT_COLUMN
 
 ConnectionFactory = Callable[..., sqlite3.Connection]
-Authorizer = Callable[[int, str | None, str | None, str | None, str | None], int]
 
 LIBRARY_PREFIX: Final = "tenantry_"
 _WALLED_TABLES: Final = (
-    "SELECT m.name FROM main.sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name = ?"
+    "SELECT m.name FROM main.sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name = ? "
+    # To look into an index takes longer than all else, and nobody writes it but its table's triggers.
+    "AND m.sql NOT LIKE 'CREATE VIRTUAL TABLE %'"
 )
 _DESCRIBING_PRAGMAS: Final = frozenset(
     {"foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info", "table_list", "table_xinfo"}
@@ -112,13 +115,14 @@ class GuardedConnection(sqlite3.Connection):
 
     clock: Clock | None = None
 
-    def __init__(self, *arguments: Any, seconds: float | None, **options: Any) -> None:
+    def __init__(self, *arguments: Any, seconds: float | None, trusting: bool = False, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "isolation_level": None})
         self.gate = Gate()
         if seconds is not None:
             self.clock = Clock(seconds)
             super().set_progress_handler(self.clock.is_over, INSTRUCTIONS_BETWEEN_LOOKS)
-        for pragma, (value, expected) in _PREPARATION.items():
+        trust: dict[str, tuple[str, object]] = {"trusted_schema": ("ON", 1)} if trusting else {}
+        for pragma, (value, expected) in {**_PREPARATION, **trust}.items():
             super().execute(f"PRAGMA {pragma} = {value}").close()
             if super().execute(f"PRAGMA {pragma}").fetchall() != [(expected,)]:
                 raise ConfigurationError(
@@ -186,10 +190,12 @@ class FencedConnection(GuardedConnection):
     ) -> None:
         if tenant is not None:
             arguments, options = _of_standing(*arguments), {**options, "uri": True}
-        super().__init__(*arguments, **options)
+        self.hearing = Hearing()
+        # A search may be put up in the file while the connection lives, by a process that knows more models.
+        super().__init__(*arguments, trusting=must_be_trusted(), **options)
         if tenant is not None:
             self._keep_to(tenant)
-        sqlite3.Connection.set_authorizer(self, authorizer)
+        sqlite3.Connection.set_authorizer(self, self.hearing.letting_fts5_write(authorizer))
 
     def _keep_to(self, tenant: uuid.UUID) -> None:
         # A foreign row here shows nobody anything today, but it would travel when the tenant moves to common tables.
@@ -203,15 +209,14 @@ class FencedConnection(GuardedConnection):
                 ).close()
 
     def cursor(self, factory: type[sqlite3.Cursor] | None = None) -> sqlite3.Cursor:  # type: ignore[override]
-        """Returns a cursor, of the connection's own kind where a statement's time is limited.
+        """Returns a cursor of the connection's own kind.
 
-        Raises: sqlite3.NotSupportedError for another kind there.
+        Raises: sqlite3.NotSupportedError for another kind.
         """
-        if self.clock is None:
-            return super().cursor(factory or sqlite3.Cursor)
-        if factory is not None and not issubclass(factory, ClockedCursor):
-            raise sqlite3.NotSupportedError("a connection with a limit of time makes its own cursors")
-        return super().cursor(factory or ClockedCursor)
+        own = SpeakingCursor if self.clock is None else ClockedSpeakingCursor
+        if factory is not None and not issubclass(factory, own):
+            raise sqlite3.NotSupportedError("a connection to a tenant's file makes its own cursors")
+        return super().cursor(factory or own)
 
 
 def _of_standing(path: str, *others: Any) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import MetaData
 
+from tenantry.isolation.searching_sqlite import must_be_trusted
 from tenantry.isolation.sqlite_stored import quote, stored_name, walled_tables
 
 _SETTINGS: Final = ("foreign_keys = ON", "recursive_triggers = ON", "synchronous = FULL")
@@ -21,7 +22,7 @@ class LibraryConnection(sqlite3.Connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._keep_log()
-        for setting in _SETTINGS:
+        for setting in (*_SETTINGS, "trusted_schema = ON") if must_be_trusted() else _SETTINGS:
             self.execute(f"PRAGMA {setting}").close()
 
     def _keep_log(self) -> None:

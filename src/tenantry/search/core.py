@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Enum,
     Executable,
+    FromClause,
     Integer,
     Select,
     String,
@@ -28,12 +29,14 @@ from sqlalchemy.orm import Mapper, Session, class_mapper
 
 from tenantry.errors import ConfigurationError, InvalidPage, SearchNotReady, SearchTextRefused
 from tenantry.isolation.searching import ALIKE, FIND, SEARCH, TRIGRAMS, SearchPlan, key_of, named, plan_of
+from tenantry.isolation.searching_sqlite import has_engine
 from tenantry.models import TENANT_COLUMN, is_walled
-from tenantry.search import plain
+from tenantry.search import files, plain
 from tenantry.search.homes import install
 from tenantry.session.clock import on_postgresql
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
+from tenantry.types import Isolation
 
 if TYPE_CHECKING:
     from tenantry.search.aio import AsyncSearch
@@ -44,6 +47,9 @@ _LANGUAGE: Final = re.compile(r"[a-z][a-z_]{0,30}")
 _LONGEST: Final = 2000
 _MOST: Final = 10_000
 _NO_FUNCTION: Final = "42883"
+# What is asked of a tenant's own file, beside the functions that are asked of PostgreSQL.
+_WORDS: Final = "words"
+_WORDS_OR_WITHOUT: Final = "words, or rows without others"
 _WIDER: Final = 8
 
 
@@ -57,8 +63,8 @@ class Found(NamedTuple, Generic[M]):
 class Search(Generic[M]):
     """Searches the rows of *model* inside one tenant; make it right after the tenancy.
 
-    On PostgreSQL ``install()`` adds a column and indexes to the table, and functions that search by them; on SQLite the
-    rows of the tenant are read.
+    On PostgreSQL ``install()`` adds a column and indexes to the table, and functions that search by them. A tenant's
+    own SQLite file has an FTS5 index; in common tables on SQLite the rows of the tenant are read.
 
     Args:
         columns: the names of the columns whose words ``query`` finds.
@@ -120,7 +126,9 @@ class Search(Generic[M]):
         """
         _check(text, limit, offset)
         if on_postgresql(session):
-            return self._by_function(session, FIND, text, limit=limit, offset=offset, where=where)
+            return self._by_index(session, FIND, {"wanted": text}, limit=limit, offset=offset, where=where)
+        if session.tenant.isolation is Isolation.DATABASE and has_engine():
+            return self._by_words(session, text, limit=limit, offset=offset, where=where)
         rank = plain.rank(text, [self._attribute(name) for name in self.plan.columns])
         if rank is None:
             return []
@@ -143,7 +151,7 @@ class Search(Generic[M]):
         """
         _check(text, limit, offset)
         if on_postgresql(session) and TRIGRAMS in self.tenancy.config.extensions:
-            return self._by_function(session, ALIKE, text, limit=limit, offset=offset, where=where)
+            return self._by_index(session, ALIKE, {"wanted": text}, limit=limit, offset=offset, where=where)
         asked = select(self._key, self._attribute(self.plan.similar)).where(*where)
         nearest = plain.alike(text, session.execute(asked.execution_options(yield_per=1000)), limit=limit + offset)
         ranks = dict(nearest[offset:])
@@ -152,55 +160,71 @@ class Search(Generic[M]):
         return [Found(by_key[key], rank) for key, rank in ranks.items()]
 
     def install(self) -> int:
-        """Puts the search up in every place of a tenant on PostgreSQL that stands already, and returns how many.
+        """Puts the search up in every place of a tenant that stands already, and returns how many those are.
 
         ``tenancy.install()`` does so for common tables, and what is made later has it from the first. A table is locked
-        while its column is written. Places that have it already are left alone.
+        while its column is written, and so is a file. Places that have it already are left alone.
 
         Raises: LoginRequired without the owner's login, or without one that lists tenants.
         """
         return install(self.tenancy, self.table)
 
-    def _by_function(
+    def _by_words(
+        self, session: TenantSession, text: str, *, limit: int, offset: int, where: Sequence[ColumnElement[bool]]
+    ) -> list[Found[M]]:
+        if not files.is_ready(session, self.table.name):
+            raise SearchNotReady(table=self.table.name)
+        wanted, unwanted = files.query_of(text)
+        if not unwanted:
+            return self._by_index(session, _WORDS, {"wanted": wanted}, limit=limit, offset=offset, where=where)
+        asked = {"wanted": wanted, "unwanted": unwanted}
+        return self._by_index(session, _WORDS_OR_WITHOUT, asked, limit=limit, offset=offset, where=where)
+
+    def _by_index(
         self,
         session: TenantSession,
-        prefix: str,
-        text: str,
+        source: str,
+        asked: Mapping[str, str],
         *,
         limit: int,
         offset: int,
         where: Sequence[ColumnElement[bool]],
     ) -> list[Found[M]]:
-        """Asks a function of the wall's, and for more where too few of its keys are rows that are wanted."""
-        found = self._paged(prefix).where(*where) if where else self._paged(prefix)
+        """Asks an index for keys, and for more where too few of them are of rows that are wanted."""
+        found = self._paged(source).where(*where) if where else self._paged(source)
         most = limit + offset
         while True:
-            given = {"wanted": text, "most": most, "page": limit, "skipped": offset}
-            rows = self._answers(session, found, given)
+            given = {**asked, "most": most}
+            rows = self._answers(session, found, {**given, "page": limit, "skipped": offset})
             hits = rows[0][2] if rows else most
-            if len(rows) == limit or hits < most or most > self._count(session, prefix, given):
+            if len(rows) == limit or hits < most or most > self._count(session, source, given):
                 return [Found(row, float(rank)) for row, rank, _ in rows]
             most *= _WIDER
 
-    def _paged(self, prefix: str) -> Select[Any]:
+    def _paged(self, source: str) -> Select[Any]:
         """Returns the question for a page of rows, made once: it is all of Python that a search costs."""
-        if prefix not in self._pages:
-            hits = self._hits(prefix)
+        if source not in self._pages:
+            hits = self._hits(source)
             found = select(self.model, hits.c.rank, hits.c.hits).join(hits, self._key == hits.c.id)
             page = found.order_by(hits.c.rank.desc(), self._key).limit(bindparam("page", type_=Integer()))
-            self._pages[prefix] = page.offset(bindparam("skipped", type_=Integer()))
-        return self._pages[prefix]
+            self._pages[source] = page.offset(bindparam("skipped", type_=Integer()))
+        return self._pages[source]
 
-    def _hits(self, prefix: str) -> Subquery:
-        called: Callable[..., Any] = getattr(func, named(prefix, self.table.name))
-        asked = called(bindparam("wanted", type_=String()), bindparam("most", type_=Integer()))
-        found = asked.table_valued(column("id", self._key.type), column("rank", REAL()))
+    def _hits(self, source: str) -> Subquery:
+        found: FromClause
+        if source in (FIND, ALIKE):
+            called: Callable[..., Any] = getattr(func, named(source, self.table.name))
+            asked = called(bindparam("wanted", type_=String()), bindparam("most", type_=Integer()))
+            found = asked.table_valued(column("id", self._key.type), column("rank", REAL()))
+        else:
+            key = self.table.c[key_of(self.table)]
+            found = files.hits_of(self.table.name, key, without=source == _WORDS_OR_WITHOUT).subquery("found")
         return select(found.c.id, found.c.rank, func.count().over().label("hits")).subquery("hits")
 
-    def _count(self, session: TenantSession, prefix: str, given: Mapping[str, Any]) -> int:
+    def _count(self, session: TenantSession, source: str, given: Mapping[str, Any]) -> int:
         # Looked for in the table too: only there is it said of a tenant that it has left this place.
-        counted = select(func.count(), exists(select(self._key))).select_from(self._hits(prefix))
-        return int(self._answers(session, counted, {name: given[name] for name in ("wanted", "most")})[0][0])
+        counted = select(func.count(), exists(select(self._key))).select_from(self._hits(source))
+        return int(self._answers(session, counted, given)[0][0])
 
     def _answers(self, session: TenantSession, asked: Executable, given: Mapping[str, Any]) -> Sequence[Any]:
         try:

@@ -18,7 +18,7 @@ _WORD: Final = re.compile(r"\w+")
 
 def rank(text: str, columns: Sequence[Any]) -> ColumnElement[float] | None:
     """Returns how many of the terms of *text* the columns hold, nought where they do not fit; None without a term."""
-    choices = [choice for choice in _choices(text) if any(wanted for wanted, _ in choice)]
+    choices = [choice for choice in choices_of(text) if any(wanted for wanted, _ in choice)]
     if not choices:
         return None
     fits = or_(*(and_(*(_fits(columns, *term) for term in choice)) for choice in choices))
@@ -41,11 +41,7 @@ def trigrams(text: str) -> frozenset[str]:
     return frozenset(word[place : place + 3] for word in words for place in range(len(word) - 2))
 
 
-def _likeness(a: frozenset[str], b: frozenset[str]) -> float:
-    return len(a & b) / len(a | b) if a | b else 0.0
-
-
-def _choices(text: str) -> list[list[tuple[bool, str]]]:
+def choices_of(text: str) -> list[list[tuple[bool, str]]]:
     """Returns the terms between the ``or``s of a text, each with whether it is wanted or must be absent."""
     choices: list[list[tuple[bool, str]]] = [[]]
     for minus, phrase, word in _TERM.findall(text):
@@ -54,6 +50,10 @@ def _choices(text: str) -> list[list[tuple[bool, str]]]:
         elif term := (phrase or word).strip():
             choices[-1].append((not minus, term))
     return choices
+
+
+def _likeness(a: frozenset[str], b: frozenset[str]) -> float:
+    return len(a & b) / len(a | b) if a | b else 0.0
 
 
 def _fits(columns: Sequence[Any], wanted: bool, term: str) -> ColumnElement[bool]:

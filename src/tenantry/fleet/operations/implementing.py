@@ -57,6 +57,10 @@ class HomeImpl(DefaultImpl, metaclass=_AbstractImpl):
         """Keeps the rows of a walled table as they are from now on, or no longer."""
 
     @abstractmethod
+    def search(self, name: str, *, on: bool) -> None:
+        """Gives a walled table what its search needs, or takes it away."""
+
+    @abstractmethod
     def unforced(self, tables: Iterable[Named]) -> contextlib.AbstractContextManager[None]:
         """Lets the owner see every row of *tables* for a ``with`` block, so that foreign keys are checked on all."""
 

@@ -8,6 +8,13 @@ from typing import Final
 
 from sqlalchemy import Column, Connection, ForeignKeyConstraint, MetaData, Table
 
+from tenantry.isolation.searching_sqlite import (
+    TABLES,
+    put_up_statements,
+    searched_tables,
+    stands,
+    take_down_statements,
+)
 from tenantry.isolation.sqlite_stored import (
     STORED_SUFFIX,
     TRIGGER_PREFIX,
@@ -20,7 +27,6 @@ from tenantry.models import SET_NULL_TRIGGER, TENANT_COLUMN, Ownership, sqlite_t
 from tenantry.models.append_only import APPEND_ONLY_TRIGGER, append_only_triggers, guarded_table
 from tenantry.models.ownership import MARK
 
-_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
 _TRIGGERS: Final = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 _OURS: Final = (TRIGGER_PREFIX, SET_NULL_TRIGGER, APPEND_ONLY_TRIGGER)
 _SET_NULL: Final = "SET NULL"
@@ -32,11 +38,12 @@ Actions = dict[str, str]
 class References:
     """What becomes of a row when the row it refers to goes or moves, by table and own columns of each lifted key.
 
-    *append_only* names the tables whose rows stay as they are.
+    *append_only* names the tables whose rows stay as they are, *searched* those that have an index of words.
     """
 
     def __init__(self) -> None:
         self.append_only: set[str] = set()
+        self.searched: set[str] = set()
         self._actions: dict[Key, Actions] = {}
 
     def actions_of(self, table: str, columns: Iterable[str]) -> Actions:
@@ -58,8 +65,10 @@ class References:
         """Follows a table to its new name."""
         moved = {(new, columns): actions for (table, columns), actions in self._actions.items() if table == old}
         self._actions = {key: actions for key, actions in self._actions.items() if key[0] not in (old, new)} | moved
-        if old in self.append_only:
-            self.append_only = self.append_only - {old} | {new}
+        for names in (self.append_only, self.searched):
+            if old in names:
+                names.remove(old)
+                names.add(new)
 
     def rename_column(self, table: str, old: str, new: str) -> None:
         """Follows a column to its new name."""
@@ -70,7 +79,11 @@ class References:
         self._actions = {followed(key): actions for key, actions in self._actions.items()}
 
     def take_down(self, connection: Connection, *, stored: bool) -> None:
-        """Reads what the triggers of a file do, drops them, and gives stored tables their plain names."""
+        """Reads what the triggers of a file do, drops them and searches, and gives stored tables their plain names."""
+        self.searched |= set(searched_tables(connection.exec_driver_sql(TABLES).fetchall()))
+        for name in sorted(self.searched):
+            for statement in take_down_statements(name):
+                connection.exec_driver_sql(statement)
         triggers = {name: sql for name, sql in connection.exec_driver_sql(_TRIGGERS) if name.startswith(_OURS)}
         self.append_only |= set(filter(None, map(guarded_table, triggers)))
         for name in triggers:
@@ -82,8 +95,11 @@ class References:
             for key in table.foreign_key_constraints:
                 self._actions[_key(table.name, key.column_keys)] = _done_by(table.name, key, triggers)
 
-    def put_up(self, connection: Connection, *, stored: bool) -> None:
-        """Gives walled tables their stored names and puts up every trigger that a key asks for."""
+    def put_up(self, connection: Connection, models: MetaData, *, stored: bool) -> None:
+        """Gives walled tables their stored names, and puts up every trigger and search that they ask for.
+
+        A search is what the models say, and is left out where a column of it is yet to come.
+        """
         tables = _described(connection)
         for table in tables:
             for key in table.foreign_key_constraints:
@@ -97,6 +113,10 @@ class References:
         for name in sorted(self.append_only & {table.name for table in tables}):
             for statement in stored_append_only(name) if stored else append_only_triggers(name):
                 connection.exec_driver_sql(statement)
+        for name in sorted(self.searched & models.tables.keys()) if not stored else ():
+            if stands(connection.exec_driver_sql, models.tables[name]):
+                for statement in put_up_statements(models.tables[name]):
+                    connection.exec_driver_sql(statement)
 
 
 def orphans(connection: Connection) -> Mapping[tuple[str, str], int]:
@@ -112,7 +132,7 @@ def _key(table: str, columns: Iterable[str]) -> Key:
 
 
 def _tables(connection: Connection) -> list[str]:
-    return [name for (name,) in connection.exec_driver_sql(_TABLES)]
+    return [name for name, _ in connection.exec_driver_sql(TABLES)]
 
 
 def _rename(connection: Connection, old: str, new: str) -> None:

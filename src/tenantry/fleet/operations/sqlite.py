@@ -45,7 +45,7 @@ class SqliteHome(HomeImpl, SQLiteImpl):
         assert connection is not None  # noqa: S101  # written SQL never comes here
         self.references.take_down(connection, stored=stored)
         yield
-        self.references.put_up(connection, stored=stored)
+        self.references.put_up(connection, self.site.server.metadata, stored=stored)
         lost = orphans(connection)
         if lost:
             raise OrphansFound(home=str(self.site.home), found=_listing(lost))
@@ -63,6 +63,10 @@ class SqliteHome(HomeImpl, SQLiteImpl):
     def append_only(self, name: str, *, on: bool) -> None:
         """Notes whether a table is append-only: its triggers come at the end of the run."""
         (self.references.append_only.add if on else self.references.append_only.discard)(name)
+
+    def search(self, name: str, *, on: bool) -> None:
+        """Notes whether a table is searched: its index comes at the end of the run."""
+        (self.references.searched.add if on else self.references.searched.discard)(name)
 
     @contextlib.contextmanager
     def unforced(self, tables: Iterable[Named]) -> Iterator[None]:

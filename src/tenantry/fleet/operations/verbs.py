@@ -67,9 +67,10 @@ class SearchOp(MigrateOperation):
 
     @classmethod
     def search(cls, operations: Operations, table_name: str, *, on: bool = True) -> None:
-        """Puts up on PostgreSQL what the table's `Search` needs, as the models say now, or with ``on=False`` takes it.
+        """Puts up what the table's `Search` needs, as the models say now, or with ``on=False`` takes it down.
 
-        A column that is searched can neither be dropped nor change its type while that stands.
+        On PostgreSQL a column that is searched can neither be dropped nor change its type while that stands. A tenant's
+        SQLite file has it written anew at the end of every run.
         """
         operations.invoke(cls(table_name, on=on))
 
@@ -204,7 +205,7 @@ def _unwall(operations: Operations, operation: UnwallOp) -> None:
 @Operations.implementation_for(SearchOp)
 def _search(operations: Operations, operation: SearchOp) -> None:
     impl = _home(operations)
-    if isinstance(impl, PostgresHome) and not impl.known.left_out(operation.table_name):
+    if not impl.known.left_out(operation.table_name):
         impl.search(operation.table_name, on=operation.on)
 
 
