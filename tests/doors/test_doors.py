@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenantry import Tenancy
 from tenantry.doors import Door
-from tenantry.errors import ConfigurationError, RecordNotFound, TenantNotFound, TenantRequired
+from tenantry.errors import ConfigurationError, RecordNotFound, TenantNotFound, TenantRequired, TenantsDisagree
 from tenantry.repository import AsyncRepository, Repository
 from tenantry.web import TenantContext
 from tenantry.web.context import carry
@@ -99,7 +99,10 @@ def test_the_requests_tenant_is_taken(cell: Cell) -> None:
         assert (said, notes) == ("c1", [f"of near-{cell.place.cell}"])
         # Whatever the statement names then.
         assert cell.run(lambda db: db.scalars(select(Note).where(Note.tenant_id == cell.far)).all()) == []
-        assert cell.run(lambda db: db.query(Note).count(), cell.far) == 1
+        assert cell.run(lambda db: db.query(Note).count(), cell.near) == 1
+        # Nor whatever the call names.
+        with pytest.raises(TenantsDisagree):
+            cell.run(lambda db: db.query(Note).count(), cell.far)
 
     copy_context().run(serve)
     with pytest.raises(TenantRequired):

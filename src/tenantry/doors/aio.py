@@ -6,11 +6,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from tenantry.doors.core import admitted
 from tenantry.doors.session import late_kind
 from tenantry.doors.ways import AwaitedWay
+from tenantry.errors import TenantsDisagree
 from tenantry.session.aio import AsyncTenantSession
-from tenantry.types import TenantKey
-from tenantry.web.context import request_context
+from tenantry.tenancy import Tenancy
+from tenantry.types import Tenant, TenantKey
 from tenantry.web.opening import request_session_async
 
 if TYPE_CHECKING:
@@ -27,6 +29,14 @@ class AsyncLateSession(AsyncTenantSession):
         return f"<AsyncLateSession over {self.sync_session!r}>"
 
 
+@contextlib.asynccontextmanager
+async def _of_key(tenancy: Tenancy, key: TenantKey, own: Tenant | None) -> AsyncIterator[AsyncTenantSession]:
+    if own is not None and not await tenancy.router.finds_async(key, own.id):
+        raise TenantsDisagree
+    async with tenancy.aio.session(key) as session:
+        yield session
+
+
 class AsyncDoor:
     """The awaited face of a ``Door``; reach it through ``door.aio``."""
 
@@ -41,9 +51,9 @@ class AsyncDoor:
 
         Raises: as ``Door.session``.
         """
-        tenancy, context = self._door.tenancy, request_context()
+        tenancy, context = self._door.tenancy, admitted()
         if key is not None:
-            return tenancy.aio.session(key)
+            return _of_key(tenancy, key, context.found if context else None)
         if context is not None and context.found is not None:
             return request_session_async(tenancy, context)
         info = {"tenancy": tenancy, **(context.facts() if context else {})}

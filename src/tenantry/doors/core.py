@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from tenantry.doors.naming import Names
 from tenantry.doors.session import late_kind
 from tenantry.doors.ways import PlainWay, Way
+from tenantry.errors import TenantRequired, TenantsDisagree
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.types import Isolation, TenantKey
-from tenantry.web.context import request_context
+from tenantry.web.context import TenantContext, request_context
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -118,14 +119,18 @@ class Door(Generic[P]):
     def session(self, key: TenantKey | None = None) -> TenantSession:
         """Opens a session of the tenant that *key* finds, else of the request's; else it has none until one is named.
 
-        Raises: as ``tenancy.session``; ConfigurationError.
+        Raises: TenantsDisagree in a request where *key* finds another tenant than the request's, or none;
+            TenantRequired in one that is to have no tenant; as ``tenancy.session``; ConfigurationError.
         """
-        tenancy, context = self.tenancy, request_context()
+        tenancy, context = self.tenancy, admitted()
+        own = context.found if context else None
         if key is not None:
+            if own is not None and not tenancy.router.finds(key, own.id):
+                raise TenantsDisagree
             return tenancy.session(key)
         facts = context.facts() if context else {}
-        if context is not None and context.found is not None:
-            session = tenancy.session(context.found)
+        if own is not None:
+            session = tenancy.session(own)
             session.info.update(facts)
             return session
         return late_kind()(info={"tenancy": tenancy, **facts}, **self.session_options(PlainWay(tenancy)))
@@ -163,3 +168,14 @@ class Door(Generic[P]):
                     self._made = tenancy, self._make(tenancy) if self._make else None
                     self._own = True
         return self._made
+
+
+def admitted() -> TenantContext | None:
+    """Returns the context of the request, or None outside of requests.
+
+    Raises: TenantRequired in a request that is to have no tenant: it finds none behind a door either.
+    """
+    context = request_context()
+    if context is not None and context.closed:
+        raise TenantRequired
+    return context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.engine import Engine
@@ -84,19 +85,24 @@ class Router:
         await self._servers.get(tenant.server if tenant else "main").ensure_checked_async()
         return self._keep(parsed, tenant, asked)
 
-    def find(self, key: TenantKey) -> Tenant | None:
-        """Returns the tenant that a key finds, or None; asked anew, whatever is kept.
+    def finds(self, key: TenantKey, tenant: uuid.UUID) -> bool:
+        """Whether a key finds this tenant, and as late for another as for nobody.
 
         Raises: InvalidKey.
         """
-        return self._control.resolve(parse_key(key))
+        return self._keeps(key, tenant) or _is(self._control.resolve(parse_key(key)), tenant)
 
-    async def find_async(self, key: TenantKey) -> Tenant | None:
-        """Returns the same without blocking the event loop.
+    async def finds_async(self, key: TenantKey, tenant: uuid.UUID) -> bool:
+        """Says the same without blocking the event loop.
 
         Raises: InvalidKey.
         """
-        return await self._control.resolve_async(parse_key(key))
+        return self._keeps(key, tenant) or _is(await self._control.resolve_async(parse_key(key)), tenant)
+
+    def _keeps(self, key: TenantKey, tenant: uuid.UUID) -> bool:
+        # What is kept of others is no answer: it comes sooner than that nobody has the name, and so would tell names.
+        kept = self.kept(key)
+        return kept is not None and kept.tenant.id == tenant
 
     def forget(self, tenant: Tenant) -> None:
         """Drops what is kept about a tenant, as its status or place has changed."""
@@ -122,6 +128,10 @@ class Router:
         route = Route(tenant, self._servers.strategy_of(tenant))
         self._kept.put(parsed, tenant.id, route, asked=asked)
         return route
+
+
+def _is(found: Tenant | None, tenant: uuid.UUID) -> bool:
+    return found is not None and found.id == tenant
 
 
 def check_open(tenant: Tenant) -> None:

@@ -18,12 +18,14 @@ CARRIER: Final = "tenantry.context"
 class TenantContext:
     """Who asks, and for which tenant; made at a request's entry and never changed.
 
-    ``claims`` are what the token said. ``found`` is the tenant or None; ``tenant`` is for who needs one.
+    ``claims`` are what the token said. ``found`` is the tenant or None; ``tenant`` is for who needs one. A *closed*
+    request is to have none, whatever else it names: a token that is needed is missing, or is of no tenant.
     """
 
     correlation_id: str
     found: Tenant | None = None
     claims: Any = None
+    closed: bool = False
 
     @property
     def tenant(self) -> Tenant:

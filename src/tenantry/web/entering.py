@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import uuid
 from collections.abc import Awaitable, Collection, Iterable, Sequence
 from typing import Any, Final
 
@@ -62,7 +63,7 @@ class Entry:
         outcomes = [self._look(key) for key in asked[:1]]
         for key in asked[1:]:
             outcomes.append(self._look(key) if claims is None else self._look_beside(outcomes[0], key))
-        return TenantContext(correlation_id=named, found=agreed(outcomes), claims=claims)
+        return TenantContext(correlation_id=named, found=agreed(outcomes), claims=claims, closed=_closed(said))
 
     async def context_async(self, incoming: Incoming, named: str) -> TenantContext:
         """Returns the request's context without blocking the event loop.
@@ -75,7 +76,7 @@ class Entry:
         for key in asked[1:]:
             beside = claims is not None
             outcomes.append(await (self._look_beside_async(outcomes[0], key) if beside else self._look_async(key)))
-        return TenantContext(correlation_id=named, found=agreed(outcomes), claims=claims)
+        return TenantContext(correlation_id=named, found=agreed(outcomes), claims=claims, closed=_closed(said))
 
     def _asked(self, incoming: Incoming) -> tuple[Resolver, ...]:
         return () if incoming.path in self._public else self._resolvers
@@ -94,22 +95,19 @@ class Entry:
             return _absence(key, error)
 
     def _look_beside(self, own: Outcome, key: TenantKey) -> Outcome:
-        """Looks up what a request names beside its token."""
+        """Looks at what a request names beside its token: the same tenant, or none of its business."""
+        tenant = _identity(own)
         try:
-            return self._kept_own(own, key) or _found(key, self._tenancy.router.find(key))
+            return own if tenant is None or self._tenancy.router.finds(key, tenant) else TenantNotFound(key=key)
         except InvalidKey as error:
             return _absence(key, error)
 
     async def _look_beside_async(self, own: Outcome, key: TenantKey) -> Outcome:
+        tenant, router = _identity(own), self._tenancy.router
         try:
-            return self._kept_own(own, key) or _found(key, await self._tenancy.router.find_async(key))
+            return own if tenant is None or await router.finds_async(key, tenant) else TenantNotFound(key=key)
         except InvalidKey as error:
             return _absence(key, error)
-
-    def _kept_own(self, own: Outcome, key: TenantKey) -> Tenant | None:
-        # What is kept of others is no answer: it comes sooner than that nobody has the name, and so would tell names.
-        kept = self._tenancy.router.kept(key)
-        return kept.tenant if kept and kept.tenant.id == _identity(own) else None
 
 
 def is_personal(context: TenantContext) -> bool:
@@ -143,14 +141,10 @@ def agreed(outcomes: Sequence[Outcome]) -> Tenant | None:
     return outcomes[0] if outcomes else None  # type: ignore[return-value]  # those that are errors were raised
 
 
-def _identity(outcome: Outcome) -> object:
+def _identity(outcome: Outcome) -> uuid.UUID | None:
     if isinstance(outcome, Tenant):
         return outcome.id
     return outcome.tenant if isinstance(outcome, TenantUnavailable) else None
-
-
-def _found(key: TenantKey, tenant: Tenant | None) -> Outcome:
-    return TenantNotFound(key=key) if tenant is None else tenant
 
 
 def _absence(key: TenantKey, error: InvalidKey | TenantNotFound | TenantUnavailable) -> Outcome:
@@ -160,6 +154,10 @@ def _absence(key: TenantKey, error: InvalidKey | TenantNotFound | TenantUnavaila
 
 def _spoken(answers: Iterable[Answer]) -> list[Said]:
     return [answer if isinstance(answer, Said) else Said(answer) for answer in answers if answer is not None]
+
+
+def _closed(said: Sequence[Said]) -> bool:
+    return any(one.key is None for one in said)
 
 
 def _claims(said: Sequence[Said]) -> Any:

@@ -150,9 +150,11 @@ def test_a_request_stays_with_its_company() -> None:
     for refused in (
         TicketRepository(*rival).get_recent_tickets(),
         TicketRepository(*rival).create_ticket({"subject": "x"}),
+        TicketRepository("nobody", "freshdesk").get_recent_tickets(),
         get_tenant_tickets(*rival),
         get_database(*rival).get_tickets(),
         get_database(*rival).connect(),
+        get_database("nobody", "freshdesk").get_tickets(),
         IntegratedObjectRepository().create(data),
         store_integrated_object_with_migration(data),
         store_integrated_object_with_migration(data, use_legacy=True),

@@ -62,9 +62,16 @@ def get_db_session(tenant_id: Any = None, platform: str | None = None) -> Tenant
 def found(tenant_id: Any, platform: str | None = None) -> Tenant:
     """Returns a company's tenant.
 
-    Raises: TenantNotFound, InvalidKey; TenantsDisagree where the request is another tenant's.
+    Raises: TenantNotFound, InvalidKey; TenantsDisagree where the request is another tenant's, whether or not there is
+        such a company.
     """
-    return agreed(door.tenancy.tenants.get(company_key(tenant_id, platform)))
+    key = company_key(tenant_id, platform)
+    try:
+        return agreed(door.tenancy.tenants.get(key))
+    except TenantNotFound:
+        if _of_request() is not None:
+            raise TenantsDisagree from None
+        raise
 
 
 def found_or_made(
