@@ -143,6 +143,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         params = getattr(getattr(item, "callspec", None), "params", {})
         if any((getattr(value, "cell", ""), getattr(value, "door", "")) in LONG for value in params.values()):
             item.add_marker(pytest.mark.soak)
+        mainly = item.get_closest_marker("mainly")
+        if mainly and not any(each in item.name for each in mainly.args):
+            item.add_marker(pytest.mark.soak)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -46,6 +46,7 @@ def test_later_seeds_come_to_older_tenants_once(place: Place) -> None:
 STEPS = ("create seed", "create .welcome", "seed welcome", "seed first_note", "create activate")
 
 
+@pytest.mark.mainly("sqlite-database")
 def test_seeds_are_there_once_after_a_crash(own: tuple[Place, str]) -> None:
     place, isolation = own
     for step, kind in zip(STEPS, cycle((isolation, "rows")), strict=False):

@@ -110,6 +110,7 @@ def test_only_one_at_the_processes_own_head_is_taken(own: tuple[Place, str]) -> 
         assert revision_of(old, "old") == "0001"
 
 
+@pytest.mark.mainly("postgresql-schema")
 def test_the_fleet_migrates_what_is_kept_ready(own: tuple[Place, str]) -> None:
     place, isolation = own
     with place.opened() as tenancy:
@@ -137,6 +138,7 @@ def test_a_pool_grows_and_shrinks(own: tuple[Place, str]) -> None:
         assert placements(place) == set()
 
 
+@pytest.mark.mainly("postgresql-schema")
 def test_two_who_fill_one_pool_do_not_overfill_it(own: tuple[Place, str]) -> None:
     place, isolation = own
     with place.opened() as one, place.opened() as other, ThreadPoolExecutor(2) as pool:
@@ -145,6 +147,7 @@ def test_two_who_fill_one_pool_do_not_overfill_it(own: tuple[Place, str]) -> Non
         assert len(placements(place)) == 3
 
 
+@pytest.mark.mainly("postgresql-schema")
 def test_what_a_crash_left_is_cleared_away(own: tuple[Place, str]) -> None:
     place, isolation = own
     for step in ("warm register", "warm place", "warm ready"):
@@ -156,6 +159,7 @@ def test_what_a_crash_left_is_cleared_away(own: tuple[Place, str]) -> None:
             tenancy.tenants.warm(isolation, size=0)
 
 
+@pytest.mark.mainly("postgresql-schema")
 def test_a_crash_after_the_claim_loses_nothing(own: tuple[Place, str]) -> None:
     place, isolation = own
     with place.opened(seeds=seeds.ALL) as tenancy:

@@ -155,6 +155,7 @@ def check_own(grove: Installation, driver: str, key: Any, runner: asyncio.Runner
     return tally
 
 
+@pytest.mark.mainly("asyncpg", "aiosqlite")
 def test_cancelled_work_leaves_nothing_to_the_next_borrower(
     grove: Installation, driver: str, key: Any, runner: asyncio.Runner
 ) -> None:
@@ -168,6 +169,7 @@ def test_cancelled_work_leaves_nothing_to_the_next_borrower_at_every_tick(
     assert check_own(grove, driver, key, runner, points=120).runs >= 700
 
 
+@pytest.mark.mainly("asyncpg")
 def test_a_cancelled_operator_leaves_nothing(
     grove: Installation, driver: str, key: Any, runner: asyncio.Runner
 ) -> None:

@@ -73,6 +73,7 @@ def spend_all(ground: Ground, place: Place, *, calls: int, processes: int) -> li
     return [granted for output in outputs for granted in json.loads(output)]
 
 
+@pytest.mark.mainly("postgresql-rows")
 @pytest.mark.parametrize("place", PLACES, ids=str)
 def test_a_hard_budget_stops_sixteen_clients_at_the_exact_call(ground: Ground, place: Place) -> None:
     assert sum(spend_all(ground, place, calls=101, processes=2)) == 101

@@ -81,6 +81,7 @@ def test_the_application_goes_on_with_its_models(place: AnyShop) -> None:
                 session.commit()
 
 
+@pytest.mark.mainly("postgresql")
 def test_advancing_again_does_nothing(place: AnyShop) -> None:
     with adopting(place) as (tenancy, adoption):
         adoption.advance()
@@ -135,6 +136,7 @@ def load(url: str, data: Path | None) -> None:
         shop.load_dump(url, data)
 
 
+@pytest.mark.mainly("postgresql")
 @pytest.mark.parametrize("data", [DATA], ids=["northwind" if DATA else "made-up"])
 @pytest.mark.parametrize("on_sqlite", [False, True], ids=["postgresql", "sqlite"])
 def test_a_larger_shop(office: Office, tmp_path: Path, data: Path | None, on_sqlite: bool) -> None:

@@ -46,6 +46,7 @@ def test_what_the_old_application_writes_after_fill_is_not_lost(place: AnyShop) 
         check_adopted(tenancy, shop.owners(rows))
 
 
+@pytest.mark.mainly("sqlite common")
 def test_what_the_old_application_writes_in_stage_filter_is_not_lost(place: AnyShop) -> None:
     """A reference table has moved by then, and stands under its old name still."""
     with adopting(place) as (tenancy, adoption):
@@ -89,6 +90,7 @@ class Writer(threading.Thread):
         self.join(timeout=60)
 
 
+@pytest.mark.mainly("postgresql")
 def test_an_application_that_never_stops_writing_loses_nothing(place: AnyShop) -> None:
     """It writes all through fill and filter; the last order before enforce is there afterwards."""
     writer = Writer(place.old)

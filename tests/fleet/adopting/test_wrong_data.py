@@ -187,6 +187,7 @@ def test_a_key_that_would_cross_tenants_is_found(place: AnyShop) -> None:
         assert adoption.rollback().stage is Stage.OBSERVE
 
 
+@pytest.mark.mainly("postgresql")
 def test_rows_without_a_tenant_stay_where_they_are(place: AnyShop) -> None:
     """SQLite's old file takes writes again after a refusal; nobody has got a row that is not his."""
     place.run(f"{ORDER} (900, null, 1, 1)")

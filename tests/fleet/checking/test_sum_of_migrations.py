@@ -80,6 +80,7 @@ def assert_grows(young: Tenancy, directory: Path, pace: Pace, *, isolations: Seq
         assert_alike(tenancy, old, new)
 
 
+@pytest.mark.mainly("one by one")
 @pytest.mark.parametrize("pace", PACES)
 def test_on_postgresql(postgres: Any, tmp_path: Path, pace: str) -> None:
     kinds = {"rows": "rows", "schema": "schema", "database": "database"}

@@ -48,6 +48,7 @@ def commons(place: Place) -> list[Home]:
     return common_homes(place.tenancy.servers.main)
 
 
+@pytest.mark.mainly("postgresql-embedded-helpdesk", "sqlite-embedded-leak")
 @pytest.mark.parametrize("declare", [models.declare, leak, helpdesk])
 def test_first_revision_makes_everything_and_the_next_is_empty(
     make: Callable[..., Place], declare: Callable[[], Any], monkeypatch: pytest.MonkeyPatch

@@ -199,6 +199,7 @@ def test_homes_that_are_not_there(place: Place) -> None:
         chosen_homes(place.tenancy, {"server": "nowhere"})
 
 
+@pytest.mark.mainly("postgresql")
 def test_index_made_concurrently(project: Project) -> None:
     block = "with op.get_context().autocommit_block():\n        op.create_index('ix_b', 'companies', ['name'], {})"
     project.calls("upgrade head", "revision --autogenerate -m first --rev-id first")

@@ -77,6 +77,7 @@ def test_canaries_go_first_and_back(world: AlembicWorld) -> None:
         assert set(fleet.current().values()) == {None}
 
 
+@pytest.mark.mainly("statement")
 @pytest.mark.parametrize("what", ["step", "statement"])
 def test_an_upgrade_killed_anywhere_is_carried_on(world: AlembicWorld, crew: Crew, what: str) -> None:
     assert kill_at(world, crew, trials=2, what=what).killed > 0
