@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from tenantry.access import SEEDED, act_as, can, require
@@ -323,6 +323,30 @@ def test_users_of_rows_come_from_the_primary_in_one_statement(ground: Ground, pa
         # The neighbour's user is nobody here.
         assert {number: each.username for number, each in found.items()} == {ann.id: "ann1"}
         assert pack.users_of([]) == {}
+        # Nor where a row that was written past the models says that it is theirs.
+        desk.session.execute(update(Document).values(company_id=2, uploaded_by_id=theirs.id))
+        desk.session.expire_all()
+        assert {row.company_id for row in rows} == {2}
+        assert pack.users_of(rows) == {}
+
+
+@pytest.mark.ledger("S3-M01.1", "S3-M02.1")
+@pytest.mark.parametrize("place", SYNC, ids=str)
+def test_a_number_is_never_another_users(ground: Ground, place: Place) -> None:
+    pack, name = ground.pack(place), uuid.uuid4().hex
+    tenant = pack.companies.get(place.company()).tenant
+    assert tenant is not None
+
+    def made(session: Session) -> int:
+        told = {"email": f"{name}@x.example", "role": "viewer", "company_id": place.company()}
+        return pack.users.create(session, name, **told).id
+
+    gone = pack.on_platform(made)
+    assert pack.forget(tenant.id, [name]) == 1
+    again = pack.on_platform(made)
+    pack.forget(tenant.id, [name])
+    # Rows of the company bear it still, and what its bearer alone may read.
+    assert again > gone
 
 
 @pytest.mark.ledger("S3-020")

@@ -1,9 +1,10 @@
-"""Databases by name in a request: what another request set is not meant, and no name leads beyond the request."""
+"""Databases by name in a request or job: what another set is not meant, and no name leads out of it."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from web.serving import request, serving
 
 from tenantry import Tenancy
 from tenantry.access import Passwords
+from tenantry.errors import TenantsDisagree
+from tenantry.jobs import Jobs
 from tenantry.packs.assistant import (
     PUBLIC,
     Assistant,
@@ -122,3 +125,39 @@ def test_no_name_leads_out_of_the_request(served: Served) -> None:
         token = http.post("/admin/companies/2/look", headers=served.headers("root"), json=looked).json()["access_token"]
         for path, status in (("/of/company_2", 200), ("/of/company_1", 403)):
             assert http.get(path, headers={"Authorization": f"Bearer {token}"}).status_code == status
+
+
+@pytest.mark.ledger("S3-002", "S3-051")
+def test_what_a_job_set_is_not_meant_in_the_next(served: Served) -> None:
+    jobs = Jobs(served.tenancy)
+
+    def careless(number: int) -> list[str]:
+        set_database_context(f"company_{number}")
+        return _shown(None)
+
+    setting, reading = jobs.task(careless), jobs.task(_shown)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        with jobs.sending(("company", "1")):
+            assert pool.submit(setting.carry(), 1).result() == ["of 1"]
+        with jobs.sending(("company", "2")):
+            assert pool.submit(reading.carry(), None).result() == ["of 2"]
+            for name in ("company_1", "company_99"):
+                with pytest.raises(TenantsDisagree):
+                    pool.submit(reading.carry(), name).result()
+        # Whoever sets a name outside of requests and jobs keeps it.
+        assert pool.submit(careless, 1).result() == pool.submit(_shown, None).result() == ["of 1"]
+
+
+@pytest.mark.ledger("S3-003")
+def test_another_companys_user_is_nobody_whoever_made_the_token(served: Served) -> None:
+    access = served.pack.access
+    app = application(served.tenancy, [router(served.pack)], tokens=access.tokens, title="Assistant")
+    near, far = (served.pack.companies.get(number).tenant for number in (1, 2))
+    assert near is not None
+    assert far is not None
+    with TestClient(app) as http:
+        for tenant, subject, status in ((far, "ann2", 200), (near, "ann2", 404), (near, "nobody", 404)):
+            token = access.tokens.issue(subject, tenant=tenant.id, roles=["admin"])
+            headers = {"Authorization": f"Bearer {token}"}
+            found = [http.get("/me", headers=headers), http.patch("/me", headers=headers, json={})]
+            assert [answer.status_code for answer in found] == [status, status]

@@ -36,7 +36,7 @@ class AsyncAssistant(Face[Assistant]):
 
         Raises: AccountUnknown.
         """
-        return await self.look(lambda session: self.behind.users.person(session, claims.subject))
+        return await self.look(lambda session: self.behind.users.asking(session, claims))
 
     @contextlib.asynccontextmanager
     async def as_company(

@@ -13,7 +13,6 @@ from starlette.requests import HTTPConnection
 from tenantry.access import Access, TokenPair
 from tenantry.access.permissions import covers
 from tenantry.errors import AccountUnknown, PermissionDenied
-from tenantry.packs.assistant.base import number_of
 from tenantry.packs.assistant.http_common import CREATED, NO_CONTENT, Id, claims_of, of_platform, person
 from tenantry.packs.assistant.models_primary import Role, User, given_by
 from tenantry.packs.assistant.pack import Assistant
@@ -33,7 +32,7 @@ from tenantry.packs.assistant.schemas_people import (
     UserIn,
     UserOut,
 )
-from tenantry.packs.assistant.users import Person
+from tenantry.packs.assistant.users import Person, company_of
 from tenantry.web.context import context_of
 from tenantry.web.routes import Limit, Offset, may
 
@@ -88,9 +87,9 @@ def users(routes: APIRouter, pack: Assistant, _: Access) -> None:
     @routes.get("/users", dependencies=may("users:read"), tags=["users"])
     async def list_users(connection: HTTPConnection, limit: Limit = 50, offset: Offset = 0) -> Listing[UserOut]:
         """Lists the company's users, by name."""
-        company = _company(connection)
 
         def work(session: Session) -> Listing[UserOut]:
+            company = _company(session, connection)
             found = pack.users.of_company(session, company, limit=limit, offset=offset)
             total = pack.users.count(session, company)
             return Listing(items=[_user(user) for user in found], total=total, limit=limit, offset=offset)
@@ -100,12 +99,12 @@ def users(routes: APIRouter, pack: Assistant, _: Access) -> None:
     @routes.post("/users", status_code=CREATED, dependencies=may("users:manage"), tags=["users"])
     async def create_user(body: UserIn, connection: HTTPConnection) -> UserOut:
         """Adds a user to the company, with no more than whoever asks may; they log in by the name in the answer."""
-        company = _company(connection)
-        name = given_by(company, body.username)
         # Hashed beside the event loop: it is slow on purpose.
         hashed = await asyncio.to_thread(pack.users.passwords.hash, body.password)
 
         def work(session: Session) -> UserOut:
+            company = _company(session, connection)
+            name = given_by(company, body.username)
             _check_role(session, connection, body.role)
             told: dict[str, Any] = {"email": body.email, "role": body.role, "full_name": body.full_name}
             made = pack.users.create(session, name, hashed=hashed, company_id=company, **told)
@@ -116,9 +115,9 @@ def users(routes: APIRouter, pack: Assistant, _: Access) -> None:
     @routes.patch("/users/{username}", dependencies=may("users:manage"), tags=["users"])
     async def change_user(username: str, body: UserChange, connection: HTTPConnection) -> UserOut:
         """Gives a user of the company another role, or closes or reopens the account."""
-        company = _company(connection)
 
         def work(session: Session) -> UserOut:
+            company = _company(session, connection)
             user = pack.users.get(session, username)
             # Another company's user and nobody's are the same.
             if user.company_id != company:
@@ -176,8 +175,8 @@ def companies(routes: APIRouter, pack: Assistant, access: Access) -> None:
         return LookOut(access_token=given)
 
 
-def _company(connection: HTTPConnection) -> int:
-    number = number_of(context_of(connection.scope).tenant)
+def _company(session: Session, connection: HTTPConnection) -> int:
+    number = company_of(session, context_of(connection.scope).tenant.id)
     if number is None:
         raise AccountUnknown(name="of this tenant")
     return number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import unicodedata
 import uuid
+from typing import Final
 
 from sqlalchemy import ForeignKey, Integer, String, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
@@ -12,6 +13,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from tenantry.models import CreatedAt, Platform, UTCDateTime
 from tenantry.packs.assistant.base import AssistantBase
 from tenantry.packs.assistant.words import Explainability, Provider
+
+# Rows elsewhere bear these numbers: SQLite would give the last again once its row is gone, with all that it may read.
+_NEVER_AGAIN: Final = {"sqlite_autoincrement": True}
 
 
 class RolePermission(Platform, AssistantBase):
@@ -29,6 +33,7 @@ class Company(CreatedAt, Platform, AssistantBase):
     """A customer; ``tenant`` is where its rows are, ``database_name`` the name by which scripts call that."""
 
     __tablename__ = "companies"
+    __table_args__ = _NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     name: Mapped[str] = mapped_column(String, unique=True)
@@ -75,7 +80,7 @@ class User(CreatedAt, Platform, AssistantBase):
 
     __tablename__ = "users"
     # One that were unique for all would tell a company of the others' people.
-    __table_args__ = (UniqueConstraint("company_id", "email"),)
+    __table_args__ = (UniqueConstraint("company_id", "email"), _NEVER_AGAIN)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     username: Mapped[str] = mapped_column(String, unique=True, index=True)

@@ -23,7 +23,7 @@ from tenantry.packs.assistant.models_primary import User
 from tenantry.packs.assistant.permissions import MATRIX, seed_roles
 from tenantry.packs.assistant.retrieval import Retrieval
 from tenantry.packs.assistant.services import LOW_CONFIDENCE, Chats, Processing, Reports
-from tenantry.packs.assistant.users import Person, Users, forget_people, people_called
+from tenantry.packs.assistant.users import Person, Users, company_of, forget_people, people_called
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.types import Isolation
@@ -122,19 +122,24 @@ class Assistant:
 
         Raises: AccountUnknown.
         """
-        return self.look(lambda session: self.users.person(session, claims.subject))
+        return self.look(lambda session: self.users.asking(session, claims))
 
     def users_of(self, rows: Iterable[Any]) -> dict[int, User]:
         """Returns the users whom a company's rows name by ``user_id``, by their numbers: the rows are in one database
-        and the users in another, so one statement fetches them all.
+        and the users in another, so one statement fetches them all. Rows of several companies name nobody's users.
 
         Raises: LoginRequired without the platform's login.
         """
         given = [*rows]
         ids = {row.user_id for row in given if row.user_id is not None}
-        numbers = {row.company_id for row in given}
-        company_id = numbers.pop() if len(numbers) == 1 else None
-        return self.look(lambda session: self.users.by_ids(session, ids, company_id=company_id))
+        # A row may say any company's number; whose it is says the wall.
+        tenants = {row.tenant_id for row in given}
+
+        def work(session: Session) -> dict[int, User]:
+            company_id = company_of(session, tenants.pop()) if len(tenants) == 1 else None
+            return self.users.by_ids(session, ids, company_id=company_id)
+
+        return self.look(work)
 
     @contextlib.contextmanager
     def as_company(

@@ -14,6 +14,7 @@ from tenantry.doors import Door
 from tenantry.errors import ConfigurationError, DatabaseContextMissing, DatabaseNameRefused, TenantsDisagree
 from tenantry.isolation.servers import MAIN
 from tenantry.isolation.sqlite import PLATFORM, SqliteServer
+from tenantry.jobs.context import Job, bound_here
 from tenantry.packs.assistant.base import COMPANY_KIND, AssistantBase, number_of
 from tenantry.packs.assistant.pack import Assistant, made
 from tenantry.session.core import BoundSession
@@ -30,8 +31,8 @@ _OPENED: Final = "tenantry_assistant_opened"
 
 door: Final = Door("assistant", AssistantBase, make=made)
 
-# Names, and the request in which they were set: servers hand a request the variables of the one before it.
-Named = tuple[TenantContext | None, tuple[str, ...]]
+# Names, and the request or job in which they were set: servers and workers hand on the variables of the one before.
+Named = tuple[TenantContext | Job | None, tuple[str, ...]]
 
 _named: ContextVar[Named] = ContextVar("tenantry_assistant_databases", default=(None, ()))
 
@@ -42,11 +43,11 @@ def use(assistant: Assistant) -> None:
 
 
 def set_database_context(db_name: str) -> Token[Named]:
-    """Makes a database the one that is meant in this task or thread, until it is cleared or the request is over.
+    """Makes a database the one that is meant in this task or thread, until it is cleared or the request or job is over.
 
     Raises: DatabaseNameRefused.
     """
-    return _named.set((request_context(), (*_names(), canonical(db_name))[-_DEEPEST:]))
+    return _named.set((_here(), (*_names(), canonical(db_name))[-_DEEPEST:]))
 
 
 def get_database_context() -> str:
@@ -65,7 +66,7 @@ def clear_database_context(token: Token[Named] | None = None) -> None:
     if token is not None:
         _named.reset(token)
     else:
-        _named.set((request_context(), _names()[:-1]))
+        _named.set((_here(), _names()[:-1]))
 
 
 @contextlib.contextmanager
@@ -82,18 +83,21 @@ def database_context(db_name: str) -> Iterator[str]:
 
 
 def get_db_session(db_name: str | None = None) -> BoundSession:
-    """Opens a session of the named database, of the one that is meant, or of the request's; the caller commits.
+    """Opens a session of the named database, the one that is meant, or the request's or job's; the caller commits.
 
     A company's session is of that company alone; the primary's reaches users, companies, roles and permissions. It
     closes at the end of a ``with`` block, or by ``close()``.
 
     Raises: DatabaseContextMissing where none is named, DatabaseNameRefused, TenantsDisagree for a company that the
-        request is not for, as ``Tenancy.session``.
+        request or job is not for, as ``Tenancy.session``.
     """
     name = canonical(db_name) if db_name is not None else _meant()
     if name == PRIMARY:
         return _primary()
-    return door.session(None if name is None or _of_request(name) else key_of(name))
+    here = _here()
+    if isinstance(here, Job) and here.envelope.tenant is not None:
+        return _of_job(here, name)
+    return door.session(None if name is None or _of_request(here, name) else key_of(name))
 
 
 def get_database_path(db_name: str) -> Path:
@@ -144,37 +148,55 @@ def key_of(name: str) -> TenantKey | None:
 
 
 def _meant() -> str | None:
-    """Returns the name of the database that is meant, or None where the request's company is."""
+    """Returns the name of the database that is meant, or None where the request's or the job's company is."""
     if _names():
         return get_database_context()
-    context = request_context()
-    if context is None:
-        raise DatabaseContextMissing
-    if context.found is not None:
+    here = _here()
+    if isinstance(here, Job) and here.envelope.tenant is not None:
+        return None
+    if isinstance(here, TenantContext) and here.found is not None:
         return None
     # Whoever is of the platform works in the primary.
-    if isinstance(context.claims, Claims) and context.claims.tenant is None:
+    if isinstance(here, TenantContext) and isinstance(here.claims, Claims) and here.claims.tenant is None:
         return PRIMARY
     raise DatabaseContextMissing
 
 
 def _names() -> tuple[str, ...]:
-    """Returns what was set in this request, or, outside of requests, in this task or thread."""
-    request, names = _named.get()
-    return names if request is request_context() else ()
+    """Returns what was set in this request or job, or, outside of these, in this task or thread."""
+    where, names = _named.get()
+    return names if where is _here() else ()
 
 
-def _of_request(name: str) -> bool:
+def _here() -> TenantContext | Job | None:
+    """Returns the job that runs here, or else the request."""
+    bound = bound_here()
+    return request_context() if bound is None or bound.job is None else bound.job
+
+
+def _of_job(job: Job, name: str | None) -> BoundSession:
+    """Opens a session of the job's company, which knows who sent the job.
+
+    Raises: TenantsDisagree for the name of another.
+    """
+    own = door.tenancy.router.route(job.tenant).tenant
+    if name not in (None, f"company_{number_of(own)}"):
+        raise TenantsDisagree
+    session = door.session(own.id)
+    session.info.update(job.envelope.facts())
+    return session
+
+
+def _of_request(here: TenantContext | Job | None, name: str) -> bool:
     """Returns whether a company is the one that the request is for; a request of nobody's is for none.
 
     Raises: TenantsDisagree for another company than the request's, and for one named by somebody of the platform, who
         looks into companies by ``as_company``.
     """
-    context = request_context()
-    if context is None or (context.found is None and context.claims is None):
+    if not isinstance(here, TenantContext) or (here.found is None and here.claims is None):
         return False
     # Not looked up: a company that is not there is refused as another's is.
-    if context.found is None or f"company_{number_of(context.found)}" != name:
+    if here.found is None or f"company_{number_of(here.found)}" != name:
         raise TenantsDisagree
     return True
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from tenantry.access import Account, FirstAdministrator, Passwords
+from tenantry.access import Account, Claims, FirstAdministrator, Passwords
 from tenantry.access.accounts import ADMIN_NAME, ADMIN_PASSWORD
 from tenantry.access.passwords import one_time_password
 from tenantry.errors import AccountExists, AccountUnknown, CompanyUnknown, RecordNotFound
@@ -86,16 +86,19 @@ class Users:
 
         Raises: AccountUnknown.
         """
-        user = self.get(session, username)
-        return Person(
-            id=user.id,
-            username=user.username,
-            company_id=user.company_id,
-            role=None if user.role is None else user.role.name,
-            preferred_llm=user.preferred_llm,
-            explainability_level=user.explainability_level,
-            permissions=permissions_of(user),
-        )
+        return _person(self.get(session, username))
+
+    def asking(self, session: Session, claims: Claims) -> Person:
+        """Returns which user asks: one of the company that the token is for, or one of the platform who looks into it.
+
+        Raises: AccountUnknown, for a user of another company too: whoever made the token may call others so.
+        """
+        user = self.get(session, claims.subject)
+        home = None if user.company is None else user.company.tenant
+        looks = user.company_id is None and claims.impersonator == claims.subject
+        if home != claims.tenant and not looks:
+            raise AccountUnknown(name=claims.subject)
+        return _person(user)
 
     def create(
         self,
@@ -207,6 +210,11 @@ class Users:
         return found.unique().first()
 
 
+def company_of(session: Session, tenant: uuid.UUID) -> int | None:
+    """Returns the number of the company whose tenant this is, or None where it is no company's."""
+    return session.scalar(select(Company.id).where(Company.tenant == tenant))
+
+
 def people_called(session: Session, tenant: uuid.UUID, names: Collection[str]) -> list[str]:
     """Returns the usernames of a company's users who have one of these usernames or addresses."""
     named = or_(User.username.in_([folded(name) for name in names]), User.email.in_(names))
@@ -225,6 +233,18 @@ def forget_people(session: Session, tenant: uuid.UUID, usernames: Collection[str
         session.delete(company)
         gone += 1
     return gone
+
+
+def _person(user: User) -> Person:
+    return Person(
+        id=user.id,
+        username=user.username,
+        company_id=user.company_id,
+        role=None if user.role is None else user.role.name,
+        preferred_llm=user.preferred_llm,
+        explainability_level=user.explainability_level,
+        permissions=permissions_of(user),
+    )
 
 
 def _account(user: User) -> Account:

@@ -149,6 +149,7 @@ def upgrade() -> None:
             sa.UniqueConstraint("database_name", name=op.f("uq_companies_database_name")),
             sa.UniqueConstraint("name", name=op.f("uq_companies_name")),
             sa.UniqueConstraint("tenant", name=op.f("uq_companies_tenant")),
+            sqlite_autoincrement=True,
         )
         op.grant_platform("companies")
 
@@ -462,6 +463,7 @@ def upgrade() -> None:
             sa.ForeignKeyConstraint(["role_id"], ["roles.id"], name=op.f("fk_users_role_id")),
             sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
             sa.UniqueConstraint("company_id", "email", name=op.f("uq_users_company_id_email")),
+            sqlite_autoincrement=True,
         )
         op.grant_platform("users")
         op.create_index(op.f("ix_users_company_id"), "users", ["company_id"], unique=False)
