@@ -81,7 +81,13 @@ def house(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     house.tenancy.close()
 
 
-@pytest.mark.parametrize("places", [PLACES[:1], pytest.param(PLACES[1:], marks=pytest.mark.soak)], ids=["one", "more"])
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param(PLACES[1:3], id="to a file and back"),
+        pytest.param([PLACES[0], PLACES[3], PLACES[1]], id="everywhere else", marks=pytest.mark.soak),
+    ],
+)
 def test_a_search_finds_the_same_wherever_a_tenant_is_moved(house: House, places: list[dict[str, str]]) -> None:
     slug = f"mover-{len(places)}"
     house.settle(slug, isolation="rows")
