@@ -32,7 +32,7 @@ class Config:
         extensions: the PostgreSQL extensions that the models need; they stand in ``tenantry_extensions``.
         max_tenants: how many tenants there may be at most; None is no ceiling.
         allow_tenant_creation: whether tenants may be created at all.
-        route_ttl: how long another process may go on serving a tenant after it was suspended.
+        route_ttl: how long another process may go on serving a tenant that was suspended, or by a slug that it gave up.
         route_limit: how many tenants' placements a process keeps in memory.
         pool_size: how many connections a pool keeps.
         max_overflow: how many more a pool may open while all are in use.

@@ -1,12 +1,18 @@
-"""Tenants created while the fleet is being migrated, by processes of the last release and of this one (F11)."""
+"""Tenants created while the fleet is being migrated, by processes of the last release and of this one (F11); and while
+other processes remember who bore their slug."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sqlalchemy import select
+
+from tenantry.errors import TenantExists
 from tenantry.fleet import Fleet
 from tenantry.fleet.history import Position
 
+from .models import Ticket
 from .places import Place, revision_of, write_revision
 
 EACH = 8
@@ -38,3 +44,29 @@ def test_who_is_created_during_a_migration_stands_where_its_code_does(own: tuple
             assert {revision_of(new, slug) for slug in slugs} == {"0002"}
             assert len(slugs) == 3 * EACH
             assert {standing.position for standing in Fleet(new).status().homes} == {Position.AT}
+
+
+def test_a_slug_that_was_given_up_is_nobody_elses_while_processes_remember_it(place: Place) -> None:
+    with place.opened(route_ttl=30.0) as tenancy, place.opened() as another:
+        old = tenancy.tenants.create("acme")
+        younger = tenancy.tenants.create("younger")
+        with another.transaction("acme") as session:
+            session.add(Ticket(subject="the old one's"))
+        tenancy.tenants.rename("acme", "acme-old")
+        # Whoever got the slug now would be shown these by the process that remembers it.
+        with another.session("acme") as session:
+            assert list(session.scalars(select(Ticket.subject))) == ["the old one's"]
+        takes = (
+            lambda: tenancy.tenants.create("acme"),
+            lambda: tenancy.tenants.begin("acme"),
+            lambda: tenancy.tenants.rename(younger, "acme"),
+        )
+        for take in takes:
+            with pytest.raises(TenantExists, match="a moment ago"):
+                take()
+        assert tenancy.tenants.get(younger.id).slug == "younger"
+        # Its own it may have again, and what nobody remembers is free.
+        assert tenancy.tenants.rename("acme-old", "acme").id == old.id
+    with place.opened(route_ttl=0.0) as tenancy:
+        tenancy.tenants.rename("younger", "elder")
+        assert tenancy.tenants.create("younger").id != younger.id

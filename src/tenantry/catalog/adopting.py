@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, this_process
+from tenantry.catalog.resting import check_rested
 from tenantry.catalog.tables import identities, journal, now, placements, tenants
 from tenantry.errors import IdentityTaken, TenantExists, TenantLimitReached
 from tenantry.types import Tenant, TenantStatus
@@ -134,6 +135,7 @@ def _insert(connection: Connection, tenant: Tenant) -> None:
         connection.execute(insert(tenants).values(**known, settings=dict(tenant.settings)))
     except IntegrityError as error:
         raise TenantExists(slug=tenant.slug) from error
+    check_rested(connection, tenant.id, tenant.slug)
     place = {"server": tenant.server, "isolation": tenant.isolation, "physical": tenant.physical}
     connection.execute(insert(placements).values(tenant_id=tenant.id, epoch=tenant.epoch, **place))
 

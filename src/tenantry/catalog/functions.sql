@@ -55,6 +55,12 @@ BEGIN
     END IF;
     INSERT INTO {schema}.tenants (id, slug, name, status, settings, epoch, created_at, updated_at)
     VALUES (new_id, new_tenant ->> 'slug', new_tenant ->> 'name', 'provisioning', new_tenant -> 'settings', 1, now(), now());
+    -- As resting.py has it. After the insert, which has waited for a renaming that had the slug in hand.
+    IF EXISTS (SELECT 1 FROM {schema}.journal j WHERE j.state = 'resting' AND j.kind = 'slug'
+               AND j.step = encode(sha256(convert_to(new_tenant ->> 'slug', 'UTF8')), 'hex')
+               AND j.tenant_id <> new_id AND j.lease_until > clock_timestamp()) THEN
+        RAISE EXCEPTION 'the slug rests' USING ERRCODE = 'unique_violation';
+    END IF;
     INSERT INTO {schema}.placements (tenant_id, epoch, server, isolation, physical)
     VALUES (new_id, 1, new_tenant ->> 'server', new_tenant ->> 'isolation', new_tenant ->> 'physical');
     -- Each schema that is made has every statement planned anew, so none is run that has nothing to do.

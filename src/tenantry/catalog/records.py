@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tenantry.catalog.lifecycle import before, check_step
+from tenantry.catalog.resting import check_rested, rest
 from tenantry.catalog.tables import (
     fleet_work,
     identities,
@@ -49,15 +50,18 @@ def set_status(connection: Connection, tenant: Tenant, wanted: TenantStatus) -> 
         check_step(tenant.id, TenantStatus(status), wanted)
 
 
-def rename(connection: Connection, tenant: Tenant, *, slug: str, name: str) -> None:
-    """Gives a tenant another slug and name.
+def rename(connection: Connection, tenant: Tenant, *, slug: str, name: str, rests: float) -> None:
+    """Gives a tenant another slug and name; the old slug rests for so many seconds.
 
-    Raises: TenantExists when the slug is taken.
+    Raises: TenantExists when the slug is taken, or rests.
     """
     try:
         connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(slug=slug, name=name))
     except IntegrityError as error:
         raise TenantExists(slug=slug) from error
+    if slug != tenant.slug:
+        check_rested(connection, tenant.id, slug)
+        rest(connection, tenant, seconds=rests)
 
 
 def add_identity(connection: Connection, tenant: Tenant, kind: str, value: str) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from tenantry.catalog import warming
 from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, held, this_process
 from tenantry.catalog.records import catalog_version, found_by, placed, tenant_in
+from tenantry.catalog.resting import check_rested
 from tenantry.catalog.tables import (
     CATALOG_SCHEMA,
     identities,
@@ -191,6 +192,7 @@ class SqliteStore:
             self._insert(connection, tenant, names)
         except IntegrityError as error:
             raise _registration_error(error, tenant, names, 0) from error
+        check_rested(connection, tenant.id, tenant.slug)
 
     def _insert(self, connection: Connection, tenant: Tenant, names: Sequence[tuple[str, str]]) -> None:
         connection.execute(

@@ -24,7 +24,8 @@ class TenantNotFound(TenantryError, LookupError):
 
 
 class TenantExists(TenantryError):
-    """A tenant with the slug {slug!r} exists already. Use tenancy.tenants.get({slug!r}), or choose another slug."""
+    """A tenant with the slug {slug!r} exists already, or gave it up a moment ago. Use tenancy.tenants.get({slug!r}),
+    or choose another slug."""
 
 
 class IdentityTaken(TenantryError):

@@ -161,11 +161,14 @@ class Tenants:
     def rename(self, key: TenantKey, slug: str, *, name: str | None = None) -> Tenant:
         """Gives a tenant another slug; its identifier and its rows stay where they are.
 
+        Another tenant may have the old slug when no process remembers it, ``Config.route_ttl`` seconds later.
+
         Raises: TenantNotFound, InvalidSlug, TenantExists.
         """
         tenant = self.get(key)
         with self._control.manage("Renaming a tenant") as connection:
-            records.rename(connection, tenant, slug=check_slug(slug), name=name or tenant.name)
+            rests = self._config.route_ttl
+            records.rename(connection, tenant, slug=check_slug(slug), name=name or tenant.name, rests=rests)
         self._changed(tenant)
         return self.get(tenant.id)
 
