@@ -230,6 +230,11 @@ def lent_logins(
     try:
         yield urls
     finally:
-        with postgres.admin() as connection:
-            for name in names.values():
-                connection.execute(f'DROP ROLE "{name}"')
+        drop_roles(postgres, [*names.values()])
+
+
+def drop_roles(postgres: Any, names: list[str]) -> None:
+    """Drops logins that were made for a run."""
+    with postgres.admin() as connection:
+        for name in names:
+            connection.execute(f'DROP ROLE "{name}"')
