@@ -131,6 +131,19 @@ def test_it_is_refused_without_a_trace_where_it_must_not_be(stage: Stage) -> Non
 
 
 @everywhere
+def test_who_may_not_act_in_a_tenant_is_not_told_whether_it_is_there(stage: Stage) -> None:
+    stage.account("ann", "near", "viewer")
+    stage.account("helper", "near", "viewer", permissions=["admin:impersonate"])
+    for name in ("ann", "helper"):
+        claims, refused = stage.call("verify", stage.enter(name).access), []
+        for tenant in ("far", "nowhere", stage.tenant("far").id):
+            with pytest.raises(ImpersonationRefused) as caught:
+                stage.call("impersonate", claims, tenant, reason=REASON)
+            refused.append(str(caught.value))
+        assert len(set(refused)) == 1
+
+
+@everywhere
 def test_what_the_claims_said_when_they_were_read_does_not_count(stage: Stage) -> None:
     claims = root(stage)
     stage.run(lambda session: stage.accounts.set_roles(session, "root", ["admin"]))

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from tenantry.access.accounts import Account
 from tenantry.access.actors import Claims
 from tenantry.access.core import Access, looking, settled
-from tenantry.access.desk import TokenPair
+from tenantry.access.desk import ELSEWHERE, TokenPair
+from tenantry.errors import ImpersonationRefused
 from tenantry.session.aio import Face
 from tenantry.session.core import TenantSession
 from tenantry.types import TenantKey
@@ -85,6 +86,9 @@ class AsyncAccess(Face[Access]):
         """
         access, desk = self.behind, self.behind.desk
         plan = access.planned(reason, lasts)
+        own = (await self._look(lambda platform: desk.actor(platform, claims))).tenant
+        if own is not None and not await access.tenancy.router.finds_async(tenant, own):
+            raise ImpersonationRefused(reason=ELSEWHERE)
         async with access.tenancy.aio.session(tenant) as session:
             home = session.tenant.id
             guise = await self._look(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from tenantry.access.accounts import Account, Accounts, AccountSource
 from tenantry.access.actors import Claims
 from tenantry.access.attempts import Attempts
-from tenantry.access.desk import Desk, Guise, Reason, TokenPair
+from tenantry.access.desk import ELSEWHERE, Desk, Guise, Reason, TokenPair
 from tenantry.access.logins import LogIns
 from tenantry.access.passwords import Passwords
 from tenantry.access.tokens import Tokens
@@ -147,6 +147,10 @@ class Access:
             long, and for more than the holder may; TokenRefused; as ``Tenancy.session``.
         """
         plan = self.planned(reason, lasts)
+        # Before anybody looks for the tenant: who may not act in it is not told whether it is there.
+        own = self._look(lambda platform: self.desk.actor(platform, claims)).tenant
+        if own is not None and not self.tenancy.router.finds(tenant, own):
+            raise ImpersonationRefused(reason=ELSEWHERE)
         with self.tenancy.session(tenant) as session:
             home = session.tenant.id
             guise = self._look(

@@ -29,6 +29,7 @@ from tenantry.errors import (
 )
 from tenantry.models.columns import utc_now
 
+ELSEWHERE: Final = "they belong to another tenant. Leave it to somebody of the platform."
 _ENDED: Final = "its log-in has ended."
 _CLOSED: Final = "its account is closed or has moved."
 
@@ -168,6 +169,16 @@ class Desk:
             self._check_impersonator(session, current, current.impersonator)
         return current
 
+    def actor(self, session: Session, claims: Claims) -> Claims:
+        """Returns what the claims come to now, if their holder may act as others.
+
+        Raises: ImpersonationRefused, TokenRefused.
+        """
+        actor = self.current(session, claims)
+        if actor.impersonator is not None or not permits(actor.permissions, IMPERSONATE):
+            raise ImpersonationRefused(reason=f"it takes {str(IMPERSONATE)!r}, asked for as oneself. Use such a token.")
+        return actor
+
     def guise(
         self, session: Session, claims: Claims, *, tenant: uuid.UUID, subject: str | None, role: str, plan: Reason
     ) -> Guise:
@@ -175,11 +186,9 @@ class Desk:
 
         Raises: ImpersonationRefused, TokenRefused, ConfigurationError for a role that does not exist.
         """
-        actor = self.current(session, claims)
-        if actor.impersonator is not None or not permits(actor.permissions, IMPERSONATE):
-            raise ImpersonationRefused(reason=f"it takes {str(IMPERSONATE)!r}, asked for as oneself. Use such a token.")
+        actor = self.actor(session, claims)
         if actor.tenant not in (None, tenant):
-            raise ImpersonationRefused(reason="they belong to another tenant. Leave it to somebody of the platform.")
+            raise ImpersonationRefused(reason=ELSEWHERE)
         if subject is None:
             roles = self.tokens.roles.check([role])
             held: frozenset[str] = frozenset(self.tokens.roles.permissions(roles))
