@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +20,8 @@ from tenantry.web.applications import application
 from .cells import Ground, Place
 
 CELLS = ("postgresql-schema", "sqlite-file")
+# Deeper than whatever reads it goes, and not too deep for what parses it.
+DEEP: dict[str, Any] = functools.reduce(lambda inner, _: {"a": inner}, range(500), {})
 
 
 class Client:
@@ -181,6 +185,52 @@ def test_who_may_what(office: Office) -> None:
     member("POST", "/topics", 403, json={"name": "x"})
     stranger("GET", "/documents", 403)
     office.client(who="nobody@acme.example")("POST", "/documents", 422, json={"title": "x"})
+
+
+@pytest.mark.ledger("S2-034", "S2-048")
+def test_nobody_reads_of_what_was_hidden(office: Office) -> None:
+    ann, viewer, member = office.client(), office.client(role="viewer"), office.client(role="member")
+    keys = [ann("POST", "/documents", 201, json={"title": f"{word} plan"})["id"] for word in ("First", "Hush", "Last")]
+    topic = ann("POST", "/topics", 201, json={"name": f"Plans of {keys[0]}"})["id"]
+    ann("PUT", f"/documents/{keys[1]}/topics/{topic}", 204, json={})
+    lines = [
+        {"source_document_id": source, "target_document_id": target, "relationship_type": "leads"}
+        for source, target in itertools.pairwise(keys)
+    ]
+    first, second = (ann("POST", "/graph/lines", 201, json=line) for line in lines)
+    ends = {"source": first["source_node_id"], "target": second["target_node_id"]}
+    assert len(viewer("GET", "/graph/paths", params=ends)[0]) == 3
+    ann("DELETE", f"/documents/{keys[1]}", 204)
+    assert viewer("GET", "/graph/paths", params=ends) == []
+    assert viewer("GET", f"/graph/nodes/{first['source_node_id']}/neighbours") == []
+    viewer("GET", f"/graph/nodes/{first['target_node_id']}/neighbours", 404)
+    assert viewer("GET", "/graph/nodes", params={"document_id": keys[1]})["total"] == 0
+    assert "Hush plan" not in str(viewer("GET", "/graph/nodes", params={"limit": 200}))
+    member("DELETE", f"/documents/{keys[1]}/topics/{topic}", 404)
+    ann("POST", f"/documents/{keys[1]}/restore")
+    assert len(viewer("GET", "/graph/paths", params=ends)[0]) == 3
+    ann("DELETE", f"/topics/{topic}", 204)
+    for key in keys:
+        ann("DELETE", f"/documents/{key}", 204)
+
+
+@pytest.mark.ledger("S2-048")
+def test_who_makes_no_topics_makes_none_by_what_was_found(office: Office) -> None:
+    ann, member = office.client(), office.client(role="member")
+    paper = member("POST", "/documents", 201, json={"title": "Found"})["id"]
+    member("POST", f"/documents/{paper}/processing")
+    found = {"version": 1, "summary": "s", "topics": {f"New of {paper}": 0.5}}
+    member("POST", f"/documents/{paper}/publication", 403, json=found)
+    assert f"New of {paper}" not in str(ann("GET", "/topics", params={"limit": 200}))
+    assert member("POST", f"/documents/{paper}/publication", json={**found, "topics": {"Money": 0.5}})
+    ann("DELETE", f"/documents/{paper}", 204)
+
+
+@pytest.mark.ledger("S2-050")
+@pytest.mark.parametrize("change", [{"title": None}, {"metadata": None}, {"metadata": DEEP}])
+def test_what_a_change_may_not_say(office: Office, change: dict[str, Any]) -> None:
+    ann = office.client()
+    ann("PATCH", f"/documents/{named(ann, 'Island')}", 422, json=change)
 
 
 @pytest.mark.ledger("S2-050")

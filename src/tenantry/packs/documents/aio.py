@@ -16,7 +16,7 @@ from tenantry.packs.documents.models import Document, DocumentVersion, Organizat
 from tenantry.packs.documents.models_graph import DocumentTopic, GraphNode, GraphRelationship, Topic
 from tenantry.packs.documents.repositories import KeptRepository
 from tenantry.repository import Repository
-from tenantry.repository.aio import AsyncRepository
+from tenantry.repository.aio import AsyncQuery, AsyncRepository
 
 M = TypeVar("M")
 P = ParamSpec("P")
@@ -132,6 +132,11 @@ class AsyncGraphNodeRepository(AwaitedRepository[GraphNode]):
     """The points of the graph, and the walks from one to another."""
 
     twin = repositories_graph.GraphNodeRepository
+
+    def query(self) -> AsyncQuery[GraphNode]:
+        """Returns a query of all nodes, to be narrowed."""
+        return super().query().where(repositories_graph.shown())
+
     of_document = awaited(twin.of_document)
     for_document = awaited(twin.for_document)
     neighbours = awaited(twin.neighbours)

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from typing import Annotated, Any
 
+from tenantry.access import require
 from tenantry.errors import ExtraMissing, InvalidFilter
 from tenantry.packs.documents.graph import Direction
 from tenantry.packs.documents.models import Document, DocumentStatus, DocumentVersion
@@ -168,8 +169,15 @@ def _processing(routes: APIRouter, pack: Documents) -> None:
     async def publish(document_id: uuid.UUID, found: AnalysisIn, db: AsyncTenantSession = writing) -> DocumentOut:
         analysis = Analysis(**found.model_dump(exclude={"version"}))
         content = Content(document_id, found.version, "", "")
-        done = await run(db, lambda session: pack.processing.finish(session, content, analysis).to_dict())
-        return DocumentOut.model_validate(done)
+
+        def work(session: TenantSession) -> dict[str, Any]:
+            topics = pack.topics(session)
+            if any(topics.get_by_name(name) is None for name in analysis.topics):
+                # What processing finds is made: by whom may make it.
+                require(session, "topics:create")
+            return pack.processing.finish(session, content, analysis).to_dict()
+
+        return DocumentOut.model_validate(await run(db, work))
 
     @routes.post(f"{base}/archive", dependencies=may("documents:update"), summary="Archive a document for good")
     async def archive(document_id: uuid.UUID, db: AsyncTenantSession = writing) -> DocumentOut:

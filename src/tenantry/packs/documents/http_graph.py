@@ -85,7 +85,10 @@ def links(routes: APIRouter, pack: Documents) -> None:
         f"{base}/{{topic_id}}", status_code=204, dependencies=may("documents:update"), summary="Say it is not"
     )
     async def unassign(document_id: uuid.UUID, topic_id: uuid.UUID, db: AsyncTenantSession = writing) -> None:
-        await run(db, lambda session: TopicRepository(session).unassign(document_id, topic_id))
+        def work(session: TenantSession) -> None:
+            TopicRepository(session).unassign(pack.documents(session).get_one(document_id).id, topic_id)
+
+        await run(db, work)
 
 
 def graph(routes: APIRouter, pack: Documents) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from tenantry.observe import track_metrics
@@ -15,11 +15,14 @@ from tenantry.packs.documents import graph
 from tenantry.packs.documents.models import Document
 from tenantry.packs.documents.models_graph import DocumentTopic, GraphNode, GraphRelationship, Topic
 from tenantry.packs.documents.repositories import KeptRepository
-from tenantry.repository import Repository
+from tenantry.repository import Query, Repository
+from tenantry.repository.core import Key
 from tenantry.repository.pages import check_bound
 
 DOCUMENT_NODE = "document"
 _READS = (GraphNode, GraphRelationship)
+# How many of the shortest ways may lead through hidden documents before fewer are found than were asked for.
+_HIDDEN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,24 @@ class DocumentTopicRepository(Repository[DocumentTopic]):
     """The links of documents to topics."""
 
 
+def shown() -> ColumnElement[bool]:
+    """Returns the condition that a node is of no hidden document, whose title it bears."""
+    return or_(GraphNode.document_id.is_(None), GraphNode.document.has())
+
+
 class GraphNodeRepository(KeptRepository[GraphNode]):
-    """The points of the graph, and the walks from one to another."""
+    """The points of the graph, and the walks from one to another; those of hidden documents are not there."""
 
     ttls: ClassVar[dict[str, float]] = {"within_reach": 900.0, "shortest_paths": 900.0}
+
+    def get(self, key: Key) -> GraphNode | None:
+        """Returns the node with this own key, or None; a key that no row can have is None too."""
+        found = super().get(key)
+        return found if found is not None and self.exists(id=found.id) else None
+
+    def query(self) -> Query[GraphNode]:
+        """Returns a query of all nodes, to be narrowed."""
+        return super().query().where(shown())
 
     def of_document(self, document_id: uuid.UUID) -> list[GraphNode]:
         """Returns the nodes of a document."""
@@ -157,14 +174,16 @@ class GraphNodeRepository(KeptRepository[GraphNode]):
         Raises: InvalidDepth, InvalidPage.
         """
         check_bound("limit", limit)
-        statement = graph.shortest(source, target, max_depth=max_depth, direction=direction, types=types).limit(limit)
+        statement = graph.shortest(source, target, max_depth=max_depth, direction=direction, types=types)
+        most = limit + _HIDDEN
         ways = self.kept(
             "shortest_paths",
-            lambda session: [graph.nodes_of(way) for way in session.scalars(statement)],
-            by=[source, target, max_depth, str(direction), sorted(types), limit],
+            lambda session: [graph.nodes_of(way) for way in session.scalars(statement.limit(most))],
+            by=[source, target, max_depth, str(direction), sorted(types), most],
             reads=_READS,
         )
-        return [self.in_order(way) for way in ways]
+        found = [nodes for way in ways if len(nodes := self.in_order(way)) == len(way)]
+        return found[:limit]
 
     def shortest_path(self, /, source: uuid.UUID, target: uuid.UUID, **options: Any) -> list[GraphNode] | None:
         """Returns one of the shortest ways from one node to another, with both ends, or None.

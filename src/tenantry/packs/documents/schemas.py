@@ -23,6 +23,8 @@ _ANALYSIS: Final[dict[str, Any]] = {
     "prompt_tokens": 120,
     "completion_tokens": 12,
 }
+# Whatever reads a document walks down it.
+_DEEPEST: Final = 50
 
 
 def _storable(text: str) -> str:
@@ -35,7 +37,18 @@ def _storable(text: str) -> str:
     return text
 
 
+def _depth(value: Any) -> int:
+    """Returns how deep a document is nested, or more than may be: what is deeper is not looked at."""
+    layer, depth = [value], 0
+    while layer and depth <= _DEEPEST:
+        inner = [each.values() if isinstance(each, dict) else each for each in layer if isinstance(each, dict | list)]
+        layer, depth = [part for each in inner for part in each], depth + 1
+    return depth
+
+
 def _storable_document(value: dict[str, Any]) -> dict[str, Any]:
+    if _depth(value) > _DEEPEST:
+        raise ValueError(f"it is nested more than {_DEEPEST} deep")
     try:
         spelt = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError) as error:
@@ -85,10 +98,10 @@ class DocumentChange(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"content": "What we are for, and why"}]})
 
-    title: Title | None = None
+    title: Title = Field(default_factory=str)
     content: Long | None = None
     language: Annotated[Text, Field(max_length=10)] | None = None
-    metadata: Attributes | None = None
+    metadata: Attributes = Field(default_factory=dict)
     change_summary: Long | None = None
     expected_version: Count | None = None
 
