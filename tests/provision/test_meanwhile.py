@@ -67,6 +67,9 @@ def test_a_slug_that_was_given_up_is_nobody_elses_while_processes_remember_it(pl
         assert tenancy.tenants.get(younger.id).slug == "younger"
         # Its own it may have again, and what nobody remembers is free.
         assert tenancy.tenants.rename("acme-old", "acme").id == old.id
+        tenancy.tenants.rename("acme", "gone")
+        tenancy.tenants.erase("gone", confirm="gone")
+        assert tenancy.tenants.create("acme").id != old.id
     with place.opened(route_ttl=0.0) as tenancy:
         tenancy.tenants.rename("younger", "elder")
         assert tenancy.tenants.create("younger").id != younger.id

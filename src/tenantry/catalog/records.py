@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tenantry.catalog.lifecycle import before, check_step
-from tenantry.catalog.resting import check_rested, rest
+from tenantry.catalog.resting import check_rested, forget, rest
 from tenantry.catalog.tables import (
     fleet_work,
     identities,
@@ -84,6 +84,7 @@ def identities_of(connection: Connection, tenant: Tenant) -> list[tuple[str, str
 def bury(connection: Connection, tenant: Tenant) -> None:
     """Leaves of an erased tenant only its identifier, so that it is never given out again; names become free."""
     connection.execute(delete(identities).where(identities.c.tenant_id == tenant.id))
+    forget(connection, tenant.id)
     # What the database said of it may hold its names.
     connection.execute(update(fleet_work).where(fleet_work.c.tenant_id == tenant.id).values(error=None))
     gone = {"slug": f"erased-{tenant.id.hex}", "name": "", "settings": {}}

@@ -43,6 +43,11 @@ def check_rested(connection: Connection, tenant: uuid.UUID, slug: str) -> None:
         raise TenantExists(slug=slug)
 
 
+def forget(connection: Connection, tenant: uuid.UUID) -> None:
+    """Lets go of what an erased tenant gave up: there is nothing of it to be shown."""
+    connection.execute(delete(journal).where(_resting, journal.c.tenant_id == tenant))
+
+
 _resting: Final = and_(journal.c.kind == KIND, journal.c.state == RESTING)
 
 
