@@ -91,7 +91,7 @@ def _asking(session: Session, wanted: str) -> Turn:
 def _reading(session: TenantSession, words: str) -> Turn:
     rank = plain.rank(words, [Document.title, Document.content])
     assert rank is not None
-    question = select(Document, rank.label("rank")).where(rank > 0).order_by(rank.desc(), Document.id).limit(PAGE)
+    question = select(Document, rank.label("rank")).where(rank >= 0).order_by(rank.desc(), Document.id).limit(PAGE)
 
     def turn() -> list[Any]:
         session.expunge_all()

@@ -47,6 +47,11 @@ def test_words_are_found_in_the_tenant_alone(door: Door, room: Room) -> None:
     assert titles(door.call(room.papers.query, '"paper on"')) == ["A paper on owls"]
     assert titles(door.call(room.papers.query, "paper -owls")) == ["Printer out of paper"]
     assert sorted(titles(door.call(room.papers.query, "owls or log"))) == ["A paper on owls", "Nobody can log in"]
+    assert titles(door.call(room.papers.query, "-paper -invoice")) == ["Nobody can log in"]
+    assert sorted(titles(door.call(room.papers.query, "-paper -invoice or owls"))) == [
+        "A paper on owls",
+        "Nobody can log in",
+    ]
     assert door.call(room.papers.query, "far") == []
 
 

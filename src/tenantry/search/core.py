@@ -132,7 +132,7 @@ class Search(Generic[M]):
         rank = plain.rank(text, [self._attribute(name) for name in self.plan.columns])
         if rank is None:
             return []
-        found = select(self.model, rank.label("rank")).where(rank > 0, *where)
+        found = select(self.model, rank.label("rank")).where(rank >= 0, *where)
         page = found.order_by(rank.desc(), self._key).offset(offset).limit(limit)
         return [Found(row, float(fits)) for row, fits in session.execute(page)]
 

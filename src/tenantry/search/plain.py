@@ -17,14 +17,17 @@ _WORD: Final = re.compile(r"\w+")
 
 
 def rank(text: str, columns: Sequence[Any]) -> ColumnElement[float] | None:
-    """Returns how many of the terms of *text* the columns hold, nought where they do not fit; None without a term."""
-    choices = [choice for choice in choices_of(text) if any(wanted for wanted, _ in choice)]
+    """Returns how many of the terms of *text* the columns hold, less than nought where they do not fit.
+
+    It is None where the text has no term.
+    """
+    choices = list(filter(None, choices_of(text)))
     if not choices:
         return None
     fits = or_(*(and_(*(_fits(columns, *term) for term in choice)) for choice in choices))
     wanted = [term for choice in choices for required, term in choice if required]
     counted = sum((case((_holds(column, term), 1.0), else_=0.0) for term in wanted for column in columns), literal(0.0))
-    return case((fits, counted), else_=0.0)
+    return case((fits, counted), else_=-1.0)
 
 
 def alike(text: str, rows: Iterable[Any], *, limit: int) -> list[tuple[Any, float]]:
