@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from tenantry.doors.core import admitted
+from tenantry.doors.asking import Asking, asking
 from tenantry.doors.session import late_kind
 from tenantry.doors.ways import AwaitedWay
 from tenantry.errors import TenantsDisagree
 from tenantry.session.aio import AsyncTenantSession
 from tenantry.tenancy import Tenancy
-from tenantry.types import Tenant, TenantKey
-from tenantry.web.opening import request_session_async
+from tenantry.types import TenantKey
 
 if TYPE_CHECKING:
     from tenantry.doors.core import Door
@@ -30,10 +30,17 @@ class AsyncLateSession(AsyncTenantSession):
 
 
 @contextlib.asynccontextmanager
-async def _of_key(tenancy: Tenancy, key: TenantKey, own: Tenant | None) -> AsyncIterator[AsyncTenantSession]:
-    if own is not None and not await tenancy.router.finds_async(key, own.id):
+async def _of_key(tenancy: Tenancy, key: TenantKey, here: Asking) -> AsyncIterator[AsyncTenantSession]:
+    if here.tenant is not None and not await tenancy.router.finds_async(key, here.tenant):
         raise TenantsDisagree
     async with tenancy.aio.session(key) as session:
+        yield session
+
+
+@contextlib.asynccontextmanager
+async def _own(tenancy: Tenancy, tenant: uuid.UUID, here: Asking) -> AsyncIterator[AsyncTenantSession]:
+    async with tenancy.aio.session(tenant) as session:
+        session.info.update(here.facts)
         yield session
 
 
@@ -51,12 +58,12 @@ class AsyncDoor:
 
         Raises: as ``Door.session``.
         """
-        tenancy, context = self._door.tenancy, admitted()
+        tenancy, here = self._door.tenancy, asking()
         if key is not None:
-            return _of_key(tenancy, key, context.found if context else None)
-        if context is not None and context.found is not None:
-            return request_session_async(tenancy, context)
-        info = {"tenancy": tenancy, **(context.facts() if context else {})}
+            return _of_key(tenancy, key, here)
+        if here.tenant is not None:
+            return _own(tenancy, here.tenant, here)
+        info = {"tenancy": tenancy, **here.facts}
         options = self._door.session_options(AwaitedWay(tenancy))
         return AsyncLateSession(sync_session_class=late_kind(), info=info, **options)
 

@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from tenantry.doors.asking import asking
 from tenantry.doors.naming import Names
 from tenantry.doors.session import late_kind
 from tenantry.doors.ways import PlainWay, Way
-from tenantry.errors import TenantRequired, TenantsDisagree
+from tenantry.errors import TenantsDisagree
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
 from tenantry.types import Isolation, TenantKey
-from tenantry.web.context import TenantContext, request_context
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -117,23 +117,22 @@ class Door(Generic[P]):
                 made[0].close()
 
     def session(self, key: TenantKey | None = None) -> TenantSession:
-        """Opens a session of the tenant that *key* finds, else of the request's; else it has none until one is named.
+        """Opens a session of the tenant that *key* finds, else of the job's or the request's that runs here; else it
+        has none until one is named.
 
-        Raises: TenantsDisagree in a request where *key* finds another tenant than the request's, or none;
-            TenantRequired in one that is to have no tenant; as ``tenancy.session``; ConfigurationError.
+        Raises: TenantsDisagree in a job or request where *key* finds another tenant than its own, or none;
+            TenantRequired in a request that is to have no tenant; as ``tenancy.session``; ConfigurationError.
         """
-        tenancy, context = self.tenancy, admitted()
-        own = context.found if context else None
+        tenancy, here = self.tenancy, asking()
         if key is not None:
-            if own is not None and not tenancy.router.finds(key, own.id):
+            if here.tenant is not None and not tenancy.router.finds(key, here.tenant):
                 raise TenantsDisagree
             return tenancy.session(key)
-        facts = context.facts() if context else {}
-        if own is not None:
-            session = tenancy.session(own)
-            session.info.update(facts)
+        if here.tenant is not None:
+            session = tenancy.session(here.tenant)
+            session.info.update(here.facts)
             return session
-        return late_kind()(info={"tenancy": tenancy, **facts}, **self.session_options(PlainWay(tenancy)))
+        return late_kind()(info={"tenancy": tenancy, **here.facts}, **self.session_options(PlainWay(tenancy)))
 
     @contextlib.contextmanager
     def transaction(self, key: TenantKey | None = None) -> Iterator[TenantSession]:
@@ -168,14 +167,3 @@ class Door(Generic[P]):
                     self._made = tenancy, self._make(tenancy) if self._make else None
                     self._own = True
         return self._made
-
-
-def admitted() -> TenantContext | None:
-    """Returns the context of the request, or None outside of requests.
-
-    Raises: TenantRequired in a request that is to have no tenant: it finds none behind a door either.
-    """
-    context = request_context()
-    if context is not None and context.closed:
-        raise TenantRequired
-    return context
