@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
+from urllib.parse import quote
 
 from tenantry.errors import ConfigurationError, SecretRefused, SecretUnreadable
 
@@ -53,6 +54,14 @@ class Secret:
         Raises: SecretUnreadable.
         """
         return self._read()
+
+    def hidden_in(self, text: str) -> str:
+        """Returns a text with ``…`` in place of the secret, as it is or as it stands in a URL."""
+        try:
+            found = self.reveal()
+        except SecretUnreadable:
+            return text
+        return text.replace(found, "…").replace(quote(found, safe=""), "…")
 
 
 class Secrets:

@@ -145,7 +145,7 @@ from tenantry.errors.kept import (
     TenantBusy,
     TransactionBudgetExceeded,
 )
-from tenantry.errors.meetings import CRMConnectionMissing, InvalidDomain, SubscriptionInactive
+from tenantry.errors.meetings import CRMConnectionMissing, InvalidDomain, NoteFailed, SubscriptionInactive
 from tenantry.errors.moves import CopyDiffers, FenceBusy, MoveRefused, MoveUnknown, TenantMoved, TenantMoving
 from tenantry.errors.observation import ExplainRefused, TooManyStatements
 from tenantry.errors.repositories import (
@@ -298,6 +298,7 @@ __all__ = [
     "NoArchive",
     "NoJob",
     "NotInitialized",
+    "NoteFailed",
     "OperationInProgress",
     "OperationLost",
     "OperationUnknown",

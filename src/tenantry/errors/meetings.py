@@ -13,5 +13,9 @@ class InvalidDomain(TenantryError, ValueError):
     """{value!r} holds no domain of e-mail addresses. Give an address such as ann@example.com, or its domain."""
 
 
+class NoteFailed(TenantryError):
+    """{provider} took no note: {error}. The credentials are left out of it. Mend it, and deliver the event again."""
+
+
 class SubscriptionInactive(TenantryError):
     """The subscription of this workspace is {status}, so no meeting is processed. Set it to active first."""

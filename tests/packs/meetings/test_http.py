@@ -95,8 +95,12 @@ def test_users_come_change_and_go(served: Served) -> None:
     assert (changed["role"], changed["slack_email"]) == ("viewer", "u1@acme.example")
     listed = served.ask("GET", "/users?role=viewer").json()
     assert (listed["total"], listed["users"][0]["id"]) == (1, user["id"])
+    served.ask("PATCH", f"/users/{user['id']}", json={"role": "admin"})
     assert served.ask("DELETE", f"/users/{user['id']}").status_code == 204
     assert served.ask("GET", "/users").json()["total"] == 0
+    back = served.made("/users", {"slack_user_id": "U1"})
+    assert (back["id"], back["role"]) == (user["id"], "member")
+    assert served.ask("DELETE", f"/users/{user['id']}").status_code == 204
 
 
 @pytest.mark.ledger("S1-043")

@@ -342,12 +342,15 @@ def test_notes_reach_the_crm_after_the_commit_and_after_a_failure(
             pack.processing.start(session, meeting.id)
             pack.processing.complete(session, meeting.id, FINDINGS)
             pack.processing.hand_over(session, meeting.id)
-        ground.book.refusing.append(RuntimeError("401"))
+        ground.book.refusing.append(RuntimeError(f"401 for https://crm.example/notes?key={secret}"))
         assert relay.deliver(tenant).parked == 1
         with tenancy.transaction(tenant) as session:
             failed = session.get_one(MeetingSession, meeting.id)
             assert (failed.crm_sync_status, failed.crm_note_id) == ("failed", None)
-            assert failed.crm_connection.last_error == "RuntimeError: 401"
+            assert failed.crm_connection.last_error == "RuntimeError: 401 for https://crm.example/notes?key=…"
+            (parked,) = pack.outbox.parked(session)
+            assert "hubspot took no note: RuntimeError: 401" in str(parked)
+            assert secret not in str(parked)
             assert AuditLog.get_recent_failures(session, tenant.id)[0].event_type == "crm.note.failed"
             pack.outbox.retry(session, pack.outbox.parked(session)[0].id)
         assert relay.deliver(tenant).delivered == 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from tenantry.audit import Audit
-from tenantry.errors import ConfigurationError
+from tenantry.errors import ConfigurationError, NoteFailed
 from tenantry.models.columns import utc_now
 from tenantry.outbox import Event, Outbox
 from tenantry.packs.meetings.lifecycles import CRM_SYNC
@@ -59,7 +59,8 @@ class Notes:
     def deliver(self, event: Event) -> None:
         """Hands one note over; what the CRM raises is written down, and raised for the outbox to try again.
 
-        Raises: ConfigurationError for a provider without a CRM, and whatever the CRM raises.
+        Raises: ConfigurationError for a provider without a CRM, NoteFailed for an error that holds the credentials, and
+        whatever else the CRM raises.
         """
         meeting_id = uuid.UUID(event.payload["meeting_session_id"])
         waiting = self._waiting(event, meeting_id)
@@ -69,8 +70,13 @@ class Notes:
         try:
             note_id = self._crm(provider).write_note(note)
         except Exception as error:
-            self._write(event, meeting_id, error=f"{type(error).__name__}: {error}"[:_LONGEST_ERROR])
-            raise
+            said = f"{type(error).__name__}: {error}"
+            told = note.credentials.hidden_in(said)
+            self._write(event, meeting_id, error=told[:_LONGEST_ERROR])
+            if told == said:
+                raise
+            # The outbox keeps what is raised, and whoever logs it shows what it came from.
+            raise NoteFailed(provider=provider, error=told) from None
         self._write(event, meeting_id, note_id=note_id)
 
     def _crm(self, provider: str) -> CRM:

@@ -70,6 +70,10 @@ class UserIn(Body):
     slack_display_name: Name | None = None
     role: UserRole = UserRole.MEMBER
 
+    def given(self) -> dict[str, Any]:
+        """Returns what the client said, with the role: who comes back is what it says, not what they were."""
+        return {**super().given(), "role": str(self.role)}
+
 
 class UserChange(Body):
     """Something else about a user; what Slack calls them stays."""
