@@ -104,13 +104,19 @@ def _told_by_text(table: str, sql: str) -> Iterator[Fact]:
 def _columns(tables: Rows) -> Iterator[Fact]:
     for table, rows in tables.items():
         for name, kind, required, default, _ in rows:
-            words = [normal(kind).upper().replace(" (", "("), "not null" if required else "null"]
+            words = [_type(kind), "not null" if required else "null"]
             if default is not None:
                 words.append(f"default {normal(default)}")
             yield Fact(table, COLUMN, name, " ".join(filter(None, words)))
         key = [name for name, *_, place in sorted(rows, key=lambda row: row[-1]) if place]
         if key:
             yield Fact(table, "primary key", "", f"({', '.join(key)})")
+
+
+def _type(declared: str) -> str:
+    told = normal(declared).upper().replace(" (", "(")
+    # Mapped[float] is FLOAT by SQLAlchemy 2.0 and DOUBLE by 2.1, and SQLite keeps the same either way.
+    return "DOUBLE" if told == "FLOAT" else told
 
 
 def _foreign_keys(tables: Rows) -> Iterator[Fact]:

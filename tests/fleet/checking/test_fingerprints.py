@@ -16,7 +16,7 @@ PLAIN = """
 CREATE TABLE companies (tenant_id CHAR(32) NOT NULL, id CHAR(32) NOT NULL, PRIMARY KEY (tenant_id, id));
 CREATE TABLE tickets (
     tenant_id CHAR(32) NOT NULL, id CHAR(32) NOT NULL, number INTEGER DEFAULT 1, note VARCHAR(40) NOT NULL,
-    company_id CHAR(32), twice INTEGER GENERATED ALWAYS AS (number * 2) STORED,
+    share FLOAT, company_id CHAR(32), twice INTEGER GENERATED ALWAYS AS (number * 2) STORED,
     PRIMARY KEY (tenant_id, id), UNIQUE (tenant_id, number), CONSTRAINT counts CHECK (number > 0),
     FOREIGN KEY (tenant_id, company_id) REFERENCES companies (tenant_id, id) ON DELETE CASCADE
 );
@@ -32,7 +32,7 @@ create table [tickets] (
     "id" CHAR(32) NOT NULL, -- the row's own, (really
     "tenant_id" CHAR(32) NOT NULL, note VARCHAR(40) NOT NULL,
     "twice" INTEGER AS (("number" * 2)) STORED,
-    "company_id" CHAR(32), number INTEGER /* counted */ DEFAULT (1),
+    "company_id" CHAR(32), "share" double, number INTEGER /* counted */ DEFAULT (1),
     CONSTRAINT fk FOREIGN KEY("company_id", tenant_id) REFERENCES "companies" (id, tenant_id) ON DELETE CASCADE,
     CONSTRAINT uq UNIQUE("tenant_id", number),
     CONSTRAINT "counts" CHECK(("number">0)),
@@ -50,6 +50,7 @@ END
 CHANGES = {
     "number INTEGER DEFAULT 1|number INTEGER DEFAULT 2": "tickets.number: INTEGER null default 1 here, INTEGER null",
     "DEFAULT 1|": "tickets.number: INTEGER null default 1 here, INTEGER null in the models",
+    "share FLOAT|share REAL": "tickets.share: DOUBLE null here, REAL null in the models",
     "number INTEGER|number BIGINT": "tickets.number: INTEGER null default 1 here, BIGINT null default 1 in the models",
     "note VARCHAR(40) NOT NULL|note VARCHAR(40)": "tickets.note: VARCHAR(40) not null here, VARCHAR(40) null in the",
     "number * 2|number * 3": "generated twice of tickets: number * 2 here, number * 3 in the models",

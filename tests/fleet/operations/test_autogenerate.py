@@ -253,6 +253,16 @@ def test_changed_models_become_a_revision_that_runs(make: Callable[..., Place]) 
         place.migrate(home, "base")
 
 
+@pytest.mark.parametrize(("stands", "said"), [(sa.Float, sa.Double), (sa.Double, sa.Float)])
+def test_the_two_names_of_a_float_are_no_change(place: Place, stands: type[Any], said: type[Any]) -> None:
+    changed = models.declare()
+    changed.Base.metadata.tables["tickets"].append_column(sa.Column("weight", said))
+    with place.working() as op:
+        op.add_column("tickets", sa.Column("weight", stands))
+    written = place.compare(base=changed.Base)
+    assert is_empty(written), written
+
+
 def test_types_are_written_with_their_imports(place: Place) -> None:
     with place.working() as op:
         op.drop_table("tickets")

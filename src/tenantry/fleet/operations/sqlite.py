@@ -32,6 +32,8 @@ _TEMPORARY: Final = "_alembic_tmp_"
 class SqliteHome(HomeImpl, SQLiteImpl):
     """A home in SQLite; while its operations run, every table bears its plain name and has no trigger of ours."""
 
+    # Mapped[float] is FLOAT by SQLAlchemy 2.0 and DOUBLE by 2.1, and SQLite keeps the same either way.
+    type_synonyms = (*SQLiteImpl.type_synonyms, {"FLOAT", "DOUBLE"})
     context: MigrationContext
     _waiting: Sequence[str] = ()
 
