@@ -1,7 +1,8 @@
 """The databases that every test may use.
 
 `postgres` is a PostgreSQL server: one embedded server for the whole run, or, in turn, each of the servers that
-TENANTRY_TEST_URLS lists (comma-separated URLs of logins that may create databases and roles).
+TENANTRY_TEST_URLS lists, separated by commas: a URL of a login that may create databases and roles, or a directory of
+PostgreSQL's programs, of which an embedded server is started.
 `fresh_database` and `module_database` are URLs of empty databases on it, dropped afterwards.
 With TENANTRY_NO_SKIPS set, a skipped test fails the run. TENANTRY_TEST_DATA is a directory of real rows, used where
 there is one.
@@ -12,10 +13,12 @@ from __future__ import annotations
 import gc
 import importlib.metadata
 import os
+import signal
 import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -38,6 +41,9 @@ LONG = {
     ("postgresql-database", "asyncpg"),
     ("sqlite-rows", "aiosqlite"),
 }
+
+# A run in the background may have it ignored, and so would every program that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A developer's settings must not steer the tests; nor may PGHOST and its like redirect them.
 for name in [name for name in os.environ if name.startswith(("TENANTRY_", "PG")) and name != "TENANTRY_TEST_DATA"]:
@@ -176,7 +182,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_report_header() -> list[str]:
     versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
-    servers = [str(Postgres(url).version) for url in GIVEN] or [f"{binaries.version(binaries.find())} (embedded)"]
+    servers = [_version(given) for given in GIVEN or [None]]
     return [", ".join([*versions, f"SQLite {sqlite3.sqlite_version}"]), f"PostgreSQL {', '.join(servers)}"]
 
 
@@ -200,15 +206,25 @@ def _given(config: pytest.Config) -> list[str]:
 def _addresses(config: pytest.Config) -> list[str]:
     if ADDRESSES not in config.stash:
         worker = getattr(config, "workerinput", None)
-        config.stash[ADDRESSES] = worker["tenantry"][1] if worker else GIVEN or [_start_embedded(config)]
+        config.stash[ADDRESSES] = (
+            worker["tenantry"][1] if worker else [_address(config, each) for each in GIVEN or [None]]
+        )
     return config.stash[ADDRESSES]
 
 
-def _start_embedded(config: pytest.Config) -> str:
+def _address(config: pytest.Config, given: str | None) -> str:
+    if given and "://" in given:
+        return given
     # Both workers of a run share it, and each keeps the pools of many tenants open.
-    server = PostgresServer(max_connections=500).start()
+    server = PostgresServer(max_connections=500, programs=given).start()
     config.add_cleanup(server.stop)
     return server.url()
+
+
+def _version(given: str | None) -> str:
+    if given and "://" in given:
+        return str(Postgres(given).version)
+    return f"{binaries.version(binaries.find(Path(given) if given else None))} (embedded)"
 
 
 def _skipped(config: pytest.Config) -> list[Any]:
