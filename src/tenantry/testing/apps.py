@@ -169,6 +169,8 @@ def found_overhearing(walk: Walk) -> Iterator[Finding]:
 
 def found_quoting(walk: Walk) -> Iterator[Finding]:
     """Yields the routes that refuse A what it may have, since B has the same, or tell of B's row in the refusal."""
+    # What A has said in B's words may be shown to it.
+    sent: list[Request] = []
     for operation, body in walk.b.bodies.items():
         path = walk.a.filled(operation)
         if path is None or body is None:
@@ -177,11 +179,12 @@ def found_quoting(walk: Walk) -> Iterator[Finding]:
         expected = walk.a.call(operation, path, body=fresh)
         asked = walk.a.request(operation, path, body=_texts_of(body, walk.a.body_for(operation, new_mark())))
         answer = walk.client.call(asked)
+        sent.append(asked)
         refused = expected.ok and not answer.ok
         if refused and operation.parameters:
             # A step that fits once is refused to whoever takes it again.
             refused = walk.a.call(operation, path, body=walk.a.body_for(operation, new_mark())).ok
-        if walk.signs_in(answer, asked) or refused:
+        if walk.signs_in(answer, *sent) or refused:
             yield _finding("quoted", operation, f"answers {answer.status} and tells of another tenant's row.")
 
 
