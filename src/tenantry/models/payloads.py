@@ -38,7 +38,7 @@ def _spelled(value: Any, *, what: str, default: Any) -> str:
             value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=default
         )
         text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise PayloadRefused(what=what, reason=f"{_first_line(error)}.") from error
     if _NUL in text.replace("\\\\", ""):
         raise PayloadRefused(what=what, reason="a text in it holds the character NUL.")

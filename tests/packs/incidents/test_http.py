@@ -201,8 +201,11 @@ def test_no_body_chooses_the_tenant_or_what_is_kept(api: Api) -> None:
         refused = api("POST", "/events", json={**event(workflow), name: value})
         assert (refused.status_code, refused.json()["errors"][0]["type"]) == (422, "extra_forbidden")
         assert api("PATCH", f"/workflows/{workflow}", json={name: value}).status_code == 422
-    for wrong in ({"occurred_at": "2026-03-02T08:00:00"}, {"idempotency_key": ""}, {"event_type": "x" * 256}):
+    # Two of the times are beyond the first and the last in UTC.
+    times = ("2026-03-02T08:00:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")
+    for wrong in (*({"occurred_at": at} for at in times), {"idempotency_key": ""}, {"event_type": "x" * 256}):
         assert api("POST", "/events", json={**event(workflow), **wrong}).status_code == 422
+    assert api("POST", "/kill-switches", json={"reason": " "}).status_code == 422
     assert api("POST", "/events", json=event(workflow, event_type="a\x00b")).status_code in (201, 422)
 
 

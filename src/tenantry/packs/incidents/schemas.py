@@ -167,7 +167,7 @@ class FailureIn(Body):
 class SwitchIn(Body):
     """What is to be stopped: a workflow, or without one everything."""
 
-    reason: str = Field(min_length=1, max_length=2_000, examples=["The ledger gets every invoice twice."])
+    reason: str = Field(pattern=r"\S", max_length=2_000, examples=["The ledger gets every invoice twice."])
     workflow_id: uuid.UUID | None = Field(None, examples=[_WORKFLOW])
     seconds: float | None = Field(None, gt=0, le=31_536_000, examples=[3600])
 
