@@ -375,4 +375,4 @@ def test_without_fts5_rows_are_read_and_the_doctor_says_so(house: House, monkeyp
     for module in ("tenantry.search.core", "tenantry.doctor.sqlite", "tenantry.doctor.sqlite_tables"):
         monkeypatch.setattr(f"{module}.has_engine", lambda: False)
     assert house.found("owl") == ["owls"]
-    assert [found.code for found in examine(house.tenancy).notices] == ["N501"]
+    assert "N501" in {found.code for found in examine(house.tenancy).notices}
