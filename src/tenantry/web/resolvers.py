@@ -17,6 +17,8 @@ from tenantry.web.incoming import Incoming
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 _PLACEHOLDER: Final = "{tenant}"
+# RFC 3986, section 5.2.4.
+_DOTS: Final = frozenset({".", ".."})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def from_subdomain(domain: str, *, ignore: Collection[str] = ("www",)) -> Resolv
 def from_path(pattern: str) -> Resolver:
     """Reads the tenant's id or slug from the path's beginning, such as ``/t/{tenant}``.
 
+    A path with dot segments names nobody: whoever stands in front may take it for another tenant's.
+
     Raises: ConfigurationError for a pattern without the one segment ``{tenant}``.
     """
     parts = pattern.split("/")
@@ -109,7 +113,8 @@ def from_path(pattern: str) -> Resolver:
     where = parts.index(_PLACEHOLDER)
 
     def resolve(incoming: Incoming) -> Answer:
-        given = incoming.path.split("/")[: len(parts)]
+        segments = incoming.path.split("/")
+        given = [] if _DOTS.intersection(segments) else segments[: len(parts)]
         named = given[where] if len(given) == len(parts) else ""
         fits = [*given[:where], _PLACEHOLDER, *given[where + 1 :]] == parts
         return named if named and fits else None
