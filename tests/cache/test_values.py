@@ -8,6 +8,7 @@ import enum
 import uuid
 from collections import OrderedDict, namedtuple
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -74,7 +75,18 @@ Point = namedtuple("Point", "x y")
 
 @pytest.mark.parametrize(
     "value",
-    [object(), Colour.RED, Point(1, 2), OrderedDict(), {"a": [object()]}, {Colour.RED: 1}, len, range(3), bytearray()],
+    [
+        object(),
+        Colour.RED,
+        Point(1, 2),
+        OrderedDict(),
+        {"a": [object()]},
+        {Colour.RED: 1},
+        len,
+        range(3),
+        bytearray(),
+        datetime.time(9, tzinfo=ZoneInfo("Europe/Berlin")),
+    ],
     ids=[
         "object",
         "enum",
@@ -85,6 +97,7 @@ Point = namedtuple("Point", "x y")
         "function",
         "range",
         "bytearray",
+        "time of a zone",
     ],
 )
 def test_what_would_come_back_as_something_else_is_refused(value: Any) -> None:

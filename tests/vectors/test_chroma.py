@@ -77,9 +77,12 @@ def test_no_search_leads_into_another_tenants_collection(hall: Hall) -> None:
     hall.add("near", "invoice")
     for where in ({}, {"to": 1}, {"tenant_id": str(far)}, {"tenant_id": [far.hex, str(far)]}):
         assert len(hall.found("near", "paper 1", limit=50, where=where)) == (not where or "to" in where)
-    for where in ({"$or": 1}, {"$and": [1]}, {"tenantry.hash": "x"}, {"to": None}, {"to": {"$ne": 5}}):
+    for name in ("$or", "$and", "tenantry.hash", "#document", "chroma:document"):
         with pytest.raises(SearchRefused):
-            hall.found("near", "paper 1", where=where)
+            hall.found("near", "paper 1", where={name: "x"})
+    for value in (None, {"$ne": 5}, [1, "x"], 2**63):
+        with pytest.raises(SearchRefused):
+            hall.found("near", "paper 1", where={"to": value})
     with hall.tenancy.session("near") as session:
         assert len(hall.vectors.known(session)) == 1
         with hall.tenancy.session("far") as far_session:
@@ -119,6 +122,15 @@ def test_a_name_that_chroma_would_not_take_is_refused(client: Any) -> None:
     for name in ("", "a b", "-a", "A", "x" * 63):
         with pytest.raises(ConfigurationError):
             ChromaStore(client, name)
+
+
+def test_metadata_that_chroma_would_not_take_are_kept_whole_all_the_same(hall: Hall) -> None:
+    odd = {"": 1, "$ne": 1, "#document": "x", "chroma:document": "x", "tenantry.hash": "x", "tenantry.metadata": "{}"}
+    with hall.tenancy.session("near") as session:
+        hall.vectors.put(session, {"one": [1.0] * DIMENSIONS}, metadata={"one": {**odd, "plain": 1}})
+        (hit,) = hall.vectors.search(session, [1.0] * DIMENSIONS, where={"plain": 1})
+        assert hit.metadata == {**odd, "plain": 1}
+        assert hall.vectors.put(session, {"one": [1.0] * DIMENSIONS}, metadata={"one": {**odd, "plain": 1}}) == 0
 
 
 def test_vectors_of_the_right_size_go_in_by_hand(hall: Hall) -> None:

@@ -200,7 +200,17 @@ def test_what_cannot_be_kept_is_refused_whole(
 
 @pytest.mark.parametrize(
     "where",
-    [{"a": []}, {"a": {"$ne": 1}}, {"a": math.inf}, {"a": "nul\0"}, {'a"b': 1}, {"": 1}, {1: 1}, {"a": [b"x"]}],
+    [
+        {"a": []},
+        {"a": {"$ne": 1}},
+        {"a": math.inf},
+        {"a": "nul\0"},
+        {'a"b': 1},
+        {"": 1},
+        {1: 1},
+        {"a": [b"x"]},
+        {"a": 2**63},
+    ],
 )
 @pytest.mark.parametrize("cell", BOTH, ids=shown, indirect=True)
 def test_what_cannot_be_compared_is_refused(vectors: Vectors, door: Door, where: dict[str, Any]) -> None:

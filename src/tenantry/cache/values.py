@@ -61,6 +61,9 @@ def _spelled(value: Any, what: str) -> Any:
         return {_KIND: kind.__name__, "v": items if kind is tuple else sorted(items, key=json.dumps)}
     if kind not in _WRITERS:
         raise CacheRefused(what=what, kind=kind.__name__)
+    if kind is datetime.time and value.tzinfo is not None and value.utcoffset() is None:
+        # It would be spelled without its zone, alike for every zone.
+        raise CacheRefused(what=what, kind="a time of a zone without its date")
     return {_KIND: kind.__name__, "v": _WRITERS[kind](value)}
 
 

@@ -26,6 +26,8 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,60}[a-z0-9])?")
 _WHOLE: Final = "tenantry.metadata"
 _HASH: Final = "tenantry.hash"
 _OURS: Final = "tenantry."
+# And so begin those that Chroma keeps for itself, or takes for operators.
+_RESERVED: Final = (_OURS, "chroma:", "$", "#")
 _AT_ONCE: Final = 1000
 
 
@@ -112,7 +114,7 @@ def _kept(record: Record) -> Mapping[str, Any]:
     plain = {
         name: value
         for name, value in record.metadata.items()
-        if isinstance(value, str | int | float) and not name.startswith(_OURS)
+        if isinstance(value, str | int | float) and name and not name.startswith(_RESERVED)
     }
     return {**plain, _WHOLE: json.dumps(dict(record.metadata)), _HASH: record.content_hash}
 
@@ -123,6 +125,6 @@ def _narrowed(where: Where) -> Any:
 
 
 def _scalars(name: str, values: Sequence[Any]) -> Sequence[Any]:
-    if None in values or name.startswith((_OURS, "$")):
+    if None in values or len(set(map(type, values))) > 1 or name.startswith(_RESERVED):
         raise SearchRefused(what=repr(name), reason="Chroma cannot compare it.")
     return values

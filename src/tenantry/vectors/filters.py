@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from tenantry.errors import SearchRefused
 from tenantry.vectors.protocols import Where
 
 _KINDS: Final = {str: ("text",), bool: ("true", "false"), int: ("integer", "real"), float: ("integer", "real")}
+_BEYOND: Final = 2**63
 _UNUSABLE: Final = frozenset('"\\\0')
 
 
@@ -44,10 +46,18 @@ def _values(name: str, value: Any) -> Sequence[Any]:
     if not values:
         raise SearchRefused(what=repr(name), reason="the list of its values is empty.")
     for each in values:
-        usable = each is None or type(each) in _KINDS
-        if not usable or (isinstance(each, float) and each - each != 0) or (isinstance(each, str) and "\0" in each):
+        if not _usable(each):
             raise SearchRefused(what=repr(name), reason=f"a {type(each).__name__} such as this cannot be compared.")
     return list(values)
+
+
+def _usable(value: Any) -> bool:
+    if value is None or type(value) not in _KINDS:
+        return value is None
+    if isinstance(value, str):
+        return "\0" not in value
+    # A larger number SQLite cannot be asked for at all.
+    return math.isfinite(value) if isinstance(value, float) else -_BEYOND <= value < _BEYOND
 
 
 def _holds_jsonb(column: Column[Any], name: str, value: Any) -> ColumnElement[bool]:
