@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from tenantry import Tenancy
 from tenantry.access import TokenKey, Tokens
 from tenantry.packs.meetings import ROLES, CRMConnection, Meetings, MeetingsBase, router
+from tenantry.packs.meetings import Tenant as Workspace
 from tenantry.web import application
 
 PLACES = [
@@ -85,6 +86,18 @@ def test_the_workspace_and_its_numbers(served: Served) -> None:
     assert served.ask("PUT", "/workspace/plan", **bill, json={"plan_tier": "gold"}).status_code == 422
     changed = served.ask("PUT", "/workspace/plan", **bill, json={"plan_tier": "enterprise"})
     assert changed.json()["plan_tier"] == "enterprise"
+
+
+@pytest.mark.ledger("S1-001")
+def test_a_slug_that_somebody_has_keeps_no_workspace_out(served: Served) -> None:
+    """Of two teams with the same slug each has a tenant of its own, however often it is installed."""
+    install, isolation = served.pack.workspaces.install, served.tenants["acme"].isolation
+    first, second = (install(team, "Twin", isolation=isolation) for team in ("T_TWIN", "T-TWIN"))
+    assert first.id != second.id
+    assert [install(team, "Twin").id for team in ("T_TWIN", "T-TWIN")] == [first.id, second.id]
+    for made, team in ((first, "T_TWIN"), (second, "T-TWIN")):
+        with served.pack.tenancy.session(made) as session:
+            assert session.query(Workspace).one().slack_team_id == team
 
 
 @pytest.mark.ledger("S1-001")

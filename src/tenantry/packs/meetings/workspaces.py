@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
@@ -24,6 +25,7 @@ from tenantry.types import TenantStatus
 
 SLACK_TEAM: Final = "slack_team"
 _INSTALLED: Final = "workspace.installed"
+_DIGITS: Final = 12
 
 
 class Workspaces:
@@ -49,13 +51,14 @@ class Workspaces:
         return found
 
     def _made(self, slack_team_id: str, options: Mapping[str, Any], record: Mapping[str, Any]) -> Placed:
-        with contextlib.suppress(TenantNotFound):
-            return self._tenancy.tenants.get((SLACK_TEAM, slack_team_id))
-        try:
-            return self._tenancy.tenants.create(slug_of(slack_team_id), record=dict(record), **options)
-        except (IdentityTaken, TenantExists):
-            # Slack tells of an installation twice, and the other call was first.
-            return self._tenancy.tenants.get((SLACK_TEAM, slack_team_id))
+        slug = slug_of(slack_team_id)
+        # Slack tells of an installation twice, and the other call may be first; or somebody else has the slug.
+        for name in (slug, f"{slug}-{hashlib.sha256(slack_team_id.encode()).hexdigest()[:_DIGITS]}"):
+            with contextlib.suppress(TenantNotFound):
+                return self._tenancy.tenants.get((SLACK_TEAM, slack_team_id))
+            with contextlib.suppress(IdentityTaken, TenantExists):
+                return self._tenancy.tenants.create(name, record=dict(record), **options)
+        return self._tenancy.tenants.get((SLACK_TEAM, slack_team_id))
 
     def _begin(self, made: Placed, record: Mapping[str, Any]) -> None:
         with self._tenancy.transaction(made) as session:
