@@ -16,11 +16,15 @@ from tenantry.jobs.context import bound_here
 from .bodies import Bodies
 from .models import Base
 
+# What a killed worker had in hand is otherwise looked for each hundred seconds, and not for five minutes where the one
+# that was killed was just looking.
+LOOKS_OFTEN = {"unacked_restore_interval": 1, "unacked_restore_throttle": 1, "unacked_mutex_expire": 5}
+
 
 def make_app(broker: str, backend: str, **settings: Any) -> celery.Celery:
     """Returns an app whose jobs survive their workers."""
     app = celery.Celery("jobs", broker=broker, backend=backend)
-    transport: dict[str, Any] = {"visibility_timeout": 5, "polling_interval": 0.05}
+    transport: dict[str, Any] = {"visibility_timeout": 5, "polling_interval": 0.05, **LOOKS_OFTEN}
     if broker.startswith("filesystem:"):
         messages = Path(backend.removeprefix("file://"))
         transport |= {f"data_folder_{way}": messages for way in ("in", "out")} | {"control_folder": messages}

@@ -15,6 +15,7 @@ from limits.redis_server import PROGRAM, redis_server
 
 from tenantry.idempotency import Idempotency
 from tenantry.jobs import Jobs
+from tenantry.outbox import Outbox
 
 from .bodies import Bodies
 from .celery_worker import declare, make_app
@@ -32,6 +33,7 @@ def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def make_jobs(tenancy: Any) -> Jobs:
+    Outbox(tenancy)
     return Jobs(tenancy, idempotency=Idempotency(tenancy))
 
 
