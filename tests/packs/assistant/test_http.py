@@ -184,6 +184,18 @@ def test_a_conversation_from_question_to_cost(people: dict[str, Client]) -> None
 
 
 @pytest.mark.ledger("S3-051")
+def test_documents_in_bodies_are_such_as_can_be_told_again(people: dict[str, Client]) -> None:
+    bob = people["bob1"]
+    path = f"/conversations/{bob.ask('POST', '/conversations', 201, json={})['id']}/answers"
+    for value in (r'"\ud800"', r'"\u0000"', "NaN", "1e999"):
+        report = f'{{"report_type": "x", "report_data": {{"a": {value}}}}}'
+        answers = [f'{{"content": "x", "{name}": [{value}]}}' for name in ("sources", "reasoning_chain")]
+        vote = f'{{"content": "x", "steps": [{{"agent_type": "x", "vote": {{"a": {value}}}}}]}}'
+        for where, content in (("/reports", report), *((path, each) for each in (*answers, vote))):
+            bob.ask("POST", where, 422, content=content)
+
+
+@pytest.mark.ledger("S3-051")
 def test_reports_and_the_profile(people: dict[str, Client]) -> None:
     ann, bob, vic = people["ann1"], people["bob1"], people["vic1"]
     given = {"report_type": "mix", "report_data": {"wind": 0.4}, "tags": ["q3"]}
@@ -278,6 +290,21 @@ def test_the_platform_makes_closes_and_looks_into_companies(people: dict[str, Cl
     root.ask("POST", "/admin/companies/2/reopen")
     people["ann2"].ask("GET", "/documents")
     assert root.bytes("POST", "/admin/companies/99/look", 404, json={"reason": "x"})
+
+
+@pytest.mark.ledger("S3-004", "S3-020")
+def test_nobody_of_a_company_does_what_is_the_platforms(people: dict[str, Client], http: TestClient) -> None:
+    paths = [path for path in people["nobody"].ask("GET", "/openapi.json")["paths"] if path.startswith("/admin/")]
+    assert len(paths) == 4
+    given = {"json": {"name": "Own", "reason": "mine"}}
+    looked = people["root"].ask("POST", "/admin/companies/1/look", 201, json={"reason": "x", "role": "admin"})
+    insiders = {name: people[name] for name in ("ann1", "bob1", "vic1")}
+    for name, who in {**insiders, "the look": Client(http, looked["access_token"])}.items():
+        for path in paths:
+            # The own company, another's, and one that is not there.
+            told = {who.bytes("POST", path.format(company_id=number), 403, **given) for number in (1, 2, 99)}
+            assert len(told) == 1, (name, path)
+    assert people["root"].ask("GET", "/admin/companies")["items"][1]["is_active"]
 
 
 @pytest.mark.ledger("S3-051")
