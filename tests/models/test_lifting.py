@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     Uuid,
+    cast,
     create_mock_engine,
     func,
     inspect,
@@ -238,6 +239,21 @@ def test_what_is_unique_becomes_unique_per_tenant() -> None:
     assert all(str(index.expressions[0]) == "users.tenant_id" for index in indexes.values())
     assert all(index.unique for index in indexes.values())
     assert "phone IS NOT NULL" in str(CreateIndex(indexes["ix_unique"]).compile(dialect=postgresql.dialect()))
+
+
+def test_what_is_made_of_the_tenant_makes_nothing_unique_per_tenant() -> None:
+    """The first letter of two tenants' ids may be the same one."""
+
+    class User(TenantOwned, new_base()):
+        __tablename__ = "users"
+        email: Mapped[str]
+
+    Index("ux_made", func.left(cast(User.tenant_id, String), 1), User.email, unique=True)
+    Index("ux_held", User.email, User.tenant_id.desc(), unique=True)
+    lift(User.metadata)
+    found = {str(index.name): [str(each) for each in index.expressions] for index in User.__table__.indexes}
+    assert found["ux_made"][0] == "users.tenant_id"
+    assert found["ux_held"] == ["users.email", "users.tenant_id DESC"]
 
 
 def test_indexes_that_cannot_carry_the_tenant_are_left_alone() -> None:

@@ -269,6 +269,11 @@ def exclusion(world: World) -> None:
     world.owned(ExcludeConstraint(("room", "="), name="ex_room"), room=mapped_column(String))
 
 
+def exclusion_among_others(world: World) -> None:
+    pair = ExcludeConstraint(("tenant_id", "<>"), ("room", "="), name="ex_room")
+    world.owned(pair, room=mapped_column(String))
+
+
 def set_default(world: World) -> None:
     world.owned(company_id=references("companies.id", ondelete="SET DEFAULT", nullable=True))
 
@@ -336,6 +341,7 @@ CASES: list[tuple[str, str, Callable[[World], None]]] = [
     ("M017", "Thing.company", join_that_writes_the_tenant),
     ("M017", "Thing.company", relationship_added_after_configuration),
     ("M018", "things.ex_room", exclusion),
+    ("M018", "things.ex_room", exclusion_among_others),
     ("M019", "things(tenant_id, company_id)", set_default),
     ("M019", "things(tenant_id, company_id)", set_null_on_update),
     ("M019", "things(tenant_id, company_id)", set_null_of_what_cannot_be),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, UnaryExpression, UniqueConstraint
 
 from tenantry.models.ownership import TENANT_COLUMN
 
@@ -40,7 +40,7 @@ def lift_unique_constraints(table: Table) -> None:
 def lift_indexes(table: Table) -> None:
     """Puts the tenant column first in every index that can carry it: HNSW, GIN and their like cannot."""
     for index in list(table.indexes):
-        if not any(column.name == TENANT_COLUMN for column in index.columns) and carries_tenant(index):
+        if not holds_tenant(index) and carries_tenant(index):
             _lift_index(table, index)
 
 
@@ -48,6 +48,12 @@ def begins_with_tenant(constraint: UniqueConstraint | PrimaryKeyConstraint) -> b
     """Returns whether the first column of *constraint* is the tenant's."""
     first = next(iter(constraint.columns), None)
     return first is not None and first.name == TENANT_COLUMN
+
+
+def holds_tenant(index: Index) -> bool:
+    """Returns whether the tenant is among what *index* holds; what is only made of it may be alike for two."""
+    plain = (each.element if isinstance(each, UnaryExpression) else each for each in index.expressions)
+    return any(isinstance(each, Column) and each.name == TENANT_COLUMN for each in plain)
 
 
 def carries_tenant(index: Index) -> bool:

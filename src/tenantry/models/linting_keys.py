@@ -10,7 +10,7 @@ from sqlalchemy import ForeignKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from tenantry.models.foreign_keys import is_lifted, own_elements, target_table
-from tenantry.models.indexes import begins_with_tenant
+from tenantry.models.indexes import begins_with_tenant, holds_tenant
 from tenantry.models.ownership import TENANT_COLUMN, Ownership, ownership
 from tenantry.types import Finding
 
@@ -34,10 +34,10 @@ def judge_uniqueness(table: Table) -> Iterator[Finding]:
     for constraint in sorted(table.constraints, key=lambda constraint: str(constraint.name)):
         if isinstance(constraint, UniqueConstraint) and not begins_with_tenant(constraint):
             yield _across_tenants(table, constraint.name, "M009", "unique constraint")
-        if isinstance(constraint, ExcludeConstraint) and TENANT_COLUMN not in constraint.columns:
+        if isinstance(constraint, ExcludeConstraint) and constraint.operators.get(TENANT_COLUMN) != "=":
             yield _across_tenants(table, constraint.name, "M018", "exclusion constraint")
     for index in sorted(table.indexes, key=lambda index: str(index.name)):
-        if index.unique and not any(column.name == TENANT_COLUMN for column in index.columns):
+        if index.unique and not holds_tenant(index):
             yield _across_tenants(table, index.name, "M009", "unique index")
 
 
