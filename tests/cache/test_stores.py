@@ -204,6 +204,16 @@ class TestRedis:
                 assert store.forget(shelf.entry.tenant, None) == 1
             store.close_connections()
 
+    def test_everything_is_forgotten_whatever_the_keys_begin_with(self, tmp_path: Path) -> None:
+        with redis_server(tmp_path) as server:
+            for prefix in ("[shop]", "a*b?", "c\\d^"):
+                store = RedisStore(server.url, prefix=prefix, timeout=10)
+                shelf = Shelf(store)
+                assert shelf.fill(shelf.look())
+                assert store.forget(shelf.entry.tenant, None) == 1
+                assert shelf.look().answer is Answer.LEAD
+                store.close_connections()
+
     def test_nothing_of_a_persons_stands_in_a_key(self, tmp_path: Path) -> None:
         with redis_server(tmp_path) as server, Redis.from_url(server.url) as client:
             store = RedisStore(server.url, timeout=10)

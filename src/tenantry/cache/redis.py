@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import re
 import uuid
 import weakref
 from collections.abc import Collection, Iterator, Sequence
@@ -86,6 +87,9 @@ for each = 1, count do
   redis.call('ZREM', KEYS[each + count], ARGV[1])
 end
 """
+# What Redis takes for a pattern in a prefix that holds it, and the same as it is meant.
+_PATTERN: Final = re.compile(r"[*?\[\]\\^]")
+_ESCAPED: Final = r"\\\g<0>"
 _SCRIPTS: Final = (_LOOK, _FILL, _ABANDON, _CLOSE, _OPEN)
 _NUMBERS_LAST: Final = 7 * 24 * 3600 * 1000
 
@@ -142,7 +146,7 @@ class RedisStore:
             named = 0
             # The numbers first: whoever loads at this moment must not fill afterwards.
             for kind in ("number", "result", "lead"):
-                for key in client.scan_iter(match=f"{self._base(tenant)}:{kind}:*", count=1000):
+                for key in client.scan_iter(match=f"{_PATTERN.sub(_ESCAPED, self._base(tenant))}:{kind}:*", count=1000):
                     value = client.hget(key, "value") if kind == "result" else None
                     named += bool(client.delete(key)) and value is not None and names_person(value, subject)
             return named
