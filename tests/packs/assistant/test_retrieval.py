@@ -77,6 +77,12 @@ def test_the_nearest_chunks_that_a_user_may_read(pack: Assistant) -> None:
         assert [chunk.embedding_id for chunk in chunks] == [f"chunk-{chunk.id}" for chunk in chunks]
     with pack.tenancy.session(("company", "2")) as db:
         assert retrieval.search(db, "wind", user_id=ANN) == []
+    with pack.tenancy.session(("company", "1")) as db:
+        # Who may read it says the document, and not what was known when its vectors were made.
+        db.get_one(Document, numbers["all"]).scope = "user"
+        assert {each.chunk.document.filename for each in retrieval.search(db, "wind", user_id=BOB)} == {"bob's"}
+        db.get_one(Document, numbers["bob's"]).uploaded_by_id = ANN
+        assert retrieval.search(db, "wind", user_id=BOB) == []
 
 
 @pytest.mark.ledger("S3-026")

@@ -71,8 +71,12 @@ class DocumentRepository(Repository[Document]):
     def read_one(self, document_id: int, *, user_id: int | None) -> Document | None:
         """Returns a document of the company that a user may read, or None."""
         found = self.get(document_id)
-        hidden = found is not None and found.scope == Scope.USER and found.uploaded_by_id != user_id
-        return None if hidden else found
+        return None if found is None or not may_read(found, user_id) else found
+
+
+def may_read(document: Document, user_id: int | None) -> bool:
+    """Returns whether a user may read a document of their company."""
+    return document.scope != Scope.USER or document.uploaded_by_id == user_id
 
 
 class ChunkRepository(Repository[DocumentChunk]):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tenantry.packs.assistant.models_documents import Document, DocumentChunk
-from tenantry.packs.assistant.repositories import ChunkRepository, DocumentRepository
+from tenantry.packs.assistant.repositories import ChunkRepository, DocumentRepository, may_read
 from tenantry.packs.assistant.words import Scope
 from tenantry.session.core import TenantSession
 from tenantry.vectors import Content, Vectors
@@ -83,7 +83,9 @@ class Retrieval:
         chunks = {
             chunk.embedding_id: chunk for chunk in ChunkRepository(session).by_embeddings([hit.key for hit in hits])
         }
-        return [Found(chunks[hit.key], hit.score) for hit in hits if hit.key in chunks]
+        # A document may have become somebody's own since its vectors were made.
+        found = [Found(chunks[hit.key], hit.score) for hit in hits if hit.key in chunks]
+        return [each for each in found if may_read(each.chunk.document, user_id)]
 
     def embed(self, text: str) -> Sequence[float]:
         """Returns the vector of a text, which ``search`` takes in its place; it may take its time.
