@@ -195,6 +195,7 @@ def test_migrations_and_searches_leave_each_other_alone(postgres: Any, tmp_path:
         taken = "    op.search('pages', on=False)\n    op.alter_column('pages', 'title', type_=sa.Text())\n"
         path.write_text(path.read_text().replace("    pass\n", f"{taken}    op.search('pages')\n", 1))
         assert fleet.upgrade().run.state == "done"
+        assert {found in path.name for found in fleet.current().values()} == {True}
         for slug in ("old", "new"):
             with tenancy.session(slug) as session:
                 assert len(search.query(session, "owls")) == 1

@@ -32,8 +32,12 @@ class Fleet:
 
     def __init__(self, tenancy: Tenancy, history: History | None = None) -> None:
         self._tenancy = tenancy
-        self._history = history or alembic_history(tenancy)
-        self._runs = Runs(tenancy, self._history)
+        self._given = history
+        self._read_history()
+
+    def _read_history(self) -> None:
+        self._history = self._given or alembic_history(self._tenancy)
+        self._runs = Runs(self._tenancy, self._history)
 
     def __repr__(self) -> str:
         return f"Fleet({self._tenancy!r}, {self._history.name!r})"
@@ -271,6 +275,8 @@ class Fleet:
         Raises: MigrationsMissing, SeveralHeads, HomeBehind, LoginRequired, ExtraMissing without Alembic.
         """
         written: Path = _part("revisions").revision(self._tenancy, message, autogenerate=autogenerate)
+        # What was read of the scripts before does not know it.
+        self._read_history()
         return written
 
     def begin(
