@@ -85,6 +85,8 @@ def _ask(connection: Any, keys: Sequence[_Key], operator: str) -> Sequence[int]:
     if not keys:
         return ()
     connection.execute(f"SET LOCAL ROLE {operator}")
-    counts: Sequence[int] = connection.execute("select " + ", ".join(f"({key.question})" for key in keys)).fetchone()
+    # Each by a name of its own: rows with names, as psycopg before 3.3 makes them, have none twice.
+    questions = ", ".join(f"({key.question}) AS key_{number}" for number, key in enumerate(keys))
+    counts: Sequence[int] = connection.execute(f"select {questions}").fetchone()
     connection.execute("SET LOCAL ROLE NONE")
     return counts
