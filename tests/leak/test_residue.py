@@ -108,6 +108,22 @@ def test_notification_heard_by_the_next(session, world):
     return _found(world, "SELECT 1 FROM pg_listening_channels() c WHERE c = 'leak_shouts'")
 
 
+@route(dialect="postgresql", doors="sync")
+def test_notification_kept_by_the_driver(session, world):
+    """What came while the connection listened waits with the driver, where no statement sweeps."""
+    for statement in ("LISTEN leak_kept", "COMMIT"):
+        attempts(session, [lambda s=statement: session.execute(text(s))])
+    with world.borrow(world.a) as other:
+        other.execute(text("SELECT pg_notify('leak_kept', 'secret')"))
+        other.commit()
+    attempts(session, [lambda: session.execute(text("SELECT 1"))])
+    session.close()
+    with ExitStack() as stack:
+        borrowers = [stack.enter_context(world.borrow(side)) for side in (world.b, world.a, world.b)]
+        drivers = [borrower.connection().connection.driver_connection for borrower in borrowers]
+        return [Leak(f"heard: {heard}") for driver in drivers for heard in driver.notifies(timeout=0)]
+
+
 @route(dialect="postgresql")
 def test_advisory_lock(session, world):
     _leave(session, "SELECT pg_advisory_lock(424242)")

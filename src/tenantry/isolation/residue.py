@@ -47,10 +47,10 @@ _HARMLESS: Final = re.compile(
     re.I,
 )
 
-# DEALLOCATE ALL and DISCARD would take the driver's own prepared statements too, and the driver would not know. A block
-# may put the words together as it runs.
+# DEALLOCATE ALL and DISCARD would take the driver's own prepared statements too, and the driver would not know. What a
+# connection heard while it listened stays with the driver. A block may put the words together as it runs.
 _LASTING: Final = re.compile(
-    r"\b(?:prepare|deallocate|discard)\b|(?:^|[;/\r\n])\s*do\b(?!\s+(?:nothing|update)\b)", re.I
+    r"\b(?:prepare|deallocate|discard|listen)\b|(?:^|[;/\r\n])\s*do\b(?!\s+(?:nothing|update)\b)", re.I
 )
 
 

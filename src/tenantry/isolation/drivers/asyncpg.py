@@ -72,7 +72,8 @@ class BoundConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is u
         return await super()._executemany(query, *args, **options)
 
     async def add_listener(self, channel: str, callback: Any) -> None:
-        self.residue = True
+        # The driver keeps who is to be called, whatever the server forgets.
+        self.residue = self.lasting = True
         await super().add_listener(channel, callback)
 
     def execute(self, query: str, *args: Any, timeout: float | None = None) -> Coroutine[Any, Any, str]:
