@@ -195,8 +195,8 @@ class Tenants:
     def erase(self, key: TenantKey, *, confirm: str, force: bool = False) -> Mapping[str, int]:
         """Removes every row of a tenant and its placement, and returns how many rows went, by table.
 
-        The identifier is never given out again; the slug is free. *force* takes along what stands in the placement
-        and was not made from the models.
+        The identifier is never given out again; the slug is free, but for ``Config.route_ttl`` seconds other processes
+        take it for this tenant's. *force* takes along what stands in the placement and was not made from the models.
 
         Raises: TenantNotFound, EraseNotConfirmed, OperationInProgress while a move of it has another place in hand,
             LifecycleError, SurprisingErase.
