@@ -16,8 +16,8 @@ _PASSES: Final = 3
 _LONG: Final = 8
 # A step of a step of a step has to be led up to.
 _CHAIN: Final = 3
-# Bad request and conflict: a route that might have taken the same of another row.
-_REFUSED: Final = (400, 409)
+# Bad request, not found, conflict: a route that might have taken the same of another row.
+_REFUSED: Final = (400, 404, 409)
 _MAKING: Final = ("POST", "PUT", "PATCH")
 _HOST: Final = re.compile(r"^https?://[^/]+")
 _ID: Final = re.compile(r"^(id|.*_id|uuid|key|slug|name|path|url|token|code|number)$")
@@ -49,7 +49,7 @@ class Explorer:
         self.by_path: dict[str, list[str]] = {}
         self.bodies: dict[Operation, Any] = {}
         self.read: set[Operation] = set()
-        self.makers: dict[str, Operation] = {}
+        self.makers: dict[str, list[Operation]] = {}
         self.own: set[str] = set()
         # Which of the bodies that may be made up for it an operation took.
         self._ways: dict[Operation, int] = {}
@@ -151,9 +151,11 @@ class Explorer:
         """Makes once more what the last key in a path names, and returns the new one's key."""
         name = operation.parameters[-1]
         known = self.known(name, operation.path)
-        maker = next((self.makers[key] for key in known if key in self.makers), None)
-        if maker is None:
+        makers = [maker for key in known for maker in self.makers.get(key, ())]
+        if not makers:
             return None
+        # Rows of several kinds have the same number: what makes those that the path names goes before.
+        maker = next((each for each in makers if _lists(each.path, *_place(name, operation.path))), makers[0])
         self.make(maker, new_mark(), chain=chain)
         self.look()
         return next((key for key in reversed(self.known(name, operation.path)) if key not in known), None)
@@ -189,7 +191,7 @@ class Explorer:
             if _ID.match(name) and value not in self.by_path.setdefault(operation.path, []):
                 self.by_path[operation.path] += [value] if name == "id" else []
             if made and name == "id":
-                self.makers.setdefault(value, operation)
+                self.makers.setdefault(value, []).append(operation)
             if made and len(value) >= _LONG and not value.isalpha():
                 self.own.add(value)
             if "/" in value:
@@ -211,9 +213,8 @@ class Explorer:
 
     def known(self, name: str, path: str) -> list[str]:
         """Returns what may stand for a parameter: what the path before it lists, or what answers call so."""
-        before = path.partition("{" + name)[0].rstrip("/")
-        kind = name.removesuffix("_id")
-        listed = [value for known, values in self.by_path.items() if _lists(known, before, kind) for value in values]
+        place = _place(name, path)
+        listed = [value for known, values in self.by_path.items() if _lists(known, *place) for value in values]
         return [*self.values.get(name, ()), *listed] or (self.values.get("id", []) if name in ("id", "key") else [])
 
     def references(self, name: str) -> list[str]:
@@ -259,6 +260,11 @@ def steady(explorer: Explorer) -> dict[str, Any]:
     """Returns a state without what is another at each call."""
     first, second = explorer.state(), explorer.state()
     return {name: value for name, value in first.items() if second.get(name) == value}
+
+
+def _place(name: str, path: str) -> tuple[str, str]:
+    """Returns what stands in a path before a parameter, and the kind of row that it names."""
+    return path.partition("{" + name)[0].rstrip("/"), name.removesuffix("_id")
 
 
 def _lists(known: str, before: str, kind: str) -> bool:
