@@ -33,11 +33,13 @@ check: $(READY)  ## lint, format, types, import contracts, measures, docs
 	$(BIN)/pytest -q -m soak tests/typing
 	$(BIN)/python tools/measure.py
 	$(BIN)/python tools/reference.py --check
+	$(BIN)/python tools/migrations.py --check
 	$(BIN)/python tools/ledger.py --check
 	$(BIN)/mkdocs build --quiet --strict
 
-docs: $(READY)  ## the reference out of the code, and the site, into build/site
+docs: $(READY)  ## the reference and the packs' guides out of the code, and the site, into build/site
 	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/migrations.py
 	$(BIN)/python tools/ledger.py
 	$(BIN)/mkdocs build --strict $(ARGS)
 
