@@ -368,6 +368,23 @@ def test_notes_reach_the_crm_after_the_commit_and_after_a_failure(
     assert secret not in repr(note)
 
 
+@pytest.mark.ledger("S1-018")
+@pytest.mark.parametrize("place", COMMITTED, ids=str)
+def test_by_a_revoked_connection_goes_no_note(ground: Ground, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEETINGS_TEST_TOKEN", uuid.uuid4().hex)
+    with fresh(ground, place, plan_tier="pro") as tenant:
+        pack, tenancy, before = ground.pack(place), ground.tenancy(place), len(ground.book.notes)
+        with tenancy.transaction(tenant) as session:
+            connection = pack.connections.connect(session, "hubspot", "env:MEETINGS_TEST_TOKEN")
+            meeting = pack.processing.receive(session, title="Kick-off")
+            pack.processing.start(session, meeting.id)
+            pack.processing.complete(session, meeting.id, FINDINGS)
+            pack.processing.hand_over(session, meeting.id)
+            pack.connections.mark(session, connection.id, "revoked")
+        assert Relay(pack.outbox).deliver(tenant).delivered == 1
+    assert len(ground.book.notes) == before
+
+
 def default(room: Room) -> CRMConnection | None:
     return room.run(lambda session: session.query(Tenant).one().get_default_crm_connection(session))
 

@@ -14,7 +14,7 @@ from tenantry.outbox import Event, Outbox
 from tenantry.packs.meetings.lifecycles import CRM_SYNC
 from tenantry.packs.meetings.models import CRMConnection
 from tenantry.packs.meetings.sessions import MeetingSession
-from tenantry.packs.meetings.words import CRMSyncStatus
+from tenantry.packs.meetings.words import ConnectionStatus, CRMSyncStatus
 from tenantry.secrets import Secret, Secrets
 from tenantry.session.core import TenantSession
 from tenantry.tenancy import Tenancy
@@ -87,13 +87,13 @@ class Notes:
         return self.crms[provider]
 
     def _waiting(self, event: Event, meeting_id: uuid.UUID) -> tuple[str, Note] | None:
-        """Returns the note and whose it is, unless it was written, or its meeting or connection is gone."""
+        """Returns the note and whose it is, unless it was written, or its meeting or connection is gone or revoked."""
         with self._tenancy.session(event.tenant, read_only=True) as session:
             meeting = session.get(MeetingSession, meeting_id)
             if meeting is None or meeting.crm_sync_status == CRMSyncStatus.SYNCED:
                 return None
             connection = meeting.crm_connection
-            if connection is None or connection.is_deleted:
+            if connection is None or connection.is_deleted or connection.status == ConnectionStatus.REVOKED:
                 return None
             return connection.provider_type, self._note(event, meeting, connection)
 
