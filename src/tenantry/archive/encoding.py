@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from tenantry.archive import lines
 from tenantry.archive.shapes import TableDigest, TableShape
 
 NULL: Final = "\\N"
@@ -92,16 +93,7 @@ def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
     Raises: ValueError where the last line has no end.
     """
-    rest = b""
-    for chunk in chunks:
-        end = chunk.rfind(b"\n") + 1
-        if end:
-            yield rest + chunk[:end] if rest else chunk[:end]
-            rest = chunk[end:]
-        else:
-            rest += chunk
-    if rest:
-        raise Unwritable("the last row is cut")
+    return lines.whole_lines(chunks, refuse=Unwritable)
 
 
 class Digesting:

@@ -68,26 +68,6 @@ def pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from _cut(b"".join(waiting))
 
 
-def whole_lines(chunks: Iterable[bytes], *, longest_row: int) -> Iterator[bytes]:
-    """Yields the same bytes in chunks that end where a row ends.
-
-    Raises: Fault for a row that is too long, or has no end.
-    """
-    waiting: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        end = chunk.rfind(b"\n") + 1
-        if end:
-            yield b"".join([*waiting, chunk[:end]])
-            waiting, size = [], 0
-        waiting.append(chunk[end:])
-        size += len(chunk) - end
-        if size > longest_row:
-            raise Fault(f"a row has more than {longest_row} bytes.")
-    if size:
-        raise Fault("the last row of a member has no end.")
-
-
 def _cut(whole: bytes) -> Iterator[bytes]:
     for start in range(0, len(whole), PIECE):
         yield whole[start : start + PIECE]

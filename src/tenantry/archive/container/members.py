@@ -9,10 +9,11 @@ from typing import BinaryIO
 from tenantry.archive.container.faults import Fault
 from tenantry.archive.container.framing import DATA, END, FRAME, Limits
 from tenantry.archive.container.manifest import TableEntry
-from tenantry.archive.container.measuring import PIECE, Measure, whole_lines
+from tenantry.archive.container.measuring import PIECE, Measure
 from tenantry.archive.container.scanning import Span
 from tenantry.archive.container.sealing import Seal
 from tenantry.archive.libraries import zstd
+from tenantry.archive.lines import whole_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Members:
         longest_row = min(self.limits.row, entry.size)
         measure = Measure(longest_row=longest_row)
         held = b""
-        for chunk in whole_lines(self._unpacked(self.spans[entry.name]), longest_row=longest_row):
+        for chunk in whole_lines(self._unpacked(self.spans[entry.name]), refuse=_fault, longest=longest_row):
             measure.add(chunk)
             if measure.size > entry.size:
                 raise Fault(f"table {entry.name!r} has more bytes than its manifest says.")
@@ -80,6 +81,10 @@ class Members:
         if len(found) < length:
             raise Fault("it was cut while it was read.")
         return found
+
+
+def _fault(reason: str) -> Fault:
+    return Fault(f"{reason}.")
 
 
 def _decompressed(decompressor: zstd.ZstdDecompressor, payload: bytes) -> Iterator[bytes]:
