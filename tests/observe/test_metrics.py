@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
@@ -85,7 +86,7 @@ def test_tracked_calls_plain_and_awaited_done_and_failed(ground):
         assert plain(door.session) == "near-sqlite-file"
         with pytest.raises(ZeroDivisionError):
             plain(session=door.session, fail=True)
-        assert asyncio.iscoroutinefunction(awaited)
+        assert inspect.iscoroutinefunction(awaited)
         assert asyncio.run(awaited(door.session)) == "near-sqlite-file"
     calls = metrics.snapshot().calls
     found = calls["sync_crm", "near-sqlite-file"]
