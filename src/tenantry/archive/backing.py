@@ -57,7 +57,7 @@ def back_up(
             file = directory / _FILE
             manifest, key = _write(archive, tenant, file, course=course, note=note, within=within)
             name = archive_name(tenant.id, manifest.taken_at)
-            archived = _archived(archive, name, manifest, size=file.stat().st_size, key=key)
+            archived = archived_of(archive, name, manifest, size=file.stat().st_size, key=key.id if key else None)
             course.step("store", archive=name)
             archive.store.put(name, file)
         course.step("record")
@@ -144,7 +144,8 @@ def _manifest(
     )
 
 
-def _archived(archive: Archive, name: str, manifest: Manifest, *, size: int, key: DataKey | None) -> Archived:
+def archived_of(archive: Archive, name: str, manifest: Manifest, *, size: int, key: str | None) -> Archived:
+    """Returns what the catalog says of an archive under a name in the store; *key* names the data key of its seal."""
     return Archived(
         id=uuid7(),
         tenant_id=manifest.tenant,
@@ -154,7 +155,7 @@ def _archived(archive: Archive, name: str, manifest: Manifest, *, size: int, key
         size=size,
         rows=manifest.rows,
         revision=manifest.revision,
-        key_id=None if key is None else uuid.UUID(key.id),
+        key_id=None if key is None else uuid.UUID(key),
         detail={"note": manifest.note, "tables": {table.name: table.rows for table in manifest.tables}},
     )
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenantry.archive.backing import record
+from tenantry.archive.backing import archived_of, record
 from tenantry.archive.container import ArchiveFile
 from tenantry.archive.operating import under_way
 from tenantry.archive.sources import opened
 from tenantry.archive.stores import archive_name
 from tenantry.catalog.archives import Archived
 from tenantry.catalog.operations import BACKUP
-from tenantry.ids import uuid7
 
 if TYPE_CHECKING:
     from tenantry.archive.core import Archive
@@ -49,16 +47,4 @@ def relist(archive: Archive, name: str) -> Archived:
 
 def archived_as(archive: Archive, name: str, found: ArchiveFile, *, size: int) -> Archived:
     """Returns what the catalog says of an open archive under a name in the store."""
-    manifest, key = found.manifest, found.header.data_key
-    return Archived(
-        id=uuid7(),
-        tenant_id=manifest.tenant,
-        store=archive.location,
-        name=name,
-        taken_at=manifest.taken_at,
-        size=size,
-        rows=manifest.rows,
-        revision=manifest.revision,
-        key_id=None if key is None else uuid.UUID(key),
-        detail={"note": manifest.note, "tables": {table.name: table.rows for table in manifest.tables}},
-    )
+    return archived_of(archive, name, found.manifest, size=size, key=found.header.data_key)
