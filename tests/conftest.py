@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import importlib.metadata
 import os
+import re
 import signal
 import sqlite3
 import uuid
@@ -156,7 +157,9 @@ def _keep_to_the_main(items: list[pytest.Item]) -> None:
     named: dict[str, bool] = {}
     for item in items:
         if marker := item.get_closest_marker("mainly"):
-            is_main = any(each in item.name for each in marker.args)
+            # On servers of one's own as on the embedded one.
+            name = re.sub(r"\bserver\d+\b", "embedded", item.name)
+            is_main = any(each in name for each in marker.args)
             test = item.nodeid.partition("[")[0]
             named[test] = named.get(test, False) or is_main or "::" in " ".join(item.config.args)
             if not is_main:
