@@ -11,6 +11,8 @@ import pytest
 import typer
 
 from tenantry.cli.fleeting import app
+from tenantry.packs.assistant import MIGRATIONS
+from tenantry.settings import Config
 
 VERBS = sorted(typer.main.get_command(app).commands)
 SQITCH = {
@@ -24,6 +26,17 @@ SQITCH = {
     "revert/notes.sql": "DROP TABLE notes;\n",
     "verify/notes.sql": "SELECT text FROM notes WHERE 1 = 0;\n",
 }
+
+
+def test_the_scripts_of_a_package_are_found_by_its_name() -> None:
+    assert Config(migrations="tenantry.packs.assistant:migrations").migrations == MIGRATIONS
+
+
+@pytest.mark.parametrize(
+    "path", ["migrations", "a/migrations", "C:\\migrations", "no.package:there", "json.decoder:it"]
+)
+def test_whatever_else_names_scripts_is_a_path(path: str) -> None:
+    assert Config(migrations=path).migrations == path
 
 
 @pytest.fixture
