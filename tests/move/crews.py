@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import statistics
-import subprocess
-import sys
 import time
 from collections import Counter as Tally
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from children import Program
 from sqlalchemy import select
 
 from .grounds import Ground
@@ -23,24 +22,9 @@ HERE = Path(__file__).parent
 SECONDS = 60
 
 
-class Program:
-    """One of the room's programs: a line in, a line out."""
-
-    def __init__(self, script: str) -> None:
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen([sys.executable, HERE / script], stdin=pipe, stdout=pipe, text=True)
-
-    def ask(self, line: str) -> str:
-        """Returns what the program answers."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(f"{line}\n")
-        self._process.stdin.flush()
-        return self._process.stdout.readline()
-
-    def close(self) -> None:
-        """Ends the program."""
-        self._process.communicate(timeout=SECONDS)
+def started(script: str) -> Program:
+    """Returns one of the room's programs, begun."""
+    return Program(HERE / script)
 
 
 class Mover:
@@ -48,12 +32,11 @@ class Mover:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._program = Program("moving.py")
+        self._program = started("moving.py")
 
     def run(self, verb: str, slug: str, **job: Any) -> dict[str, Any]:
         """Returns how the child ended, and the steps it came to."""
-        line = json.dumps({"verb": verb, "slug": slug, "urls": self._ground.urls, **job})
-        found: dict[str, Any] = json.loads(self._program.ask(line))
+        found: dict[str, Any] = self._program.ask({"verb": verb, "slug": slug, "urls": self._ground.urls, **job})
         return found
 
     def close(self) -> None:
@@ -84,7 +67,7 @@ class Crew:
         journal = directory / slug
         self._journals = [directory / f"{slug}-{number}" for number in range(writers)]
         job = {"urls": ground.urls, "slug": slug, "journal": str(journal), "writers": writers, "sqlite": sqlite}
-        assert program.ask(json.dumps(job)) == "begun\n"
+        assert program.tell(json.dumps(job)) == "begun\n"
         self._ended = False
 
     def write_on(self, writes: int = 1) -> None:
@@ -110,7 +93,7 @@ class Crew:
 
     def _end(self) -> list[int]:
         self._ended = True
-        found: list[int] = json.loads(self._program.ask(""))
+        found: list[int] = json.loads(self._program.tell(""))
         return found
 
     def _counts(self) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .crews import Crew, Mover, Program, check_all_there, check_never_two, in_words, longest
+from .crews import Crew, Mover, check_all_there, check_never_two, in_words, longest, started
 from .grounds import PLACES, Ground
 from .traces import check_no_traces
 
@@ -77,7 +77,7 @@ class Programs:
 
     def __init__(self, ground: Ground) -> None:
         self.mover = Mover(ground)
-        self.writers = Program("writing.py")
+        self.writers = started("writing.py")
 
     def close(self) -> None:
         self.writers.close()

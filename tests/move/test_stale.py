@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from children import Program
 
 from tenantry.events import listen
 
-from .crews import Program
+from .crews import started
 from .grounds import PLACES, Ground, everywhere
 
 DOORS = ("", "psycopg", "", "asyncpg")
@@ -20,7 +21,7 @@ WELL = {"accepted", "found", "empty"}
 
 @pytest.fixture(scope="module")
 def program() -> Iterator[Program]:
-    program = Program("stale.py")
+    program = started("stale.py")
     yield program
     program.close()
 
@@ -29,14 +30,14 @@ def program() -> Iterator[Program]:
 def frozen(ground: Ground, program: Program, slug: str, *, processes: int) -> Iterator[Program]:
     """Has processes open the tenant where it is now, and never look again."""
     job = {"urls": ground.urls, "slug": slug, "doors": [DOORS[n % len(DOORS)] for n in range(processes)]}
-    assert program.ask(json.dumps(job)) == "ready\n"
+    assert program.tell(json.dumps(job)) == "ready\n"
     yield program
-    assert program.ask("") == "ended\n"
+    assert program.tell("") == "ended\n"
 
 
 def tried(program: Program) -> Counter[str]:
     """Returns what the processes were told, together."""
-    return Counter(json.loads(program.ask("go")))
+    return Counter(json.loads(program.tell("go")))
 
 
 @everywhere()

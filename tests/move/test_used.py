@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from children import Program
 from sqlalchemy import func, select
 
 from tenantry.errors import TenantMoved
 
-from .crews import Crew, Program, check_all_there, check_never_two, in_words, longest
+from .crews import Crew, check_all_there, check_never_two, in_words, longest, started
 from .grounds import PLACES, Ground, open_tenancy
 from .models import Line, Ticket
 from .traces import check_no_traces
@@ -25,7 +26,7 @@ READERS = 2
 
 @pytest.fixture(scope="module")
 def program() -> Iterator[Program]:
-    program = Program("writing.py")
+    program = started("writing.py")
     yield program
     program.close()
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from children import Program
 from sqlalchemy import select, text
 
 from tenantry import Tenancy
@@ -32,22 +30,14 @@ class Nursery:
     calls = 0
 
     def __init__(self) -> None:
-        script = Path(__file__).with_name("creating.py")
-        self._process = subprocess.Popen(
-            [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._program = Program(Path(__file__).with_name("creating.py"))
+        self.close = self._program.close
 
     def create(self, **job: Any) -> tuple[int, str]:
         """Returns the child's exit status and the identifier of the tenant it began; notes how many calls it made."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        status, begun, self.calls = json.loads(self._process.stdout.readline())
-        return int(status), str(begun)
-
-    def close(self) -> None:
-        self._process.communicate(timeout=60)
+        ended = self._program.ask(job)
+        self.calls = ended.get("calls", 0)
+        return ended["status"], ended.get("begun", "")
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from children import Program
 
 from tenantry import Tenant
 from tenantry.archive.certificates import Certificate
@@ -27,23 +25,13 @@ class Eraser:
     """The program that erases and is killed."""
 
     def __init__(self) -> None:
-        script = Path(__file__).with_name("erasing.py")
-        self._process = subprocess.Popen(
-            [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._program = Program(Path(__file__).with_name("erasing.py"))
+        self.close = self._program.close
 
     def erase(self, site: Site, tenant: Tenant, **job: Any) -> tuple[int, int, int]:
         """Returns the child's exit status, and how many steps and calls it made if it came to its end."""
-        assert self._process.stdin
-        assert self._process.stdout
-        line = json.dumps({**site.job, "tenant": str(tenant.id), **job})
-        self._process.stdin.write(f"{line}\n")
-        self._process.stdin.flush()
-        status, steps, calls = json.loads(self._process.stdout.readline())
-        return int(status), int(steps), int(calls)
-
-    def close(self) -> None:
-        self._process.communicate(timeout=60)
+        ended = self._program.ask({**site.job, "tenant": str(tenant.id), **job})
+        return ended["status"], ended.get("steps", 0), ended.get("calls", 0)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,10 @@
 """A program: backs up, verifies and restores in children of its own, each killed before one announced step.
 
-Reads one job a line, answers one line each: the child's exit status and the steps it was told of.
+Answers with the child's exit status and the steps it was told of.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import sys
 import uuid
 from pathlib import Path
@@ -17,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from archive.restore.growing import New
 from archive.restore.houses import RING, open_house
+from children import Report, answer, die
 
 from tenantry import Config, Tenancy
 from tenantry.archive import Archive, DirectoryStore
@@ -25,7 +23,7 @@ from tenantry.events import Step, listen
 OPERATIONS = ("backup", "verify", "restore")
 
 
-def die_at(number: int, told: int) -> None:
+def die_at(number: int, report: Report) -> None:
     """Kills this process before the step of that number; writes down which steps there were."""
     heard: list[str] = []
 
@@ -33,9 +31,9 @@ def die_at(number: int, told: int) -> None:
         if step.operation not in OPERATIONS:
             return
         heard.append(f"{step.operation} {step.name}")
-        os.pwrite(told, json.dumps(heard).encode(), 0)
+        report.write(steps=heard)
         if len(heard) - 1 == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
 
     listen(hear)
 
@@ -46,11 +44,11 @@ def opened(house: dict[str, Any]) -> Tenancy:
     return open_house(house["url"], Path(house["directory"]), **house["logins"])
 
 
-def work(job: dict[str, Any], told: int) -> None:
+def work(job: dict[str, Any], report: Report) -> None:
     tenancy = opened(job["house"])
     archive = Archive(tenancy, DirectoryStore(job["store"]), keys=RING, spool=Path(job["house"]["directory"]) / "spool")
     tenant = uuid.UUID(job["tenant"])
-    die_at(job.get("step", -1), told)
+    die_at(job.get("step", -1), report)
     if job["what"] == "backup":
         archive.backup(tenant)
     elif job["what"] == "verify":
@@ -59,18 +57,5 @@ def work(job: dict[str, Any], told: int) -> None:
         archive.restore(tenant, job["name"], **job["options"])
 
 
-def main() -> None:
-    for line in sys.stdin:
-        told = os.memfd_create("told")
-        child = os.fork()
-        if child == 0:
-            work(json.loads(line), told)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        found = os.pread(told, 1 << 20, 0).decode()
-        print(json.dumps([os.waitstatus_to_exitcode(status), json.loads(found or "[]")]), flush=True)
-        os.close(told)
-
-
 if __name__ == "__main__":
-    main()
+    answer(work)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from children import Program
 
 from tenantry import Tenancy
 from tenantry.fleet.adopting import Adoption, Stage
@@ -27,21 +25,13 @@ class Killer:
     """The program that adopts and is killed."""
 
     def __init__(self) -> None:
-        script = Path(__file__).with_name("advancing.py")
-        self._process = subprocess.Popen(
-            [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._program = Program(Path(__file__).with_name("advancing.py"))
+        self.close = self._program.close
 
     def advance(self, **job: Any) -> tuple[int, list[str], int]:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        status, steps, calls = json.loads(self._process.stdout.readline())
-        return status, steps, calls
-
-    def close(self) -> None:
-        self._process.communicate(timeout=60)
+        """Returns the child's exit status, the steps it came to, and how many calls it made if it came to its end."""
+        ended = self._program.ask(job)
+        return ended["status"], ended.get("steps", []), ended.get("calls", 0)
 
 
 @pytest.fixture(scope="module")

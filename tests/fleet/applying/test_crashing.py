@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import Program
 
 from tenantry import errors
 from tenantry.fleet import Pace
@@ -26,30 +27,18 @@ _INVALID = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
 _CONCURRENTLY = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%%' AND datname = %s"
 
 
-class Program:
+class Crash(Program):
     """The program that has itself killed."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
 
     def run(self, job: dict[str, Any]) -> tuple[int, int]:
         """Returns how a child of the program ended, and how many steps it was told of."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        status, heard = json.loads(self._process.stdout.readline())
-        return status, heard
-
-    def close(self) -> None:
-        self._process.communicate(timeout=30)
+        ended = self.ask(job)
+        return ended["status"], ended.get("heard", 0)
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Program]:
-    started = Program()
+def program() -> Iterator[Crash]:
+    started = Crash(PROGRAM)
     yield started
     started.close()
 
@@ -70,7 +59,7 @@ def job(world: World, home: Home, target: str, *, at: int, one_by_one: bool, mig
 
 @pytest.mark.parametrize("itself", [False, True], ids=["replayed", "by alembic"])
 def test_killed_before_any_statement_the_home_is_old_or_new(
-    world: World, program: Program, tmp_path: Path, itself: bool
+    world: World, program: Crash, tmp_path: Path, itself: bool
 ) -> None:
     body = "replay = False\n\n\ndef upgrade() -> None:\n    pass\n" if itself else "def upgrade() -> None:\n    pass\n"
     migrations = migrations_with(tmp_path / "migrations", before="b2", e5=body)
@@ -89,7 +78,7 @@ def test_killed_before_any_statement_the_home_is_old_or_new(
         assert state(world, home) == ("e5", True, TICKETS)
 
 
-def test_killed_before_the_message_that_does_it_all(world: World, program: Program) -> None:
+def test_killed_before_the_message_that_does_it_all(world: World, program: Crash) -> None:
     for kind in own_kinds(world):
         home, ends = world.home(kind), []
         for at in range(1, 10):
@@ -109,7 +98,7 @@ def state(world: World, home: Home) -> tuple[str | None, bool, int]:
     return world.revision(home), notes, world.count(home, "tickets")
 
 
-def test_killed_at_every_step_around_an_index_made_concurrently(on_postgres: PostgresWorld, program: Program) -> None:
+def test_killed_at_every_step_around_an_index_made_concurrently(on_postgres: PostgresWorld, program: Crash) -> None:
     for at in range(1, 30):
         home = on_postgres.home(HomeKind.SCHEMA)
         status, _ = program.run(job(on_postgres, home, "d4", at=at, one_by_one=False, migrations=MIGRATIONS))
@@ -120,7 +109,7 @@ def test_killed_at_every_step_around_an_index_made_concurrently(on_postgres: Pos
     assert at > 6
 
 
-def test_an_index_that_was_cut_off_is_made_again(on_postgres: PostgresWorld, program: Program) -> None:
+def test_an_index_that_was_cut_off_is_made_again(on_postgres: PostgresWorld, program: Crash) -> None:
     """The server itself ends the statement: an index remains that nobody can use."""
     home = on_postgres.home(HomeKind.SCHEMA)
     on_postgres.history().apply(home, "c3", pace=PACE)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from children import Program
 
 from .worlds import World
 
@@ -32,10 +32,9 @@ class Crew:
     """Starts processes that work on fleets."""
 
     def __init__(self) -> None:
-        script = Path(__file__).with_name("upgrading.py")
-        self._process = subprocess.Popen(
-            [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._program = Program(Path(__file__).with_name("upgrading.py"))
+        self._ask = self._program.ask
+        self.close = self._program.close
 
     def start(self, world: World, verb: str = "upgrade", **job: Any) -> int:
         """Starts a process and returns its number."""
@@ -53,13 +52,3 @@ class Crew:
     def kill(self, process: int, how: signal.Signals = signal.SIGKILL) -> None:
         """Kills a process that was started here, or interrupts it as Ctrl-C would."""
         os.kill(process, how)
-
-    def close(self) -> None:
-        self._process.communicate(timeout=60)
-
-    def _ask(self, question: dict[str, Any]) -> Any:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())

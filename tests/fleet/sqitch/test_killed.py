@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from children import Program
 
 from tenantry.errors import ChangeUnproven, HomeBusy
 from tenantry.fleet.homes import HomeKind
@@ -27,10 +25,8 @@ class Doomed:
     """The program that deploys and is killed."""
 
     def __init__(self) -> None:
-        script = Path(__file__).with_name("deploying.py")
-        self._process = subprocess.Popen(
-            [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._program = Program(Path(__file__).with_name("deploying.py"))
+        self.close = self._program.close
 
     def apply(self, bench: Bench, folder: Path, target: str, *, last: int = NEVER, step: str = "") -> tuple[int, int]:
         """Returns the child's exit status and how many statements it came to."""
@@ -45,15 +41,8 @@ class Doomed:
             "last": last,
             "step": step,
         }
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        status, statements = json.loads(self._process.stdout.readline())
-        return int(status), int(statements)
-
-    def close(self) -> None:
-        self._process.communicate(timeout=60)
+        ended = self._program.ask(job)
+        return ended["status"], ended.get("statements", 0)
 
 
 @pytest.fixture(scope="module")
