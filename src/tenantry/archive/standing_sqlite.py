@@ -29,7 +29,7 @@ def on_sqlite(connection: Connection, *, suffix: str) -> dict[str, StandingTable
 # Their keys begin with the tenant.
 _WALLED: Final = """
 SELECT m.name FROM main.sqlite_master m, pragma_table_info(m.name) c
-WHERE m.type = 'table' AND c.name = ?1 AND c.pk = 1 AND m.name <> ?2 ORDER BY 1
+WHERE m.type = 'table' AND c.name = ? AND c.pk = 1 AND m.name <> ? ORDER BY 1
 """
 
 
