@@ -275,7 +275,8 @@ class PostgresServer:
             return
         with self._lock:
             if not self._checked:
-                with self._bare_connection() as connection:
+                prepared = self.config.prepared_statements
+                with bound(self.engine(APP, action="Opening a session", prepared=prepared), UNBOUND) as connection:
                     self.check_login(connection)
 
     async def ensure_checked_async(self) -> None:
@@ -288,12 +289,6 @@ class PostgresServer:
         engine = self.async_engine(APP, action="Opening a session", prepared=self.config.prepared_statements)
         async with bound_async(engine, UNBOUND) as connection:
             await connection.run_sync(self.check_login)
-
-    @contextlib.contextmanager
-    def _bare_connection(self) -> Iterator[Connection]:
-        engine = self.engine(APP, action="Opening a session", prepared=self.config.prepared_statements)
-        with bound(engine, UNBOUND) as connection:
-            yield connection
 
     def publish_shared(self, database: str) -> None:
         """Brings the copies of Shared rows in a tenant's own database to what the platform wrote."""
