@@ -92,10 +92,10 @@ class SqlitePlace(Writer):
 
     def let_go(self, shape: TableShape, keys: Sequence[Key]) -> None:
         question = (
-            'SELECT f."from" FROM pragma_foreign_key_list(?1) f, pragma_table_info(?1) c '
+            'SELECT f."from" FROM pragma_foreign_key_list(:stored) f, pragma_table_info(:stored) c '
             'WHERE c.name = f."from" AND NOT c."notnull"'
         )
-        found = self._file.driver.execute(question, (shape.name + self._file.suffix,)).fetchall()
+        found = self._file.driver.execute(question, {"stored": shape.name + self._file.suffix}).fetchall()
         references = {name for (name,) in found} - set(shape.key)
         if not references or self._is_append_only(shape):
             return
