@@ -55,7 +55,7 @@ class Desk:
             getattr(door, end)()
 
     def board(self, side: str = "near", **fields: Any) -> uuid.UUID:
-        board = Board(id=uuid.uuid4(), title=next(WORDS), **fields)
+        board = Board(**{"id": uuid.uuid4(), "title": next(WORDS), **fields})
         number = board.id
         self.write(lambda session: session.add(board), side)
         return number
@@ -111,9 +111,11 @@ def test_a_result_is_loaded_once_and_dropped_with_the_commit(desk: Desk) -> None
 
 
 def test_a_neighbour_never_gets_it(door_desk: Desk) -> None:
-    door_desk.board()
-    door_desk.board("far")
-    assert not set(door_desk.ask()) & set(door_desk.ask("far"))
+    door_desk.board(title="the near one's")
+    door_desk.board("far", title="the far one's")
+    for side, other in (("near", "far"), ("far", "near")):
+        assert f"the {side} one's" in door_desk.ask(side)
+        assert f"the {other} one's" not in door_desk.ask(side)
     assert door_desk.loads == 2
     door_desk.board("far")
     door_desk.ask()

@@ -62,7 +62,7 @@ def test_pages(shop):
         (["create", "x", "--isolation", "schema"], "not available"),
         (["create", "x", "--isolation", "shelf"], "Invalid value"),
         (["create", "x", "--identity", "slack"], "has no '='"),
-        (["create", "x", "--identity", "slack=T012"], "already finds another tenant"),
+        (["create", "x", "--identity", "slack=T012"], "finds another tenant"),
         (["create", "x", "--record", "{"], "is no JSON"),
         (["create", "x", "--record", "[]"], "is no JSON object"),
         (["show", "nobody"], "No tenant has the key 'nobody'"),

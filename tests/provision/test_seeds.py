@@ -74,7 +74,7 @@ def test_a_seed_that_fails_leaves_a_creation_that_can_be_repeated(place: Place) 
 
 
 def test_an_erased_tenants_successor_is_seeded_too(place: Place) -> None:
-    with place.opened(seeds=seeds.ALL) as tenancy:
+    with place.opened(seeds=seeds.ALL, route_ttl=0.0) as tenancy:
         for _ in range(2):
             tenancy.tenants.create("acme", isolation="rows")
             assert rows(tenancy, "acme") == ([], ["welcome"], ["first"])

@@ -15,6 +15,7 @@ from tenantry.catalog.holder import LEASE_SECONDS, has_let_go, this_process
 from tenantry.catalog.resting import check_rested
 from tenantry.catalog.tables import identities, journal, now, placements, tenants
 from tenantry.errors import IdentityTaken, TenantExists, TenantLimitReached
+from tenantry.ids import SLUG_KIND
 from tenantry.types import Tenant, TenantStatus
 
 KIND: Final = "adopt"
@@ -53,6 +54,7 @@ def register(
         _insert(connection, tenant)
         for kind, value in names:
             _name(connection, tenant, kind, value)
+        check_rested(connection, tenant.id, [(SLUG_KIND, tenant.slug), *names])
 
 
 def found_by(connection: Connection, kind: str, values: Collection[str]) -> dict[str, tuple[uuid.UUID, TenantStatus]]:
@@ -135,7 +137,6 @@ def _insert(connection: Connection, tenant: Tenant) -> None:
         connection.execute(insert(tenants).values(**known, settings=dict(tenant.settings)))
     except IntegrityError as error:
         raise TenantExists(slug=tenant.slug) from error
-    check_rested(connection, tenant.id, tenant.slug)
     place = {"server": tenant.server, "isolation": tenant.isolation, "physical": tenant.physical}
     connection.execute(insert(placements).values(tenant_id=tenant.id, epoch=tenant.epoch, **place))
 

@@ -41,6 +41,8 @@ RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     new_id uuid := (new_tenant ->> 'id')::uuid;
+    rested_kind text;
+    rested text;
 BEGIN
     PERFORM {schema}.refuse_bound();
     -- One row serialises the registrations under a ceiling, so that two at once cannot pass it; the others share it, and
@@ -55,18 +57,22 @@ BEGIN
     END IF;
     INSERT INTO {schema}.tenants (id, slug, name, status, settings, epoch, created_at, updated_at)
     VALUES (new_id, new_tenant ->> 'slug', new_tenant ->> 'name', 'provisioning', new_tenant -> 'settings', 1, now(), now());
-    -- As resting.py has it. After the insert, which has waited for a renaming that had the slug in hand.
-    IF EXISTS (SELECT 1 FROM {schema}.journal j WHERE j.state = 'resting' AND j.kind = 'slug'
-               AND j.step = encode(sha256(convert_to(new_tenant ->> 'slug', 'UTF8')), 'hex')
-               AND j.tenant_id <> new_id AND j.lease_until > clock_timestamp()) THEN
-        RAISE EXCEPTION 'the slug rests' USING ERRCODE = 'unique_violation';
-    END IF;
     INSERT INTO {schema}.placements (tenant_id, epoch, server, isolation, physical)
     VALUES (new_id, 1, new_tenant ->> 'server', new_tenant ->> 'isolation', new_tenant ->> 'physical');
     -- Each schema that is made has every statement planned anew, so none is run that has nothing to do.
     IF new_identities <> '[]' THEN
         INSERT INTO {schema}.identities (kind, value, tenant_id)
         SELECT i ->> 0, i ->> 1, new_id FROM jsonb_array_elements(new_identities) AS i;
+    END IF;
+    -- As resting.py has it. After the inserts, which have waited for whoever had a name in hand.
+    SELECT n ->> 0, n ->> 1 INTO rested_kind, rested
+    FROM jsonb_array_elements(new_identities || jsonb_build_array(jsonb_build_array('slug', new_tenant ->> 'slug'))) AS n
+    JOIN {schema}.journal j ON j.step = encode(sha256(convert_to((n ->> 0) || ':' || (n ->> 1), 'UTF8')), 'hex')
+    WHERE j.state = 'resting' AND j.kind = 'name' AND j.tenant_id <> new_id AND j.lease_until > clock_timestamp()
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE =
+            CASE rested_kind WHEN 'slug' THEN 'the slug rests: ' ELSE 'one of the identities rests: ' END || rested;
     END IF;
     INSERT INTO {schema}.journal (id, kind, tenant_id, step, state, holder, lease_until, detail, created_at, updated_at)
     VALUES (new_id, 'create', new_id, 'registered', 'running', new_tenant ->> 'holder',

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tenantry.catalog.lifecycle import before, check_step
-from tenantry.catalog.resting import check_rested, forget, rest
+from tenantry.catalog.resting import check_rested, rest
 from tenantry.catalog.tables import (
     fleet_work,
     identities,
@@ -21,6 +21,7 @@ from tenantry.catalog.tables import (
     tenants,
 )
 from tenantry.errors import IdentityTaken, TenantExists
+from tenantry.ids import SLUG_KIND
 from tenantry.types import Isolation, Tenant, TenantStatus
 
 
@@ -60,8 +61,8 @@ def rename(connection: Connection, tenant: Tenant, *, slug: str, name: str, rest
     except IntegrityError as error:
         raise TenantExists(slug=slug) from error
     if slug != tenant.slug:
-        check_rested(connection, tenant.id, slug)
-        rest(connection, tenant, seconds=rests)
+        check_rested(connection, tenant.id, [(SLUG_KIND, slug)])
+        rest(connection, tenant.id, [(SLUG_KIND, tenant.slug)], seconds=rests)
 
 
 def add_identity(connection: Connection, tenant: Tenant, kind: str, value: str) -> None:
@@ -73,6 +74,7 @@ def add_identity(connection: Connection, tenant: Tenant, kind: str, value: str) 
         connection.execute(insert(identities).values(kind=kind, value=value, tenant_id=tenant.id))
     except IntegrityError as error:
         raise IdentityTaken(kind=kind, value=value) from error
+    check_rested(connection, tenant.id, [(kind, value)])
 
 
 def identities_of(connection: Connection, tenant: Tenant) -> list[tuple[str, str]]:
@@ -81,10 +83,18 @@ def identities_of(connection: Connection, tenant: Tenant) -> list[tuple[str, str
     return [(row.kind, row.value) for row in connection.execute(found.order_by(*found.selected_columns))]
 
 
+def close(connection: Connection, tenant: Tenant, *, rests: float) -> None:
+    """Takes a tenant to where it is erased; its names rest for so many seconds, as long as it is remembered elsewhere.
+
+    Raises: LifecycleError.
+    """
+    set_status(connection, tenant, TenantStatus.ERASING)
+    rest(connection, tenant.id, [(SLUG_KIND, tenant.slug), *identities_of(connection, tenant)], seconds=rests)
+
+
 def bury(connection: Connection, tenant: Tenant) -> None:
     """Leaves of an erased tenant only its identifier, so that it is never given out again; names become free."""
     connection.execute(delete(identities).where(identities.c.tenant_id == tenant.id))
-    forget(connection, tenant.id)
     # What the database said of it may hold its names.
     connection.execute(update(fleet_work).where(fleet_work.c.tenant_id == tenant.id).values(error=None))
     gone = {"slug": f"erased-{tenant.id.hex}", "name": "", "settings": {}}

@@ -25,6 +25,7 @@ from tenantry.catalog.tables import (
     tenants,
 )
 from tenantry.errors import CatalogMissing, IdentityTaken, TenantExists, TenantLimitReached
+from tenantry.ids import SLUG_KIND
 from tenantry.types import Tenant, TenantStatus
 
 _LIMIT_STATE: Final = "TN003"
@@ -192,7 +193,7 @@ class SqliteStore:
             self._insert(connection, tenant, names)
         except IntegrityError as error:
             raise _registration_error(error, tenant, names, 0) from error
-        check_rested(connection, tenant.id, tenant.slug)
+        check_rested(connection, tenant.id, [(SLUG_KIND, tenant.slug), *names])
 
     def _insert(self, connection: Connection, tenant: Tenant, names: Sequence[tuple[str, str]]) -> None:
         connection.execute(

@@ -24,12 +24,13 @@ class TenantNotFound(TenantryError, LookupError):
 
 
 class TenantExists(TenantryError):
-    """A tenant with the slug {slug!r} exists already, or gave it up a moment ago. Use tenancy.tenants.get({slug!r}),
-    or choose another slug."""
+    """A tenant with the slug {slug!r} exists already, or gave it up less than Config.route_ttl seconds ago. Use
+    tenancy.tenants.get({slug!r}), wait, or choose another slug."""
 
 
 class IdentityTaken(TenantryError):
-    """The {kind} identity {value!r} already finds another tenant. Identities are unique per kind; choose another."""
+    """The {kind} identity {value!r} finds another tenant, or did less than Config.route_ttl seconds ago. Identities are
+    unique per kind; choose another, or wait."""
 
 
 class TenantUnavailable(TenantryError):

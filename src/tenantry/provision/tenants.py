@@ -195,8 +195,9 @@ class Tenants:
     def erase(self, key: TenantKey, *, confirm: str, force: bool = False) -> Mapping[str, int]:
         """Removes every row of a tenant and its placement, and returns how many rows went, by table.
 
-        The identifier is never given out again; the slug is free, but for ``Config.route_ttl`` seconds other processes
-        take it for this tenant's. *force* takes along what stands in the placement and was not made from the models.
+        The identifier is never given out again; slug and identities are free when no process remembers them,
+        ``Config.route_ttl`` seconds later. *force* takes along what stands in the placement and was not made from the
+        models.
 
         Raises: TenantNotFound, EraseNotConfirmed, OperationInProgress while a move of it has another place in hand,
             LifecycleError, SurprisingErase.
@@ -206,7 +207,7 @@ class Tenants:
             raise EraseNotConfirmed(slug=tenant.slug)
         self._refuse_moving(tenant)
         if tenant.status is not TenantStatus.ERASING:
-            tenant = self._step(tenant, TenantStatus.ERASING, "Erasing a tenant")
+            tenant = self._close(tenant)
         announce("erase", "drop", tenant=tenant.id)
         counts = self._strategy(tenant).drop(tenant.id, force=force)
         announce("erase", "bury", tenant=tenant.id)
@@ -277,6 +278,13 @@ class Tenants:
         check_step(tenant.id, tenant.status, wanted)
         with self._control.manage(action) as connection:
             records.set_status(connection, tenant, wanted)
+        self._changed(tenant)
+        return self.get(tenant.id)
+
+    def _close(self, tenant: Tenant) -> Tenant:
+        check_step(tenant.id, tenant.status, TenantStatus.ERASING)
+        with self._control.manage("Erasing a tenant") as connection:
+            records.close(connection, tenant, rests=self._config.route_ttl)
         self._changed(tenant)
         return self.get(tenant.id)
 
