@@ -14,6 +14,8 @@ from tenantry.errors import PayloadRefused
 
 # PostgreSQL's JSONB has no place for it.
 _NUL: Final = "\\u0000"
+# Whoever reads a document walks down it; Python stops at some hundred steps.
+_DEEPEST: Final = 100
 
 
 def plain_json(value: Any, *, what: str) -> Any:
@@ -33,6 +35,8 @@ def digest_of(value: Any, *, what: str) -> str:
 
 
 def _spelled(value: Any, *, what: str, default: Any) -> str:
+    if _is_deep(value):
+        raise PayloadRefused(what=what, reason=f"it is nested more than {_DEEPEST} deep.")
     try:
         text = json.dumps(
             value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=default
@@ -43,6 +47,14 @@ def _spelled(value: Any, *, what: str, default: Any) -> str:
     if _NUL in text.replace("\\\\", ""):
         raise PayloadRefused(what=what, reason="a text in it holds the character NUL.")
     return text
+
+
+def _is_deep(value: Any) -> bool:
+    layer = [value]
+    for _ in range(_DEEPEST + 1):
+        nested = [each for each in layer if isinstance(each, dict | list | tuple)]
+        layer = [part for each in nested for part in (each.values() if isinstance(each, dict) else each)]
+    return bool(layer)
 
 
 def _as_text(value: object) -> str:

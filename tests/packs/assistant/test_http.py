@@ -187,7 +187,7 @@ def test_a_conversation_from_question_to_cost(people: dict[str, Client]) -> None
 def test_documents_in_bodies_are_such_as_can_be_told_again(people: dict[str, Client]) -> None:
     bob = people["bob1"]
     path = f"/conversations/{bob.ask('POST', '/conversations', 201, json={})['id']}/answers"
-    for value in (r'"\ud800"', r'"\u0000"', "NaN", "1e999"):
+    for value in (r'"\ud800"', r'"\u0000"', "NaN", "1e999", "[" * 300 + "]" * 300):
         report = f'{{"report_type": "x", "report_data": {{"a": {value}}}}}'
         answers = [f'{{"content": "x", "{name}": [{value}]}}' for name in ("sources", "reasoning_chain")]
         vote = f'{{"content": "x", "steps": [{{"agent_type": "x", "vote": {{"a": {value}}}}}]}}'

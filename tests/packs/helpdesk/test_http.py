@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 from collections.abc import Iterator
@@ -19,6 +20,10 @@ PLACES = [
     "postgresql-rows",
     *(pytest.param(place, marks=pytest.mark.soak) for place in ("postgresql-schema", "sqlite-file", "sqlite-rows")),
 ]
+
+
+# Deeper than whatever reads it goes, and not too deep for what parses it.
+DEEP: dict[str, Any] = functools.reduce(lambda inner, _: {"a": inner}, range(300), {})
 
 
 class Served:
@@ -154,6 +159,7 @@ def test_articles_and_people(served: Served) -> None:
         {"subject": "x\ud800"},
         {"subject": "x", "custom_fields": {"a": ["\x00"]}},
         {"subject": "x", "custom_fields": {"\ud800": 1}},
+        {"subject": "x", "custom_fields": DEEP},
         {"subject": "x", "custom_fields": {"a": "x" * 70_000}},
         {"subject": "x", "ticket_id": "\x00"},
         {"subject": "x" * 501},

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from tenantry.models.payloads import plain_json
 from tenantry.packs.assistant.metering import Call
 from tenantry.packs.assistant.services import Answer, Findings, Piece, Step
 from tenantry.packs.assistant.words import Provider
+from tenantry.web.bodies import Document, Items
 
 T = TypeVar("T")
 
@@ -23,15 +23,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
-
-
-def _kept(value: Any) -> Any:
-    return plain_json(value, what="A document in the body")
-
-
-# What both databases keep, and an answer can tell again.
-Items = Annotated[list[Any], Field(max_length=100), AfterValidator(_kept)]
-Object = Annotated[dict[str, Any], AfterValidator(_kept)]
+Few = Annotated[Items, Field(max_length=100)]
 
 
 class Body(BaseModel):
@@ -205,7 +197,7 @@ class StepIn(Body):
     operation: Line | None = Field(default=None, examples=["verify"])
     confidence: Share | None = None
     execution_time_ms: Amount | None = None
-    vote: Object | None = None
+    vote: Document | None = None
     call: CallIn | None = None
 
     def step(self) -> Step:
@@ -225,8 +217,8 @@ class AnswerIn(Body):
 
     content: Text = Field(examples=["About 42 %."])
     confidence: Share | None = Field(default=None, examples=[0.83])
-    sources: Items = []
-    reasoning_chain: Items = []
+    sources: Few = []
+    reasoning_chain: Few = []
     call: CallIn | None = None
     steps: Annotated[list[StepIn], Field(max_length=100)] = []
 
@@ -261,7 +253,7 @@ class ReportIn(Body):
 
     report_type: Line = Field(examples=["energy_mix"])
     title: Line | None = Field(default=None, examples=["Energy mix, third quarter"])
-    report_data: Object = Field(examples=[{"renewable": 0.42}])
+    report_data: Document = Field(examples=[{"renewable": 0.42}])
     tags: Annotated[list[Line], Field(max_length=50)] = []
     confidence: Share | None = None
     call: CallIn | None = None

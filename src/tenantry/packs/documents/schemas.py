@@ -1,13 +1,13 @@
 """What the documents' routes take and give; a body that names a column of the tenant's, or one unknown, is refused."""
 
 import datetime
-import json
 import uuid
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from tenantry.packs.documents.models import DocumentStatus, SummaryType, UserRole
+from tenantry.web.bodies import Document, Text
 
 _DOCUMENT: Final[dict[str, Any]] = {
     "title": "Charter",
@@ -23,47 +23,10 @@ _ANALYSIS: Final[dict[str, Any]] = {
     "prompt_tokens": 120,
     "completion_tokens": 12,
 }
-# Whatever reads a document walks down it.
-_DEEPEST: Final = 50
 
-
-def _storable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("it is no text that a database can keep") from error
-    if "\x00" in text:
-        raise ValueError("it holds a NUL character")
-    return text
-
-
-def _depth(value: Any) -> int:
-    """Returns how deep a document is nested, or more than may be: what is deeper is not looked at."""
-    layer, depth = [value], 0
-    while layer and depth <= _DEEPEST:
-        inner = [each.values() if isinstance(each, dict) else each for each in layer if isinstance(each, dict | list)]
-        layer, depth = [part for each in inner for part in each], depth + 1
-    return depth
-
-
-def _storable_document(value: dict[str, Any]) -> dict[str, Any]:
-    if _depth(value) > _DEEPEST:
-        raise ValueError(f"it is nested more than {_DEEPEST} deep")
-    try:
-        spelt = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (ValueError, RecursionError) as error:
-        raise ValueError("it is no JSON that a database can keep") from error
-    _storable(spelt)
-    if "\\u0000" in spelt:
-        raise ValueError("it holds a NUL character")
-    return value
-
-
-Text = Annotated[str, AfterValidator(_storable)]
 Title = Annotated[Text, Field(min_length=1, max_length=500)]
 Long = Annotated[Text, Field(max_length=5_000_000)]
 Word = Annotated[Text, Field(min_length=1, max_length=100)]
-Attributes = Annotated[dict[str, Any], AfterValidator(_storable_document)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Order = Literal["-created_at", "created_at", "-updated_at", "updated_at", "title", "-title"]
@@ -89,7 +52,7 @@ class DocumentIn(Body):
     content_type: Word = "text/plain"
     language: Annotated[Text, Field(max_length=10)] | None = None
     source_url: Annotated[Text, Field(max_length=1024)] | None = None
-    metadata: Attributes = Field(default_factory=dict)
+    metadata: Document = Field(default_factory=dict)
     owner_id: uuid.UUID | None = None
 
 
@@ -101,7 +64,7 @@ class DocumentChange(Body):
     title: Title = Field(default_factory=str)
     content: Long | None = None
     language: Annotated[Text, Field(max_length=10)] | None = None
-    metadata: Attributes = Field(default_factory=dict)
+    metadata: Document = Field(default_factory=dict)
     change_summary: Long | None = None
     expected_version: Count | None = None
 

@@ -39,7 +39,6 @@ from tenantry.packs.helpdesk.schemas import (
     ObjectsOut,
     Order,
     Tags,
-    Text,
     TicketAnswer,
     TicketChange,
     TicketIn,
@@ -47,6 +46,7 @@ from tenantry.packs.helpdesk.schemas import (
     TicketStep,
 )
 from tenantry.web import get_tenant_context
+from tenantry.web.bodies import Text
 from tenantry.web.routes import Limit, Offset, SearchText, may, part, reading_of, run, writing_of
 
 

@@ -4,27 +4,10 @@ import datetime
 import json
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from tenantry.packs.helpdesk.words import ArticleStatus, AuthorType, TicketPriority, TicketStatus
-
-
-def _storable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("it is no text that a database can keep") from error
-    if "\x00" in text:
-        raise ValueError("it holds a NUL character")
-    return text
-
-
-def _storable_document(value: Any) -> Any:
-    if isinstance(value, str):
-        return _storable(value)
-    for part in value.items() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
-        _storable_document(part)
-    return value
+from tenantry.web.bodies import Document, Text
 
 
 def _not_large(document: dict[str, Any]) -> dict[str, Any]:
@@ -33,10 +16,9 @@ def _not_large(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-Text = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[Text, Field(min_length=1, max_length=100)]
 Mail = Annotated[Text, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$", examples=["user@example.com"])]
-Document = Annotated[dict[str, JsonValue], AfterValidator(_storable_document), AfterValidator(_not_large)]
+Small = Annotated[Document, AfterValidator(_not_large)]
 Long = Annotated[Text, Field(max_length=100_000)]
 
 _LARGEST_DOCUMENT: Final = 65_536
@@ -71,7 +53,7 @@ class TicketIn(Body):
     type: Annotated[Text, Field(max_length=50)] | None = None
     source: Annotated[Text, Field(max_length=30)] | None = None
     due_by: AwareDatetime | None = None
-    custom_fields: Document = Field(default_factory=dict)
+    custom_fields: Small = Field(default_factory=dict)
 
     def given(self) -> dict[str, Any]:
         """Returns what the client said; a number that it leaves open is made up."""
@@ -90,7 +72,7 @@ class TicketChange(Body):
     priority: TicketPriority | None = None
     type: Annotated[Text, Field(max_length=50)] | None = None
     due_by: AwareDatetime | None = None
-    custom_fields: Document | None = None
+    custom_fields: Small | None = None
 
     def given(self) -> dict[str, Any]:
         """Returns what the client said; what a ticket cannot be without stays where it is said to be nothing."""

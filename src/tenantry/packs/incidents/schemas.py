@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from tenantry.packs.incidents.states import ActionStatus, ActionType, CircuitState, IncidentStatus, Severity
+from tenantry.web.bodies import Document, Text
 
 M = TypeVar("M")
 
@@ -40,15 +41,15 @@ class Listed(BaseModel, Generic[M]):
 class WorkflowIn(Body):
     """A new workflow."""
 
-    name: str = Field(min_length=1, max_length=255, examples=["invoice-sync"])
-    description: str = Field("", max_length=10_000, examples=["Sends invoices to the ledger each night."])
+    name: Text = Field(min_length=1, max_length=255, examples=["invoice-sync"])
+    description: Text = Field("", max_length=10_000, examples=["Sends invoices to the ledger each night."])
     is_active: bool = True
 
 
 class WorkflowChange(Body):
     """What changes of a workflow."""
 
-    description: str | None = Field(None, max_length=10_000)
+    description: Text | None = Field(None, max_length=10_000)
     is_active: bool | None = Field(None, examples=[False])
 
 
@@ -64,11 +65,11 @@ class EventIn(Body):
     """Something that a workflow reports, under a key of its choice."""
 
     workflow_id: uuid.UUID = Field(examples=[_WORKFLOW])
-    event_type: str = Field(min_length=1, max_length=255, examples=["payment.failed"])
-    payload: dict[str, Any] = Field(default_factory=dict, examples=[{"error_code": "card_declined", "amount": "12.50"}])
-    idempotency_key: str = Field(min_length=1, max_length=255, examples=["run-4711/step-3"])
+    event_type: Text = Field(min_length=1, max_length=255, examples=["payment.failed"])
+    payload: Document = Field(default_factory=dict, examples=[{"error_code": "card_declined", "amount": "12.50"}])
+    idempotency_key: Text = Field(min_length=1, max_length=255, examples=["run-4711/step-3"])
     occurred_at: AwareDatetime = Field(examples=["2026-03-02T08:00:00Z"])
-    correlation_id: str | None = Field(None, min_length=1, max_length=128, examples=["run-4711"])
+    correlation_id: Text | None = Field(None, min_length=1, max_length=128, examples=["run-4711"])
 
 
 class EventOut(Row):
@@ -110,10 +111,12 @@ class IngestedOut(BaseModel):
 class DecisionIn(Body):
     """What was decided about an incident."""
 
-    decision_type: str = Field(min_length=1, max_length=50, examples=["retry"])
-    reasoning: str = Field(min_length=1, max_length=10_000, examples=["The vendor says that it was down for a minute."])
+    decision_type: Text = Field(min_length=1, max_length=50, examples=["retry"])
+    reasoning: Text = Field(
+        min_length=1, max_length=10_000, examples=["The vendor says it was down for a minute."]
+    )
     confidence_score: float = Field(ge=0, le=1, examples=[0.92])
-    ai_model: str = Field(min_length=1, max_length=100, examples=["rules-1"])
+    ai_model: Text = Field(min_length=1, max_length=100, examples=["rules-1"])
 
 
 class DecisionOut(Row):
@@ -130,7 +133,7 @@ class ActionIn(Body):
     """What is to be done about an incident."""
 
     action_type: ActionType = Field(examples=["retry"])
-    parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"delay_seconds": 60}])
+    parameters: Document = Field(default_factory=dict, examples=[{"delay_seconds": 60}])
     decision_id: uuid.UUID | None = None
     is_reversible: bool = False
 
@@ -154,20 +157,20 @@ class ActionOut(Row):
 class SuccessIn(Body):
     """How an action ended well."""
 
-    result: dict[str, Any] = Field(default_factory=dict, examples=[{"charged": True}])
+    result: Document = Field(default_factory=dict, examples=[{"charged": True}])
 
 
 class FailureIn(Body):
     """How an action ended badly."""
 
-    error: str = Field(min_length=1, max_length=2_000, examples=["card_declined"])
-    result: dict[str, Any] = Field(default_factory=dict)
+    error: Text = Field(min_length=1, max_length=2_000, examples=["card_declined"])
+    result: Document = Field(default_factory=dict)
 
 
 class SwitchIn(Body):
     """What is to be stopped: a workflow, or without one everything."""
 
-    reason: str = Field(pattern=r"\S", max_length=2_000, examples=["The ledger gets every invoice twice."])
+    reason: Text = Field(pattern=r"\S", max_length=2_000, examples=["The ledger gets every invoice twice."])
     workflow_id: uuid.UUID | None = Field(None, examples=[_WORKFLOW])
     seconds: float | None = Field(None, gt=0, le=31_536_000, examples=[3600])
 
@@ -176,7 +179,7 @@ class ReleaseIn(Body):
     """What is to go on."""
 
     workflow_id: uuid.UUID | None = None
-    reason: str | None = Field(None, max_length=2_000, examples=["mended"])
+    reason: Text | None = Field(None, max_length=2_000, examples=["mended"])
 
 
 class SwitchOut(Row):

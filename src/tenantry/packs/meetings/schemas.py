@@ -4,7 +4,7 @@ import datetime
 import uuid
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl
 
 from tenantry.packs.meetings.words import (
     ConnectionStatus,
@@ -17,19 +17,8 @@ from tenantry.packs.meetings.words import (
     SubscriptionStatus,
     UserRole,
 )
+from tenantry.web.bodies import Text
 
-
-def _storable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("it is no text that a database can keep") from error
-    if "\x00" in text:
-        raise ValueError("it holds a NUL character")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[Text, Field(min_length=1, max_length=255)]
 SlackId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$", examples=["U0123456789"])]
 Mail = Annotated[Text, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$", examples=["user@company.com"])]
