@@ -112,9 +112,7 @@ class DecisionIn(Body):
     """What was decided about an incident."""
 
     decision_type: Text = Field(min_length=1, max_length=50, examples=["retry"])
-    reasoning: Text = Field(
-        min_length=1, max_length=10_000, examples=["The vendor says it was down for a minute."]
-    )
+    reasoning: Text = Field(min_length=1, max_length=10_000, examples=["The vendor says it was down for a minute."])
     confidence_score: float = Field(ge=0, le=1, examples=[0.92])
     ai_model: Text = Field(min_length=1, max_length=100, examples=["rules-1"])
 
