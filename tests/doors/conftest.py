@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from cells import CELLS, PLACES, SYNC_PLACES, Ground, Place, opened
 
+from tenantry import Config
 from tenantry.doors import Door
 from tenantry.types import Isolation
 
@@ -65,7 +66,9 @@ def fill(session: Any) -> None:
 
 @pytest.fixture(scope="package")
 def ground(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with opened(postgres, tmp_path_factory.mktemp("doors"), Base, lambda _: None) as ground:
+    # Tests make tenants of the same names, one after the other, so no name may rest.
+    config = Config(route_ttl=0.0)
+    with opened(postgres, tmp_path_factory.mktemp("doors"), Base, lambda _: None, config=config) as ground:
         # The context in which it first runs is the runner's for life: here, and not inside some request's.
         ground.runner.run(asyncio.sleep(0))
         for cell in CELLS:

@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Column, Integer, MetaData, Table
 from sqlalchemy.exc import DBAPIError
 
-from tenantry import Tenancy
+from tenantry import Config, Tenancy
 from tenantry.access import TokenKey, Tokens
 from tenantry.archive import Archive, KeyRing
 from tenantry.errors import (
@@ -90,7 +90,8 @@ def installed(request: pytest.FixtureRequest, postgres: Any, tmp_path_factory: A
     directory = tmp_path_factory.mktemp("desk")
     with ExitStack() as ends:
         url = ends.enter_context(postgres.lend_database()) if request.param == "postgresql" else None
-        tenancy = Tenancy(url or f"sqlite:///{directory}", models=HelpdeskBase)
+        # Tests make the same companies, one after the other, so no name may rest.
+        tenancy = Tenancy(url or f"sqlite:///{directory}", models=HelpdeskBase, config=Config(route_ttl=0.0))
         ends.callback(tenancy.close)
         if url:
             tenancy.servers.add("sqlite", f"sqlite:///{directory}")

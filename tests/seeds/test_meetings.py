@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
-from tenantry import Tenancy
+from tenantry import Config, Tenancy
 from tenantry.errors import CrossTenant, TenantNotFound, TenantRequired
 from tenantry.packs import meetings
 from tenantry.packs.meetings import (
@@ -58,7 +58,8 @@ def pack(postgres: Any) -> Iterator[Meetings]:
         owner = Tenancy(url, models=MeetingsBase)
         owner.install()
         app = owner.create_login(name)
-        made = Meetings(Tenancy(app, models=MeetingsBase, owner_url=url))
+        # Tests make the same workspace, one after the other, so no name may rest.
+        made = Meetings(Tenancy(app, models=MeetingsBase, owner_url=url, config=Config(route_ttl=0.0)))
         made.tenancy.install(create_tables=True)
         yield made
         for tenancy in (made.tenancy, owner):

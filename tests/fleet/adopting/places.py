@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import secrets
 import shutil
@@ -119,8 +120,8 @@ class PostgresShop:
         urls = {f"{kind}_url": url.render_as_string(hide_password=False) for kind, url in kinds.items()}
         return {"url": urls.pop("app_url"), **urls, "owner_url": self.office.url(self.name, self.office.boss)}
 
-    def tenancy(self) -> Tenancy:
-        return Tenancy(**self.urls(), models=self.models, config=self.config)
+    def tenancy(self, **choices: Any) -> Tenancy:
+        return Tenancy(**self.urls(), models=self.models, config=dataclasses.replace(self.config, **choices))
 
     def run(self, *statements: str) -> None:
         """Runs statements as the boss, who is the old application's owner too."""
@@ -179,8 +180,8 @@ class SqliteShop:
     def urls(self) -> dict[str, str]:
         return {"url": f"sqlite:///{self.directory / 'data'}"}
 
-    def tenancy(self) -> Tenancy:
-        return Tenancy(**self.urls(), models=self.models)
+    def tenancy(self, **choices: Any) -> Tenancy:
+        return Tenancy(**self.urls(), models=self.models, config=Config(**choices))
 
     def run(self, *statements: str) -> None:
         with self.old.begin() as connection:
