@@ -44,6 +44,7 @@ def is_gone(directory: Path) -> bool:
     return not processes_in(directory) and not directory.exists()
 
 
+@pytest.mark.mainly("returns", "aborts")
 @pytest.mark.parametrize(
     "last_words",
     ["", "sys.exit(3)", "raise RuntimeError", "import os; os._exit(1)", "import os; os.abort()"],
@@ -56,6 +57,7 @@ def test_a_program_that_ends_takes_its_server_along(last_words):
         assert eventually(lambda: is_gone(directory))
 
 
+@pytest.mark.mainly("9", "15")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_program_that_is_killed_takes_its_server_along(number):
     with program(SERVE + WAIT, stderr=subprocess.DEVNULL) as process:

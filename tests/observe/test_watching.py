@@ -105,6 +105,7 @@ SLOW = {
 }
 
 
+@pytest.mark.mainly("postgresql-rows", "sqlite-file")
 @pytest.mark.parametrize("place", SYNC_PLACES, ids=str)
 def test_a_session_that_nobody_closed_is_told_by_name(ground, place, watched, caplog):
     tenancy = ground.tenancy(place)
@@ -121,6 +122,7 @@ def test_a_session_that_nobody_closed_is_told_by_name(ground, place, watched, ca
     assert all(pool.in_use == 0 for pool in watched.health.pools())
 
 
+@pytest.mark.mainly("postgresql-rows", "sqlite-file")
 def test_a_closed_session_is_no_leak(ground, place, watched):
     before = len(watched.observer.leaked())
     with ground.session(place) as door:

@@ -151,6 +151,7 @@ def installing(url: str) -> Tenancy:
     return Tenancy(url, models=Base, owner_url=url) if url.startswith("postgresql") else Tenancy(url, models=Base)
 
 
+@pytest.mark.mainly("embedded-rows")
 @pytest.mark.parametrize("isolation", ["rows", "database"])
 def test_a_statement_without_end_is_stopped(place: Installation, kind: str, isolation: str) -> None:
     place.fill("acme", isolation=isolation)

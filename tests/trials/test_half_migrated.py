@@ -47,6 +47,7 @@ def alternate(site: PostgresInstallation, door: str, *, times: int, **choices: A
             assert own.run(NEW, read) == (["new/0", "new/1"], {3_000_000_000}, 5)
 
 
+@pytest.mark.mainly("sync-prepared", "async-asyncpg-unprepared")
 @pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "unprepared"])
 @pytest.mark.parametrize("door", POSTGRES_DOORS)
 def test_two_shapes_under_one_connection_work(mixed: PostgresInstallation, door: str, prepared: bool) -> None:

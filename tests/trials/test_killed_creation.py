@@ -145,6 +145,7 @@ def check_removed(site: Site, nursery: Nursery, slug: str, begun: str) -> None:
             assert site.traces(begun) == []
 
 
+@pytest.mark.mainly("rows", "schema", "embedded-file")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("place", PLACES)
 def test_a_creation_killed_at_a_step_is_finished_or_removed(

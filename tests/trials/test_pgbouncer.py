@@ -123,6 +123,7 @@ def check_pooled(pooled: Pooled, door: str, isolation: str, *, transactions: int
     assert seen == {"right": transactions // 2}
 
 
+@pytest.mark.mainly("sync-rows", "async-asyncpg-schema")
 @pytest.mark.ledger("S1-066")
 @pytest.mark.parametrize("isolation", SLUGS)
 @pytest.mark.parametrize("door", DOORS)

@@ -120,6 +120,7 @@ TRIALS = [
 ]
 
 
+@pytest.mark.mainly("schema", "common file")
 @pytest.mark.parametrize(("place", "kind", "part"), TRIALS)
 def test_an_erase_killed_at_a_step_is_finished_by_the_same_call(
     house: House, eraser: Eraser, place: str, kind: str, part: float

@@ -166,6 +166,7 @@ def tenancy_url(place: Any, login: str) -> str:
     return place.urls()["url" if login == "app" else f"{login}_url"].replace("postgresql:", "postgresql+psycopg:")
 
 
+@pytest.mark.mainly("postgresql")
 def test_the_old_application_is_out_after_enforce(place: AnyShop) -> None:
     with adopting(place) as (_, adoption):
         adoption.advance()
@@ -176,6 +177,7 @@ def test_the_old_application_is_out_after_enforce(place: AnyShop) -> None:
         connection.execute(shop.old.tables["orders"].insert(), NEW_ORDER)
 
 
+@pytest.mark.mainly("postgresql-embedded-filter", "sqlite files-embedded-fill")
 @pytest.mark.parametrize("stage", ["fill", "filter"])
 def test_rolled_back_everything_is_as_it_was(place: AnyShop, stage: str) -> None:
     before = place.shape()
@@ -191,6 +193,7 @@ def test_rolled_back_everything_is_as_it_was(place: AnyShop, stage: str) -> None
         check_adopted(tenancy, shop.owners(rows))
 
 
+@pytest.mark.mainly("sqlite common")
 def test_one_stage_is_taken_back(place: AnyShop) -> None:
     with adopting(place) as (tenancy, adoption):
         adoption.advance("filter")
@@ -202,6 +205,7 @@ def test_one_stage_is_taken_back(place: AnyShop) -> None:
         check_adopted(tenancy, shop.owners(rows))
 
 
+@pytest.mark.mainly("sqlite files")
 def test_past_enforce_nothing_goes_back(place: AnyShop) -> None:
     with adopting(place) as (tenancy, adoption):
         adoption.advance()

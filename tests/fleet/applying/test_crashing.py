@@ -57,6 +57,7 @@ def job(world: World, home: Home, target: str, *, at: int, one_by_one: bool, mig
     }
 
 
+@pytest.mark.mainly("replayed")
 @pytest.mark.parametrize("itself", [False, True], ids=["replayed", "by alembic"])
 def test_killed_before_any_statement_the_home_is_old_or_new(
     world: World, program: Crash, tmp_path: Path, itself: bool

@@ -112,6 +112,7 @@ def stored(project: Project, *names: str) -> set[str]:
     return {"alembic_version", *(name if project.place.on_postgres else f"{name}__rows" for name in names)}
 
 
+@pytest.mark.mainly("sqlite")
 def test_first_revision_and_the_next(project: Project) -> None:
     told = project.calls("upgrade head", "revision --autogenerate -m first --rev-id first", "current")
     assert "Generating" in told
