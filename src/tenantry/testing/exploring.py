@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import secrets
@@ -192,7 +193,7 @@ class Explorer:
                 self.by_path[operation.path] += [value] if name == "id" else []
             if made and name == "id":
                 self.makers.setdefault(value, []).append(operation)
-            if made and len(value) >= _LONG and not value.isalpha():
+            if made and len(value) >= _LONG and not value.isalpha() and not _is_second(value):
                 self.own.add(value)
             if "/" in value:
                 self._learn_link(value)
@@ -260,6 +261,14 @@ def steady(explorer: Explorer) -> dict[str, Any]:
     """Returns a state without what is another at each call."""
     first, second = explorer.state(), explorer.state()
     return {name: value for name, value in first.items() if second.get(name) == value}
+
+
+def _is_second(value: str) -> bool:
+    """Whether a text is a day, or a time to the second, which two tenants may well share."""
+    try:
+        return datetime.datetime.fromisoformat(value).microsecond == 0
+    except ValueError:
+        return False
 
 
 def _place(name: str, path: str) -> tuple[str, str]:
