@@ -104,8 +104,7 @@ def fit(attribute: Field, value: Any) -> Any:
 
 def python_type(kind: TypeEngine[Any]) -> type[Any] | None:
     """Returns what values of a column are in Python, or None if its type does not say."""
-    # SQLAlchemy's reference, TypeEngine.python_type: raised where values of a type have no one class in Python.
-    with contextlib.suppress(NotImplementedError):  # SQLAlchemy's own answer "no such class", as said above
+    with contextlib.suppress(NotImplementedError):  # so types answer whose values have no one class in Python
         return _plain(kind).python_type
     return None
 
