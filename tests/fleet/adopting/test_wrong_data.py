@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tenantry.errors import AdoptionRefused, TenantLimitReached
+from tenantry.errors import AdoptionRefused, TenantExists, TenantLimitReached
 from tenantry.fleet.adopting import Found, Plan, Stage, through, value
 
 from . import shop
@@ -235,6 +235,16 @@ def test_a_slug_of_another_tenant_is_found(place: AnyShop) -> None:
         with contextlib.closing(place.tenancy(route_ttl=0.0)) as brief:
             brief.tenants.rename("c0003", "another")
         adoption.advance("fill")
+
+
+@pytest.mark.mainly("postgresql", "sqlite common")
+def test_a_slug_that_another_tenant_gave_up_just_now_rests(place: AnyShop) -> None:
+    """Another process may still take it for that tenant's."""
+    with adopting(place) as (tenancy, adoption):
+        tenancy.tenants.create("c0003", isolation="rows")
+        tenancy.tenants.rename("c0003", "another")
+        with pytest.raises(TenantExists, match="less than"):
+            adoption.advance("fill")
 
 
 def test_tables_of_another_owner_are_found(on_postgres: Any) -> None:
